@@ -1,0 +1,91 @@
+/**
+ * One request to the API server and its answer, before any wire form: what a Transport carries (decision 8). The HTTPS server turns bytes
+ * into an ApiRequest and an ApiResponse into bytes; the in-process transport hands both over as they are. Authentication, authorization,
+ * admission and the codec run the same way in both.
+ */
+import type { JsonObject, JsonValue } from './json.ts';
+
+/** Names in lower case; a header that came several times is joined with `, `. */
+export type Headers = Readonly<Record<string, string>>;
+
+/** The subject of a verified client certificate. `serve/` (or an in-process caller that holds a certificate's identity) sets it. */
+export interface PeerCertificate {
+  readonly commonName: string;
+  readonly organizations: readonly string[];
+  /** SHA-256 of the DER, hex; upstream puts it into the user's extra as credential-id. */
+  readonly fingerprint?: string;
+}
+
+export interface ApiRequest {
+  readonly method: string;
+  /** Decoded once by nobody: the raw path, percent-encoding kept, without the query. */
+  readonly path: string;
+  /** Raw query string without `?`. */
+  readonly query: string;
+  readonly headers: Headers;
+  /** `value` comes from in-process callers; the codec copies it into a tree of its own. Bodies above the limit never get here. */
+  readonly body?: { readonly bytes: Uint8Array } | { readonly value: JsonValue };
+  readonly peer?: PeerCertificate;
+  /** Client address, for audit and metrics; `in-process` for direct callers. */
+  readonly remoteAddress: string;
+  /** Aborts when the caller goes away or the server stops. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * An answer whose bytes and value are made on demand and shared: a list over HTTPS never builds values, a list in process never builds
+ * bytes. Both forms include kind, apiVersion and resourceVersion.
+ */
+export interface Encodable {
+  /** JSON, UTF-8. Owned by the server; never written to. */
+  bytes(): Uint8Array;
+  /** Deep-frozen. */
+  value(): JsonObject;
+}
+
+export type WatchEventType = 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
+
+/** One watch event; `bytes()` is the whole frame `{"type":...,"object":...}\n`, encoded once for all watchers that share the form. */
+export interface WatchFrame {
+  readonly type: WatchEventType;
+  bytes(): Uint8Array;
+  /** Deep-frozen. */
+  object(): JsonObject;
+}
+
+/**
+ * A watcher's bounded queue. `take` returns what has piled up (so that a server writes several events at once), an empty array when there
+ * is nothing now, and `undefined` after the end. `ready` resolves when `take` will return something new or the stream ended.
+ */
+export interface WatchStream {
+  take(): readonly WatchFrame[] | undefined;
+  ready(): Promise<void>;
+  /** The watcher went away. Idempotent. */
+  close(): void;
+}
+
+export type ResponseBody =
+  | { readonly kind: 'empty' }
+  | { readonly kind: 'object'; readonly object: Encodable }
+  /** Already encoded in the negotiated media type, e.g. text, YAML, protobuf, OpenAPI documents. */
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+  /** A list as JSON pieces that are joined or streamed with back-pressure, and lazily as a value. */
+  | {
+      readonly kind: 'list';
+      readonly chunks: () => Iterable<Uint8Array>;
+      readonly byteLength: number;
+      readonly value: () => JsonObject;
+    }
+  | { readonly kind: 'watch'; readonly stream: WatchStream }
+  /** Anything long and raw: container logs. */
+  | { readonly kind: 'stream'; readonly stream: AsyncIterable<Uint8Array> };
+
+export interface ApiResponse {
+  readonly status: number;
+  /** Includes `content-type`; `content-length` and compression belong to `serve/`. */
+  readonly headers: Headers;
+  readonly body: ResponseBody;
+}
+
+/** The API server's whole handler chain: never rejects; failures are answers with a Status. */
+export type ApiHandler = (request: ApiRequest) => Promise<ApiResponse>;

@@ -1,0 +1,87 @@
+/**
+ * Metrics belong to an instance, never to the module (decision 9). A thin layer over prom-client: names, units and labels follow upstream.
+ * Hot paths ask for a child once (`labels(...)`) and keep it.
+ */
+import { Counter as PromCounter, Gauge as PromGauge, Histogram as PromHistogram, Registry } from 'prom-client';
+
+export interface MetricDefinition<L extends string> {
+  readonly name: string;
+  readonly help: string;
+  readonly labels?: readonly L[];
+}
+export interface Counter<L extends string> {
+  increment(labels: Readonly<Record<L, string>>, by?: number): void;
+}
+export interface Gauge<L extends string> {
+  set(labels: Readonly<Record<L, string>>, value: number): void;
+  add(labels: Readonly<Record<L, string>>, by: number): void;
+}
+export interface Histogram<L extends string> {
+  /** In base units: seconds, bytes. */
+  observe(labels: Readonly<Record<L, string>>, value: number): void;
+}
+
+export interface MetricsRegistry {
+  counter<L extends string = never>(definition: MetricDefinition<L>): Counter<L>;
+  /** `collect` is called at each scrape to set current values. */
+  gauge<L extends string = never>(
+    definition: MetricDefinition<L> & { readonly collect?: (gauge: Gauge<L>) => void },
+  ): Gauge<L>;
+  histogram<L extends string = never>(
+    definition: MetricDefinition<L> & { readonly buckets: readonly number[] },
+  ): Histogram<L>;
+  /** Prometheus text format 0.0.4. */
+  text(): Promise<string>;
+}
+
+/** A registry of its own: two clusters in one process share nothing. Asking twice for a name gives the same metric. */
+export function createMetricsRegistry(): MetricsRegistry {
+  const registry = new Registry();
+  return {
+    counter<L extends string>({ name, help, labels = [] }: MetricDefinition<L>) {
+      const metric =
+        (registry.getSingleMetric(name) as PromCounter<string> | undefined) ??
+        new PromCounter<string>({ name, help, labelNames: [...labels], registers: [registry] });
+      return { increment: (values, by = 1) => metric.inc(values, by) };
+    },
+    gauge<L extends string>({
+      name,
+      help,
+      labels = [],
+      collect,
+    }: MetricDefinition<L> & { collect?: (gauge: Gauge<L>) => void }) {
+      const wrap = (metric: PromGauge<string>): Gauge<L> => ({
+        set: (values, value) => metric.set(values, value),
+        add: (values, by) => metric.inc(values, by),
+      });
+      const existing = registry.getSingleMetric(name) as PromGauge<string> | undefined;
+      if (existing) return wrap(existing);
+      const metric: PromGauge<string> = new PromGauge<string>({
+        name,
+        help,
+        labelNames: [...labels],
+        registers: [registry],
+        ...(collect ? { collect: () => collect(wrap(metric)) } : {}),
+      });
+      return wrap(metric);
+    },
+    histogram<L extends string>({
+      name,
+      help,
+      labels = [],
+      buckets,
+    }: MetricDefinition<L> & { buckets: readonly number[] }) {
+      const metric =
+        (registry.getSingleMetric(name) as PromHistogram<string> | undefined) ??
+        new PromHistogram<string>({
+          name,
+          help,
+          labelNames: [...labels],
+          buckets: [...buckets],
+          registers: [registry],
+        });
+      return { observe: (values, value) => metric.observe(values, value) };
+    },
+    text: () => registry.metrics(),
+  };
+}
