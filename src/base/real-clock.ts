@@ -1,0 +1,32 @@
+import type { Clock, Timer } from './clock.ts';
+
+const maxTimerMs = 2 ** 31 - 1;
+
+/** The machine's time. Timers are unreferenced: what keeps a process alive is its sockets and children, never a wait. */
+export function createRealClock(): Clock {
+  const timer = (ms: number, fn: () => void): Timer => {
+    const handle = setTimeout(fn, Math.min(Math.max(ms, 0), maxTimerMs));
+    handle.unref();
+    return { cancel: () => clearTimeout(handle) };
+  };
+  return {
+    now: () => Date.now(),
+    monotonic: () => performance.now(),
+    timer,
+    sleep: (ms, signal) =>
+      new Promise((resolve) => {
+        if (signal?.aborted) {
+          resolve();
+          return;
+        }
+        const wake = (): void => {
+          pending.cancel();
+          signal?.removeEventListener('abort', wake);
+          resolve();
+        };
+        const pending = timer(ms, wake);
+        signal?.addEventListener('abort', wake);
+      }),
+    yield: () => new Promise((resolve) => setImmediate(resolve)),
+  };
+}
