@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, unlinkSync, writeFile
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildSchema, type ResourcesFile, type TypeFile } from '../src/api/schema/load.ts';
+import { type CriNode, renderCri } from './generate-cri.ts';
 import { renderTypes } from './generate-types.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -18,6 +19,7 @@ for (const pkg of packages) files[pkg] = read(`schema/types/${pkg}.json`) as Typ
 const schema = buildSchema(files, read('schema/resources.json') as ResourcesFile);
 
 const generated = renderTypes(schema, packages);
+generated.set('src/runtime/cri-types.ts', renderCri(read('schema/cri.json') as CriNode));
 const stale: string[] = [];
 const verify = process.argv.includes('--verify');
 for (const [path, content] of generated) {
