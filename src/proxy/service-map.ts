@@ -1,0 +1,201 @@
+/**
+ * From Services and EndpointSlices to what the rules must do: a list of service ports with the endpoints that this node sends to. Pure.
+ * Source: KEP-1669 (terminating endpoints), KEP-2433/4444 (traffic distribution), KEP-2086 (internal traffic policy).
+ */
+import type { Service, ServicePort } from '../api/types/core-v1.ts';
+import type { Endpoint, EndpointSlice } from '../api/types/discovery-v1.ts';
+
+export type Protocol = 'tcp' | 'udp' | 'sctp';
+
+/** What a Service that names no `trafficDistribution` gets: the design's preference for the client's own node, or upstream's even spread. */
+export type DefaultTrafficDistribution = 'PreferSameNode' | 'PreferSameZone' | 'Spread';
+
+export interface NodeTopology {
+  readonly nodeName: string;
+  /** Empty when the node has no `topology.kubernetes.io/zone` label. */
+  readonly zone: string;
+}
+
+export interface EndpointAddress {
+  readonly ip: string;
+  readonly port: number;
+}
+
+export interface ServicePortRules {
+  /** `namespace/name:port`, the name of rules, logs and metrics. */
+  readonly name: string;
+  readonly protocol: Protocol;
+  readonly clusterIps: readonly string[];
+  readonly port: number;
+  /** 0: none. */
+  readonly nodePort: number;
+  /** For traffic from inside the cluster, by IP and port; empty: refused, or dropped when `local` forbids the others. */
+  readonly endpoints: readonly EndpointAddress[];
+  /** For traffic from outside (node ports); differs under `externalTrafficPolicy: Local`. */
+  readonly externalEndpoints: readonly EndpointAddress[];
+  /** Endpoints exist elsewhere but the policy keeps traffic on this node: packets are dropped, not refused. */
+  readonly dropInternal: boolean;
+  readonly dropExternal: boolean;
+  /** Local external traffic keeps its source address. */
+  readonly externalPolicyLocal: boolean;
+  /** 0: none; else ClientIP affinity for so many seconds. */
+  readonly affinitySeconds: number;
+}
+
+export interface ProxyInput {
+  readonly services: readonly Service[];
+  /** By `namespace/service`. */
+  readonly slicesOf: (serviceKey: string) => readonly EndpointSlice[];
+  readonly topology: NodeTopology;
+  readonly defaultTrafficDistribution: DefaultTrafficDistribution;
+  /** Name of another proxy implementation's label value; Services that carry one are left alone. */
+  readonly family: 'IPv4' | 'IPv6';
+}
+
+const proxyNameLabel = 'service.kubernetes.io/service-proxy-name';
+const headlessLabel = 'service.kubernetes.io/headless';
+
+/** One entry for each port of each Service that this proxy serves, in the order of the Services. */
+export function buildServiceRules(input: ProxyInput): ServicePortRules[] {
+  const out: ServicePortRules[] = [];
+  for (const service of input.services) {
+    const clusterIps = servedIps(service, input.family);
+    if (clusterIps.length === 0) continue;
+    const key = `${service.metadata.namespace}/${service.metadata.name}`;
+    const slices = input
+      .slicesOf(key)
+      .filter((slice) => slice.addressType === input.family && slice.metadata.labels?.[headlessLabel] === undefined);
+    for (const port of service.spec?.ports ?? [])
+      out.push(servicePortRules(key, service, port, clusterIps, slices, input));
+  }
+  return out;
+}
+
+function servedIps(service: Service, family: ProxyInput['family']): string[] {
+  const { spec, metadata } = service;
+  if (!spec || spec.type === 'ExternalName' || metadata.labels?.[proxyNameLabel] !== undefined) return [];
+  const ips = spec.clusterIPs?.length ? spec.clusterIPs : spec.clusterIP ? [spec.clusterIP] : [];
+  return ips.filter((ip) => ip !== '' && ip !== 'None' && ip.includes(':') === (family === 'IPv6'));
+}
+
+function servicePortRules(
+  key: string,
+  service: Service,
+  port: ServicePort,
+  clusterIps: readonly string[],
+  slices: readonly EndpointSlice[],
+  input: ProxyInput,
+): ServicePortRules {
+  const spec = service.spec!;
+  const candidates = candidatesOf(slices, port);
+  const internalLocal = spec.internalTrafficPolicy === 'Local';
+  const externalLocal = spec.externalTrafficPolicy === 'Local';
+  const usable = usableOf(candidates);
+  const here = candidates.filter((c) => c.nodeName === input.topology.nodeName);
+  const spread = preferNear(usable, service, input);
+  const internal = internalLocal ? usableOf(here) : spread;
+  const external = externalLocal ? usableOf(here) : spread;
+  const affinity =
+    spec.sessionAffinity === 'ClientIP' ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? 10_800) : 0;
+  return {
+    name: `${key}:${port.name ?? ''}`,
+    protocol: (port.protocol ?? 'TCP').toLowerCase() as Protocol,
+    clusterIps,
+    port: port.port,
+    nodePort: spec.type === 'NodePort' || spec.type === 'LoadBalancer' ? (port.nodePort ?? 0) : 0,
+    endpoints: addresses(internal),
+    externalEndpoints: addresses(external),
+    dropInternal: internalLocal && internal.length === 0 && usable.length > 0,
+    dropExternal: externalLocal && external.length === 0 && usable.length > 0,
+    externalPolicyLocal: externalLocal,
+    affinitySeconds: affinity,
+  };
+}
+
+interface Candidate {
+  readonly ip: string;
+  readonly port: number;
+  readonly ready: boolean;
+  readonly serving: boolean;
+  readonly terminating: boolean;
+  readonly nodeName: string;
+  readonly zone: string;
+  readonly forZones: readonly string[] | undefined;
+  readonly forNodes: readonly string[] | undefined;
+}
+
+function candidatesOf(slices: readonly EndpointSlice[], port: ServicePort): Candidate[] {
+  const found = new Map<string, Candidate>();
+  for (const slice of slices) {
+    const match = (slice.ports ?? []).find(
+      (p) =>
+        (p.name ?? '') === (port.name ?? '') &&
+        (p.protocol ?? 'TCP') === (port.protocol ?? 'TCP') &&
+        p.port !== undefined,
+    );
+    if (!match?.port) continue;
+    for (const endpoint of slice.endpoints ?? []) {
+      // Only the first address is used: the others are alternatives of the same endpoint (API documentation of EndpointSlice).
+      const ip = endpoint.addresses[0];
+      if (ip === undefined) continue;
+      const candidate = candidateOf(endpoint, ip, match.port);
+      const known = found.get(`${ip}:${match.port}`);
+      // While an endpoint moves between slices it is in both; the ready one is the newer truth.
+      if (!known || (!known.ready && candidate.ready)) found.set(`${ip}:${match.port}`, candidate);
+    }
+  }
+  return [...found.values()];
+}
+
+function candidateOf(endpoint: Endpoint, ip: string, port: number): Candidate {
+  const ready = endpoint.conditions?.ready ?? true;
+  return {
+    ip,
+    port,
+    ready,
+    serving: endpoint.conditions?.serving ?? ready,
+    terminating: endpoint.conditions?.terminating ?? false,
+    nodeName: endpoint.nodeName ?? '',
+    zone: endpoint.zone ?? '',
+    forZones: endpoint.hints?.forZones?.map((z) => z.name),
+    forNodes: endpoint.hints?.forNodes?.map((n) => n.name),
+  };
+}
+
+/** Ready endpoints; while none is ready, those that still serve while they terminate, or a rolling update loses traffic (KEP-1669). */
+function usableOf(candidates: readonly Candidate[]): readonly Candidate[] {
+  const ready = candidates.filter((c) => c.ready);
+  return ready.length > 0 ? ready : candidates.filter((c) => c.serving && c.terminating);
+}
+
+/**
+ * Near endpoints first: hints when every endpoint carries them, as upstream; else the default distribution, unless the Service names one
+ * (then the hints are the control plane's business and their absence means an even spread).
+ */
+function preferNear(usable: readonly Candidate[], service: Service, input: ProxyInput): readonly Candidate[] {
+  const { nodeName, zone } = input.topology;
+  if (usable.length > 0 && usable.every((c) => c.forNodes !== undefined)) {
+    const near = usable.filter((c) => c.forNodes!.includes(nodeName));
+    if (near.length > 0) return near;
+  }
+  if (zone !== '' && usable.length > 0 && usable.every((c) => c.forZones !== undefined)) {
+    const near = usable.filter((c) => c.forZones!.includes(zone));
+    if (near.length > 0) return near;
+  }
+  const wish =
+    service.spec?.trafficDistribution ??
+    (service.spec?.internalTrafficPolicy === 'Local' ? undefined : input.defaultTrafficDistribution);
+  if (wish === undefined || wish === 'Spread') return usable;
+  if (wish === 'PreferSameNode') {
+    const near = usable.filter((c) => c.nodeName === nodeName);
+    if (near.length > 0) return near;
+  }
+  const near = zone === '' ? [] : usable.filter((c) => c.zone === zone);
+  return near.length > 0 ? near : usable;
+}
+
+function addresses(candidates: readonly Candidate[]): EndpointAddress[] {
+  return candidates
+    .map(({ ip, port }) => ({ ip, port }))
+    .sort((a, b) => (a.ip < b.ip ? -1 : a.ip > b.ip ? 1 : a.port - b.port));
+}
