@@ -8,12 +8,14 @@ import type { JsonObject, JsonValue } from './json.ts';
 /** Names in lower case; a header that came several times is joined with `, `. */
 export type Headers = Readonly<Record<string, string>>;
 
-/** The subject of a verified client certificate. `serve/` (or an in-process caller that holds a certificate's identity) sets it. */
+/** The subject of the client certificate that a caller showed. `serve/` (or an in-process caller that holds a certificate's identity) sets it. */
 export interface PeerCertificate {
   readonly commonName: string;
   readonly organizations: readonly string[];
   /** SHA-256 of the DER, hex; upstream puts it into the user's extra as credential-id. */
   readonly fingerprint?: string;
+  /** Set when a certificate was shown but does not verify (unknown authority, expired, wrong use): the authenticator answers 401. */
+  readonly verificationError?: string;
 }
 
 export interface ApiRequest {

@@ -1,0 +1,218 @@
+/** HTTP/1.1: Node's parser and ServerResponse for headers and small answers; watch frames go straight to the socket. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Duplex, Writable } from 'node:stream';
+import type { Headers, WatchFrame } from '../api/exchange.ts';
+import { BodyCollector } from './body-collector.ts';
+import type { Connection } from './connection.ts';
+import { headerName } from './header-names.ts';
+import { IncomingRequest } from './incoming-request.ts';
+import type { Exchange, Serving } from './serving.ts';
+import { copyFrames, framesLength, type Sink } from './sink.ts';
+
+export type UpgradeHandler = (request: IncomingRequest, socket: Duplex, head: Buffer) => void;
+
+/**
+ * A server that never listens: the TLS server hands it its connections (`emit('connection', socket)`, as Node documents).
+ * @param connectionOf the state of a socket handed over
+ */
+export function createHttp1(
+  serving: Serving,
+  connectionOf: (socket: object) => Connection,
+  onUpgrade: UpgradeHandler | undefined,
+): Server {
+  const { limits } = serving;
+  const server = createServer(
+    {
+      keepAlive: false, // set on the TLS server's sockets
+      noDelay: false, // likewise
+      keepAliveTimeout: limits.idleTimeoutMs,
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.bodyTimeoutMs,
+      connectionsCheckingInterval: Math.min(5000, Math.ceil(limits.headersTimeoutMs / 2)),
+      maxHeaderSize: limits.headerBytesMax,
+    },
+    (message, response) => {
+      const request = incoming(message, connectionOf(message.socket));
+      const exchange = new Http1Exchange(serving, message, response);
+      // One listener for both ends: an answer that was not finished when its connection closed was aborted.
+      response.on('close', () => {
+        if (!response.writableFinished) request.abort();
+      });
+      if (message.headers['content-length'] === undefined && message.headers['transfer-encoding'] === undefined)
+        void serving.answer(request, exchange); // never rejects; the stop waits for it through `drained`
+      else collect(serving, message, request, exchange);
+    },
+  );
+  server.timeout = 0;
+  if (onUpgrade !== undefined)
+    server.on('upgrade', (message, socket, head) => {
+      const request = incoming(message, connectionOf(socket));
+      serving.upgraded.add(socket);
+      socket.on('close', () => {
+        serving.upgraded.delete(socket);
+        request.abort();
+      });
+      onUpgrade(request, socket, head);
+    });
+  // Node starts its slow-client checks when a server listens; this one is only ever handed connections.
+  server.emit('listening');
+  return server;
+}
+
+function incoming(message: IncomingMessage, connection: Connection): IncomingRequest {
+  return new IncomingRequest(
+    message.method ?? 'GET',
+    message.url ?? '/',
+    message.headers as Headers, // every value is a string except set-cookie, which no client sends
+    connection.peer(),
+    connection.remoteAddress,
+  );
+}
+
+function collect(serving: Serving, message: IncomingMessage, request: IncomingRequest, exchange: Http1Exchange): void {
+  const declared = Number(message.headers['content-length'] ?? 0);
+  if (declared > serving.limits.bodyBytesMax) {
+    exchange.refuseBody();
+    return;
+  }
+  const body = new BodyCollector(serving.limits.bodyBytesMax);
+  let refused = false;
+  message.on('data', (piece: Buffer) => {
+    if (refused || body.add(piece)) return;
+    refused = true;
+    exchange.refuseBody();
+  });
+  message.on('end', () => {
+    if (refused) return;
+    const bytes = body.finish();
+    if (bytes.length > 0) request.body = { bytes };
+    void serving.answer(request, exchange); // never rejects; the stop waits for it through `drained`
+  });
+}
+
+class Http1Exchange implements Exchange {
+  readonly #serving: Serving;
+  readonly #message: IncomingMessage;
+  readonly #response: ServerResponse;
+  constructor(serving: Serving, message: IncomingMessage, response: ServerResponse) {
+    this.#serving = serving;
+    this.#message = message;
+    this.#response = response;
+  }
+
+  /** 413; the connection closes after it, since the rest of the body would have to be read to find the next request. */
+  refuseBody(): void {
+    this.#response.shouldKeepAlive = false;
+    this.#message.resume();
+    this.#serving.tooLarge(this);
+  }
+
+  whole(status: number, headers: Headers, bytes: Uint8Array): void {
+    const response = this.#response;
+    if (response.destroyed) return;
+    const raw = rawHeaders(headers);
+    if (status !== 204 && status !== 304 && headers['content-length'] === undefined)
+      raw.push('Content-Length', String(bytes.length));
+    this.#head(status, raw);
+    // `end` without data for HEAD: Node would drop the body anyway, after copying it.
+    if (bytes.length === 0 || this.#message.method === 'HEAD') response.end();
+    else response.end(bytes);
+  }
+
+  open(status: number, headers: Headers, length: number | undefined): Sink {
+    const raw = rawHeaders(headers);
+    raw.push(
+      ...(length === undefined ? (['Transfer-Encoding', 'chunked'] as const) : ['Content-Length', String(length)]),
+    );
+    this.#head(status, raw);
+    this.#response.flushHeaders();
+    return new Http1Sink(this.#response);
+  }
+
+  openWritable(status: number, headers: Headers): Writable {
+    this.#head(status, [...rawHeaders(headers), 'Transfer-Encoding', 'chunked']);
+    return this.#response;
+  }
+
+  fail(): void {
+    if (this.#response.headersSent) this.#response.destroy();
+    else this.whole(500, { 'content-type': 'text/plain; charset=utf-8' }, Buffer.from('Internal Server Error\n'));
+  }
+
+  #head(status: number, raw: string[]): void {
+    if (this.#serving.stopping) this.#response.shouldKeepAlive = false;
+    this.#response.writeHead(status, raw);
+  }
+}
+
+/** A flat array takes Node's short way to the header text; an object is first copied into its header map. */
+function rawHeaders(headers: Headers): string[] {
+  const raw: string[] = [];
+  for (const name in headers) raw.push(headerName(name), headers[name]!);
+  return raw;
+}
+
+class Http1Sink implements Sink {
+  readonly #response: ServerResponse;
+  constructor(response: ServerResponse) {
+    this.#response = response;
+  }
+
+  get closed(): boolean {
+    return this.#response.destroyed;
+  }
+
+  write(bytes: Uint8Array): boolean {
+    return this.#response.write(bytes);
+  }
+
+  /**
+   * One chunk, one write: ServerResponse would make three of it (length, bytes, end of line). The headers are flushed and the response is
+   * the socket's current one (it has a socket), so nothing else can be written in between; `end` then writes the last chunk.
+   */
+  writeFrames(frames: readonly WatchFrame[]): boolean {
+    const { socket } = this.#response;
+    if (socket === null || this.#response.writableLength > 0) {
+      let room = true;
+      for (const frame of frames) room = this.#response.write(frame.bytes());
+      return room;
+    }
+    const length = framesLength(frames);
+    const size = length.toString(16);
+    const chunk = Buffer.allocUnsafe(size.length + 2 + length + 2);
+    chunk.write(size, 0, 'latin1');
+    chunk[size.length] = 13;
+    chunk[size.length + 1] = 10;
+    const end = copyFrames(frames, chunk, size.length + 2);
+    chunk[end] = 13;
+    chunk[end + 1] = 10;
+    return socket.write(chunk);
+  }
+
+  drained(): Promise<void> {
+    const response = this.#response;
+    const { socket } = response;
+    return new Promise((resolve) => {
+      const done = (): void => {
+        socket?.off('drain', check);
+        response.off('drain', check);
+        response.off('close', done);
+        resolve();
+      };
+      const check = (): void => {
+        if (!response.writableNeedDrain) done();
+      };
+      if (response.destroyed) return resolve();
+      socket?.on('drain', check);
+      response.on('drain', check);
+      response.on('close', done);
+    });
+  }
+
+  end(): void {
+    this.#response.end();
+  }
+  fail(): void {
+    this.#response.destroy();
+  }
+}

@@ -1,0 +1,196 @@
+/** HTTP/2 on Node's core API: its request and response wrappers would double a request's cost. */
+import {
+  constants,
+  type Http2Session,
+  type IncomingHttpHeaders,
+  performServerHandshake,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import type { Writable } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import type { Headers, WatchFrame } from '../api/exchange.ts';
+import { BodyCollector } from './body-collector.ts';
+import type { Connection } from './connection.ts';
+import { IncomingRequest } from './incoming-request.ts';
+import type { Exchange, Serving } from './serving.ts';
+import { copyFrames, framesLength, type Sink } from './sink.ts';
+
+/** Serves one connection. @returns its session, for the stop. */
+export function serveHttp2(serving: Serving, socket: TLSSocket, connection: Connection): ServerHttp2Session {
+  const { limits } = serving;
+  const session = performServerHandshake(socket, {
+    maxSessionMemory: limits.sessionMemoryMiB,
+    // Pseudo-headers included; a request of kubectl has 8, of a proxy perhaps 30.
+    maxHeaderListPairs: 128,
+    settings: {
+      enablePush: false,
+      maxConcurrentStreams: limits.streamsPerConnectionMax,
+      initialWindowSize: limits.streamWindowBytes,
+      maxHeaderListSize: limits.headerBytesMax,
+    },
+  });
+  session.setLocalWindowSize(limits.connectionWindowBytes);
+  let open = 0;
+  session.on('stream', (stream, headers, flags) => {
+    open++;
+    const request = incoming(headers, connection);
+    stream.on('close', () => {
+      open--;
+      // Also after a whole answer: nobody looks at a signal by then.
+      request.abort();
+    });
+    stream.on('error', (error) => {
+      serving.log.debug('HTTP/2 stream ended early', { path: request.path, error });
+    });
+    const exchange = new Http2Exchange(stream, request.method === 'HEAD');
+    if ((flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0)
+      void serving.answer(request, exchange); // never rejects; the stop waits for it through `drained`
+    else collect(serving, stream, headers, request, exchange);
+  });
+  session.on('error', (error) => {
+    serving.log.debug('HTTP/2 session ended early', { remoteAddress: connection.remoteAddress, error });
+  });
+  // A quiet watch is not idle: only sessions without streams are closed.
+  session.setTimeout(limits.idleTimeoutMs, () => {
+    if (open === 0) session.close();
+  });
+  return session;
+}
+
+function incoming(headers: IncomingHttpHeaders, connection: Connection): IncomingRequest {
+  if (headers.host === undefined && headers[':authority'] !== undefined) headers.host = headers[':authority'];
+  return new IncomingRequest(
+    headers[':method'] ?? 'GET',
+    headers[':path'] ?? '/',
+    headers as Headers, // every value is a string except set-cookie, which no client sends
+    connection.peer(),
+    connection.remoteAddress,
+  );
+}
+
+function collect(
+  serving: Serving,
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  request: IncomingRequest,
+  exchange: Http2Exchange,
+): void {
+  const refuse = (): void => {
+    timer.cancel();
+    serving.tooLarge(exchange);
+    // Tells the client to stop sending without making the answer an error.
+    stream.close(constants.NGHTTP2_NO_ERROR);
+  };
+  // HTTP/1.1 has Node's requestTimeout for this.
+  const timer = serving.clock.timer(serving.limits.bodyTimeoutMs, () => stream.close(constants.NGHTTP2_CANCEL));
+  if (Number(headers['content-length'] ?? 0) > serving.limits.bodyBytesMax) {
+    refuse();
+    return;
+  }
+  const body = new BodyCollector(serving.limits.bodyBytesMax);
+  let refused = false;
+  stream.on('data', (piece: Buffer) => {
+    if (refused || body.add(piece)) return;
+    refused = true;
+    refuse();
+  });
+  stream.on('aborted', () => timer.cancel());
+  stream.on('end', () => {
+    timer.cancel();
+    if (refused || stream.aborted) return;
+    const bytes = body.finish();
+    if (bytes.length > 0) request.body = { bytes };
+    void serving.answer(request, exchange); // never rejects; the stop waits for it through `drained`
+  });
+}
+
+class Http2Exchange implements Exchange {
+  readonly #stream: ServerHttp2Stream;
+  readonly #head: boolean;
+  constructor(stream: ServerHttp2Stream, head: boolean) {
+    this.#stream = stream;
+    this.#head = head;
+  }
+
+  whole(status: number, headers: Headers, bytes: Uint8Array): void {
+    const stream = this.#stream;
+    if (stream.destroyed || stream.headersSent) return;
+    const endStream = bytes.length === 0 || this.#head;
+    stream.respond(
+      status === 204 || status === 304
+        ? { ...headers, ':status': status }
+        : { ...headers, ':status': status, 'content-length': bytes.length },
+      { endStream },
+    );
+    if (!endStream) stream.end(bytes);
+  }
+
+  open(status: number, headers: Headers, length: number | undefined): Sink {
+    if (!this.#stream.destroyed)
+      this.#stream.respond(
+        length === undefined
+          ? { ...headers, ':status': status }
+          : { ...headers, ':status': status, 'content-length': length },
+      );
+    return new Http2Sink(this.#stream);
+  }
+
+  openWritable(status: number, headers: Headers): Writable {
+    if (!this.#stream.destroyed) this.#stream.respond({ ...headers, ':status': status });
+    return this.#stream;
+  }
+
+  fail(): void {
+    if (this.#stream.headersSent) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    else this.whole(500, { 'content-type': 'text/plain; charset=utf-8' }, Buffer.from('Internal Server Error\n'));
+  }
+}
+
+class Http2Sink implements Sink {
+  readonly #stream: ServerHttp2Stream;
+  constructor(stream: ServerHttp2Stream) {
+    this.#stream = stream;
+  }
+
+  get closed(): boolean {
+    return this.#stream.destroyed || this.#stream.closed;
+  }
+
+  write(bytes: Uint8Array): boolean {
+    return this.#stream.write(bytes);
+  }
+
+  writeFrames(frames: readonly WatchFrame[]): boolean {
+    if (frames.length === 1) return this.#stream.write(frames[0]!.bytes());
+    const joined = Buffer.allocUnsafe(framesLength(frames));
+    copyFrames(frames, joined, 0);
+    return this.#stream.write(joined);
+  }
+
+  drained(): Promise<void> {
+    const stream = this.#stream;
+    return new Promise((resolve) => {
+      const done = (): void => {
+        stream.off('drain', done);
+        stream.off('close', done);
+        resolve();
+      };
+      if (stream.destroyed || !stream.writableNeedDrain) return resolve();
+      stream.on('drain', done);
+      stream.on('close', done);
+    });
+  }
+
+  end(): void {
+    this.#stream.end();
+  }
+  fail(): void {
+    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+}
+
+/** GOAWAY: no new streams; ends by itself when the open ones have ended. */
+export function closeGracefully(session: Http2Session): void {
+  if (!session.closed) session.close();
+}

@@ -1,0 +1,38 @@
+/** The ApiRequest that both protocols build. Its signal is made only when somebody asks: most requests are answered without one. */
+import type { ApiRequest, Headers, PeerCertificate } from '../api/exchange.ts';
+
+export class IncomingRequest implements ApiRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: string;
+  readonly headers: Headers;
+  readonly peer?: PeerCertificate;
+  readonly remoteAddress: string;
+  body?: { readonly bytes: Uint8Array };
+  #controller: AbortController | undefined = undefined;
+  #aborted = false;
+
+  constructor(method: string, url: string, headers: Headers, peer: PeerCertificate | undefined, remoteAddress: string) {
+    const mark = url.indexOf('?');
+    this.method = method;
+    this.path = mark < 0 ? url : url.slice(0, mark);
+    this.query = mark < 0 ? '' : url.slice(mark + 1);
+    this.headers = headers;
+    if (peer !== undefined) this.peer = peer;
+    this.remoteAddress = remoteAddress;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#aborted) this.#controller.abort();
+    }
+    return this.#controller.signal;
+  }
+
+  /** The caller went away or the server stops. Idempotent. */
+  abort(): void {
+    this.#aborted = true;
+    this.#controller?.abort();
+  }
+}

@@ -1,0 +1,10 @@
+/** Serving an ApiHandler over HTTPS. */
+export type { UpgradeHandler } from './http1.ts';
+export {
+  type HttpsServer,
+  type HttpsServerOptions,
+  type ServerCertificates,
+  startHttpsServer,
+} from './https-server.ts';
+export { defaultServeLimits, type ServeLimits } from './limits.ts';
+export { ListenError } from './listen-error.ts';

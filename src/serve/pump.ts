@@ -1,0 +1,82 @@
+/** Moves long answers from where they come to a Sink, no faster than the peer takes them. */
+import type { WatchStream } from '../api/exchange.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Sink } from './sink.ts';
+
+/** Bytes of one write of a list: large enough that a write's fixed cost vanishes, small enough to stay cheap to hold. */
+const pieceBytes = 128 * 1024;
+/** After so many bytes other work gets its turn: a fast peer on loopback never fills its window (decision 11). */
+const yieldBytes = 2 * 1024 * 1024;
+
+/** Ends when the watch ends or the peer goes away; closes the stream in either case. */
+export async function pumpWatch(stream: WatchStream, sink: Sink): Promise<void> {
+  try {
+    while (!sink.closed) {
+      const frames = stream.take();
+      if (frames === undefined) {
+        sink.end();
+        return;
+      }
+      if (frames.length === 0) await stream.ready();
+      else if (!sink.writeFrames(frames)) await sink.drained();
+    }
+  } finally {
+    stream.close();
+  }
+}
+
+/** Writes a list's pieces joined into larger ones. */
+export async function pumpList(
+  chunks: Iterable<Uint8Array>,
+  byteLength: number,
+  sink: Sink,
+  clock: Clock,
+): Promise<void> {
+  let sinceYield = 0;
+  for (const piece of joined(chunks, byteLength)) {
+    if (sink.closed) return;
+    if (!sink.write(piece)) await sink.drained();
+    sinceYield += piece.length;
+    if (sinceYield >= yieldBytes) {
+      sinceYield = 0;
+      await clock.yield();
+    }
+  }
+  sink.end();
+}
+
+/** Container logs and the like: each piece goes out as it comes. */
+export async function pumpStream(stream: AsyncIterable<Uint8Array>, sink: Sink): Promise<void> {
+  for await (const piece of stream) {
+    if (sink.closed) return;
+    if (piece.length > 0 && !sink.write(piece)) await sink.drained();
+  }
+  sink.end();
+}
+
+/** Small pieces copied together, large ones passed on. Each yielded piece has memory of its own. */
+export function* joined(chunks: Iterable<Uint8Array>, byteLength: number): Generator<Uint8Array> {
+  let buffer: Buffer | undefined;
+  let remaining = byteLength;
+  let used = 0;
+  for (const chunk of chunks) {
+    if (chunk.length === 0) continue;
+    if (buffer !== undefined && used + chunk.length > buffer.length) {
+      yield buffer.subarray(0, used);
+      buffer = undefined;
+    }
+    if (chunk.length >= pieceBytes) {
+      yield chunk;
+      remaining -= chunk.length;
+      continue;
+    }
+    if (buffer === undefined) {
+      buffer = Buffer.allocUnsafeSlow(Math.max(chunk.length, Math.min(pieceBytes, remaining)));
+      used = 0;
+    }
+    buffer.set(chunk, used);
+    used += chunk.length;
+    remaining -= chunk.length;
+  }
+  if (buffer !== undefined && used > 0) yield buffer.subarray(0, used);
+}

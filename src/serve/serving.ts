@@ -1,0 +1,168 @@
+/**
+ * The part of serving that both protocols share: call the handler, write its answer, know what is under way so that a stop can drain it.
+ */
+import { type Duplex, Readable, type Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { constants, createGzip } from 'node:zlib';
+import { ApiError } from '../api/errors.ts';
+import type { ApiHandler, ApiResponse, Headers, WatchStream } from '../api/exchange.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import type { IncomingRequest } from './incoming-request.ts';
+import type { ServeLimits } from './limits.ts';
+import { acceptsGzip } from './negotiate-encoding.ts';
+import { joined, pumpList, pumpStream, pumpWatch } from './pump.ts';
+import type { Sink } from './sink.ts';
+
+/** One request's way back, in one protocol. Exactly one of the three is called, once. */
+export interface Exchange {
+  /** A whole answer. A HEAD request gets its headers only. */
+  whole(status: number, headers: Headers, bytes: Uint8Array): void;
+  /** A long answer. `length` in bytes when known. */
+  open(status: number, headers: Headers, length: number | undefined): Sink;
+  /** A long answer of unknown length as a Node stream. */
+  openWritable(status: number, headers: Headers): Writable;
+  /** Breaks the answer off so that the peer can tell. */
+  fail(): void;
+}
+
+const noBytes = new Uint8Array(0);
+/** Up to this a list goes out as one write. */
+const smallListBytes = 64 * 1024;
+
+export class Serving {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly limits: ServeLimits;
+  /** Set by the stop: answers tell their peers to go elsewhere. */
+  stopping = false;
+  /** Connections given away to another protocol. */
+  readonly upgraded = new Set<Duplex>();
+  readonly #handler: ApiHandler;
+  readonly #watches = new Set<WatchStream>();
+  readonly #requests = new Set<IncomingRequest>();
+  #idle: (() => void) | undefined;
+
+  constructor(options: { handler: ApiHandler; clock: Clock; log: Logger; limits: ServeLimits }) {
+    this.#handler = options.handler;
+    this.clock = options.clock;
+    this.log = options.log;
+    this.limits = options.limits;
+  }
+
+  /** Never rejects. Ends when the whole answer was handed to the protocol or the peer went away. */
+  async answer(request: IncomingRequest, exchange: Exchange): Promise<void> {
+    this.#requests.add(request);
+    try {
+      await this.#write(request, exchange, await this.#handler(request));
+    } catch (error) {
+      if (!request.signal.aborted)
+        this.log.error('Answer broke off', { method: request.method, path: request.path, error });
+      exchange.fail();
+    } finally {
+      this.#requests.delete(request);
+      if (this.#requests.size <= this.#watches.size) this.#idle?.();
+    }
+  }
+
+  /** The body is longer than the limit. */
+  tooLarge(exchange: Exchange): void {
+    const error = ApiError.tooLarge(`limit is ${this.limits.bodyBytesMax}`);
+    exchange.whole(413, { 'content-type': 'application/json' }, Buffer.from(`${JSON.stringify(error.status)}\n`));
+  }
+
+  /** Resolves when nothing but watches is under way. */
+  async drained(): Promise<void> {
+    if (this.#requests.size <= this.#watches.size) return;
+    await new Promise<void>((resolve) => {
+      this.#idle = resolve;
+    });
+  }
+
+  /** Ends what has no end of its own: watches (cleanly) and upgraded connections. */
+  endStreams(): void {
+    for (const watch of this.#watches) watch.close();
+    for (const socket of this.upgraded) socket.destroy();
+  }
+  /** The grace is over. */
+  abortAll(): void {
+    for (const request of this.#requests) request.abort();
+  }
+  get openWatches(): number {
+    return this.#watches.size;
+  }
+
+  async #write(request: IncomingRequest, exchange: Exchange, response: ApiResponse): Promise<void> {
+    const { status, headers, body } = response;
+    switch (body.kind) {
+      case 'empty':
+        exchange.whole(status, headers, noBytes);
+        return;
+      case 'object':
+        return this.#bytes(request, exchange, status, headers, body.object.bytes());
+      case 'bytes':
+        return this.#bytes(request, exchange, status, headers, body.bytes);
+      case 'list':
+        if (body.byteLength <= smallListBytes) {
+          const [whole = noBytes] = joined(body.chunks(), body.byteLength);
+          exchange.whole(status, headers, whole);
+          return;
+        }
+        if (this.#wantsGzip(request, body.byteLength)) return this.#gzip(exchange, status, headers, body);
+        return pumpList(body.chunks(), body.byteLength, exchange.open(status, headers, body.byteLength), this.clock);
+      case 'watch':
+        return this.#watch(exchange.open(status, headers, undefined), body.stream);
+      case 'stream':
+        return pumpStream(body.stream, exchange.open(status, headers, undefined));
+      default:
+        throw new Error(`Unreachable response body: ${JSON.stringify(body satisfies never)}`);
+    }
+  }
+
+  #bytes(
+    request: IncomingRequest,
+    exchange: Exchange,
+    status: number,
+    headers: Headers,
+    bytes: Uint8Array,
+  ): Promise<void> | undefined {
+    if (this.#wantsGzip(request, bytes.length))
+      return this.#gzip(exchange, status, headers, { chunks: () => [bytes], byteLength: bytes.length });
+    exchange.whole(status, headers, bytes);
+    return undefined;
+  }
+
+  async #watch(sink: Sink, stream: WatchStream): Promise<void> {
+    this.#watches.add(stream);
+    if (this.stopping) stream.close();
+    this.#idle?.();
+    try {
+      await pumpWatch(stream, sink);
+    } finally {
+      this.#watches.delete(stream);
+    }
+  }
+
+  #wantsGzip(request: IncomingRequest, length: number): boolean {
+    return length > this.limits.gzipFromBytes && acceptsGzip(request.headers['accept-encoding']);
+  }
+
+  /** Compression runs on the thread pool (decision 11). */
+  async #gzip(
+    exchange: Exchange,
+    status: number,
+    headers: Headers,
+    list: { chunks: () => Iterable<Uint8Array>; byteLength: number },
+  ): Promise<void> {
+    const target = exchange.openWritable(status, {
+      ...headers,
+      'content-encoding': 'gzip',
+      vary: 'Accept-Encoding',
+    });
+    await pipeline(
+      Readable.from(joined(list.chunks(), list.byteLength), { objectMode: true, highWaterMark: 1 }),
+      createGzip({ level: constants.Z_BEST_SPEED }),
+      target,
+    );
+  }
+}
