@@ -32,8 +32,10 @@ export function serveHttp2(serving: Serving, socket: TLSSocket, connection: Conn
   });
   session.setLocalWindowSize(limits.connectionWindowBytes);
   let open = 0;
+  let used = false;
   session.on('stream', (stream, headers, flags) => {
     open++;
+    used = true;
     const request = incoming(headers, connection);
     stream.on('close', () => {
       open--;
@@ -51,10 +53,15 @@ export function serveHttp2(serving: Serving, socket: TLSSocket, connection: Conn
   session.on('error', (error) => {
     serving.log.debug('HTTP/2 session ended early', { remoteAddress: connection.remoteAddress, error });
   });
-  // A quiet watch is not idle: only sessions without streams are closed.
-  session.setTimeout(limits.idleTimeoutMs, () => {
-    if (open === 0) session.close();
-  });
+  // A quiet watch is not idle: only sessions without streams are closed. One timer a session, none a request; so a session
+  // goes after one to two periods of silence.
+  const checkIdle = (): void => {
+    if (open === 0 && !used) session.close();
+    used = false;
+    if (!session.closed) idle = serving.clock.timer(limits.idleTimeoutMs, checkIdle);
+  };
+  let idle = serving.clock.timer(limits.idleTimeoutMs, checkIdle);
+  session.on('close', () => idle.cancel());
   return session;
 }
 

@@ -549,3 +549,20 @@ test('serve: pipelined requests are answered in order', async () => {
     },
   );
 });
+
+test('serve: an HTTP/2 connection without streams is closed after a while, one with a quiet watch is not', async () => {
+  const watch = new HandWatch();
+  watch.push(frame('a\n'));
+  await serving(
+    async () => answer({ kind: 'watch', stream: watch }),
+    async ({ port }) => {
+      const idle = http2.connect(`https://127.0.0.1:${port}`, { ca: ca.cert });
+      const busy = http2.connect(`https://127.0.0.1:${port}`, { ca: ca.cert });
+      await once(busy.request({ ':path': '/' }), 'response');
+      await once(idle, 'close');
+      assert.equal(busy.closed, false);
+      busy.destroy();
+    },
+    { limits: { idleTimeoutMs: 30 } },
+  );
+});
