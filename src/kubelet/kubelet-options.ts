@@ -1,0 +1,40 @@
+/** What a kubelet is given. Nothing is read from anywhere else. */
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import type { MetricsRegistry } from '../base/metrics.ts';
+import type { Random } from '../base/random.ts';
+import type { Client } from '../client/client.ts';
+import type { EventRecorder } from '../client/events.ts';
+import type { CriRuntime } from '../runtime/cri.ts';
+import type { KubeletConfig } from './config.ts';
+import type { PodEnvironment } from './environment.ts';
+import type { Machine } from './node/machine.ts';
+import type { ObjectSource } from './object-source.ts';
+import type { PodSource } from './pod-source.ts';
+
+export interface KubeletOptions {
+  readonly nodeName: string;
+  readonly client: Client;
+  /** Pods bound to this node. Hollow nodes share one informer (`createPodDispatcher`). */
+  readonly pods: PodSource;
+  /** ConfigMaps, Secrets and Services that pods refer to; may be shared by hollow nodes of one process. */
+  readonly objects: ObjectSource;
+  readonly events: EventRecorder;
+  readonly runtime: CriRuntime;
+  /**
+   * Tells when containers of a pod changed without a call of ours. With it the kubelet does not poll the runtime (hollow); without it, it
+   * lists the runtime's containers every second.
+   */
+  readonly runtimeChanges?: (listener: (podUid: string) => void) => () => void;
+  readonly environment: PodEnvironment;
+  readonly machine: Machine;
+  /** Primary first; at most one per family. */
+  readonly nodeIPs: readonly string[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly metrics: MetricsRegistry;
+  readonly config: KubeletConfig;
+  /** `v1.36.x`. */
+  readonly version: string;
+}

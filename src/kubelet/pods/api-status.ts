@@ -1,0 +1,369 @@
+/**
+ * A pod's API status from its spec, what the runtime has and what the kubelet knows besides (why a container waits, whether it is ready).
+ * Pure. Source of the rules: kubelet_pods.go (getPhase, convertToAPIContainerStatuses) and status/generate.go.
+ */
+import type {
+  ContainerState as ApiContainerState,
+  Container,
+  ContainerStatus,
+  Pod,
+  PodCondition,
+  PodIP,
+  PodStatus,
+} from '../../api/types/core-v1.ts';
+import type { PodRuntimeStatus, RuntimeContainer } from '../containers/runtime-status.ts';
+import { isHostNetwork, isSidecar, isTerminalPhase } from './pod-info.ts';
+import { qosClass } from './qos.ts';
+
+export interface StatusInputs {
+  readonly runtime: PodRuntimeStatus;
+  /** The status last written or computed: what happened before is not forgotten. */
+  readonly previous: PodStatus | undefined;
+  readonly nodeIPs: readonly string[];
+  /** `containerd`, `hollow`: the scheme of container ids. */
+  readonly runtimeName: string;
+  /** Why a container is not running, from the last try to start it. */
+  waiting(container: string): { readonly reason: string; readonly message: string } | undefined;
+  /** The readiness and startup probes' answers for a running container. */
+  ready(container: RuntimeContainer, spec: Container): { readonly ready: boolean; readonly started: boolean };
+  /** The termination message, when it was read already. */
+  message(container: RuntimeContainer): string | undefined;
+  readonly nowMs: number;
+  /** The pod is ending: nothing will be started again. */
+  readonly terminal: boolean;
+  /** The kubelet decided about the pod as a whole: rejected, evicted, past its deadline. */
+  readonly verdict?: { readonly phase: 'Failed'; readonly reason: string; readonly message: string };
+}
+
+export function generatePodStatus(pod: Pod, inputs: StatusInputs): PodStatus {
+  const { runtime, previous, nowMs } = inputs;
+  const spec = pod.spec ?? { containers: [] };
+  const now = rfc3339(nowMs);
+  const generation = pod.metadata.generation;
+  const inits = spec.initContainers ?? [];
+  const initStatuses = inits.map((c) => containerStatus(pod, c, previous?.initContainerStatuses, inputs, true));
+  const statuses = spec.containers.map((c) => containerStatus(pod, c, previous?.containerStatuses, inputs, false));
+  let phase = podPhase(pod, initStatuses, statuses, inputs.terminal);
+  // A phase that is final stays: what the runtime says afterwards (containers removed) changes nothing.
+  if (isTerminalPhase(previous?.phase)) phase = previous!.phase!;
+  const verdict = inputs.verdict;
+  if (verdict) phase = verdict.phase;
+
+  const sandbox = runtime.sandboxes[0];
+  const sandboxReady = sandbox?.ready === true && (sandbox.hostNetwork || sandbox.ips.length > 0);
+  const ips = podIPs(pod, inputs);
+  const own: PodCondition[] = [
+    condition('PodReadyToStartContainers', sandboxReady && !(inputs.terminal && isTerminalPhase(phase))),
+    initializedCondition(inits, initStatuses, statuses, phase),
+    ...readyConditions(pod, initStatuses, statuses, phase),
+    condition('PodScheduled', true),
+  ];
+  const conditions = mergeConditions(
+    { before: previous?.conditions ?? [], others: pod.status?.conditions ?? [] },
+    own,
+    now,
+    generation,
+  );
+  return {
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    phase,
+    conditions,
+    ...(verdict ? { message: verdict.message, reason: verdict.reason } : carryReason(previous)),
+    ...(previous?.nominatedNodeName ? { nominatedNodeName: previous.nominatedNodeName } : {}),
+    ...(inputs.nodeIPs.length > 0 ? { hostIP: inputs.nodeIPs[0]!, hostIPs: inputs.nodeIPs.map((ip) => ({ ip })) } : {}),
+    ...(ips.length > 0 ? { podIP: ips[0]!.ip, podIPs: ips } : {}),
+    startTime: previous?.startTime ?? now,
+    ...(inits.length > 0 ? { initContainerStatuses: initStatuses } : {}),
+    ...(verdict && runtime.containers.length === 0 ? {} : { containerStatuses: statuses }),
+    qosClass: qosClass(pod),
+  };
+}
+
+const carryReason = (previous: PodStatus | undefined): Pick<PodStatus, 'reason' | 'message'> =>
+  previous?.phase === 'Failed' && previous.reason
+    ? { reason: previous.reason, ...(previous.message ? { message: previous.message } : {}) }
+    : {};
+
+function podIPs(pod: Pod, { runtime, nodeIPs, previous }: StatusInputs): readonly PodIP[] {
+  if (isHostNetwork(pod)) return runtime.sandboxes.length > 0 || previous?.podIP ? nodeIPs.map((ip) => ({ ip })) : [];
+  const sandbox = runtime.sandboxes[0];
+  if (sandbox && sandbox.ips.length > 0) return sandbox.ips.map((ip) => ({ ip }));
+  // An ended sandbox has no address any more; the pod keeps telling the one it had.
+  return previous?.podIPs ?? [];
+}
+
+/** Milliseconds to `2026-01-02T03:04:05Z`. */
+export const rfc3339 = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
+
+// ---------------------------------------------------------------------------------------------------------------- container statuses
+
+function containerStatus(
+  pod: Pod,
+  spec: Container,
+  previous: readonly ContainerStatus[] | undefined,
+  inputs: StatusInputs,
+  init: boolean,
+): ContainerStatus {
+  const history = inputs.runtime.containers.filter((container) => container.name === spec.name);
+  const before = previous?.find((status) => status.name === spec.name);
+  const current = history[0];
+  const last = history[1];
+  const reason = inputs.waiting(spec.name);
+  const base = {
+    name: spec.name,
+    ...(current
+      ? {
+          image: current.image || (spec.image ?? ''),
+          imageID: current.imageRef,
+          containerID: `${inputs.runtimeName}://${current.id}`,
+          restartCount: current.restartCount,
+        }
+      : {
+          image: spec.image ?? '',
+          imageID: before?.containerID ? before.imageID : '',
+          ...(before?.containerID ? { containerID: before.containerID } : {}),
+          restartCount: before?.restartCount ?? 0,
+        }),
+    ...(spec.resources && Object.keys(spec.resources).length > 0 && current?.state === 'running'
+      ? {
+          ...(spec.resources.requests ? { allocatedResources: spec.resources.requests } : {}),
+          resources: {
+            ...(spec.resources.limits ? { limits: spec.resources.limits } : {}),
+            ...(spec.resources.requests ? { requests: spec.resources.requests } : {}),
+          },
+        }
+      : {}),
+    ...(spec.volumeMounts && spec.volumeMounts.length > 0
+      ? {
+          volumeMounts: spec.volumeMounts.map(({ name, mountPath, readOnly }) => ({
+            name,
+            mountPath,
+            ...(readOnly ? { readOnly: true, recursiveReadOnly: 'Disabled' } : {}),
+          })),
+        }
+      : {}),
+  };
+  const finish = (
+    state: ApiContainerState,
+    lastState: ApiContainerState,
+    flags: { readonly ready: boolean; readonly started: boolean },
+  ): ContainerStatus => ({ ...base, state, lastState, ready: flags.ready, started: flags.started });
+  const off = { ready: false, started: false };
+
+  if (!current) {
+    if (before?.state?.terminated)
+      return finish(before.state, before.lastState ?? {}, { ready: before.ready, started: false });
+    if (before?.state?.running) {
+      // It ran, and the runtime no longer knows it: its end was not seen.
+      const lost = lostContainer(base.containerID, inputs.terminal ? 'terminated' : 'deleted');
+      if (inputs.terminal) return finish({ terminated: lost }, {}, off);
+      return finish({ waiting: reason ?? defaultWaiting(pod) }, { terminated: lost }, off);
+    }
+    if (inputs.terminal && !init && isTerminalPhase(before?.state ? undefined : inputs.previous?.phase))
+      return finish({ waiting: reason ?? defaultWaiting(pod) }, before?.lastState ?? {}, off);
+    return finish({ waiting: reason ?? defaultWaiting(pod) }, before?.lastState ?? {}, off);
+  }
+  const lastState: ApiContainerState =
+    last?.state === 'exited'
+      ? { terminated: terminated(last, inputs) }
+      : before?.lastState && current.restartCount === before.restartCount
+        ? before.lastState
+        : {};
+  switch (current.state) {
+    case 'running': {
+      const flags = init && !isSidecar(spec) ? { ready: false, started: true } : inputs.ready(current, spec);
+      return finish({ running: { startedAt: rfc3339(current.startedAtMs) } }, lastState, flags);
+    }
+    case 'exited': {
+      const ended: ApiContainerState = { terminated: terminated(current, inputs) };
+      const waits = reason !== undefined && !inputs.terminal;
+      if (waits) return finish({ waiting: reason }, ended, off);
+      // A finished init container is ready in upstream's sense: it did what it had to.
+      return finish(ended, lastState, { ready: init && current.exitCode === 0, started: false });
+    }
+    case 'created':
+      return finish({ waiting: reason ?? defaultWaiting(pod) }, lastState, off);
+    case 'unknown':
+      return finish({ terminated: lostContainer(base.containerID, 'located') }, lastState, off);
+  }
+}
+
+const defaultWaiting = (pod: Pod): { reason: string } => ({
+  reason: (pod.spec?.initContainers ?? []).length > 0 ? 'PodInitializing' : 'ContainerCreating',
+});
+
+function terminated(container: RuntimeContainer, inputs: StatusInputs): NonNullable<ApiContainerState['terminated']> {
+  const message = inputs.message(container) ?? container.message;
+  return {
+    exitCode: container.exitCode,
+    reason: container.reason || (container.exitCode === 0 ? 'Completed' : 'Error'),
+    ...(message === '' ? {} : { message }),
+    // A container that never started has no start: upstream writes null.
+    ...(container.startedAtMs > 0 ? { startedAt: rfc3339(container.startedAtMs) } : {}),
+    ...(container.finishedAtMs > 0 ? { finishedAt: rfc3339(container.finishedAtMs) } : {}),
+    containerID: `${inputs.runtimeName}://${container.id}`,
+  };
+}
+
+function lostContainer(containerID: string | undefined, when: 'terminated' | 'deleted' | 'located') {
+  const message =
+    when === 'located'
+      ? 'The container could not be located when the pod was deleted.  The container used to be Running'
+      : `The container could not be located when the pod was ${when}`;
+  return { exitCode: 137, reason: 'ContainerStatusUnknown', message, ...(containerID ? { containerID } : {}) };
+}
+
+// -------------------------------------------------------------------------------------------------------------------------- phase
+
+/** @param terminal nothing will be started again. */
+export function podPhase(
+  pod: Pod,
+  inits: readonly ContainerStatus[],
+  statuses: readonly ContainerStatus[],
+  terminal: boolean,
+): string {
+  const spec = pod.spec!;
+  const policy = spec.restartPolicy ?? 'Always';
+  let pendingInit = 0;
+  let failedInit = 0;
+  for (const [i, status] of inits.entries()) {
+    const container = spec.initContainers![i]!;
+    const state = status.state ?? {};
+    if (isSidecar(container)) {
+      if (!status.started && !state.terminated) pendingInit++;
+      continue;
+    }
+    if (state.running) pendingInit++;
+    else if (state.terminated) {
+      if (state.terminated.exitCode !== 0) failedInit++;
+    } else if (status.lastState?.terminated) {
+      if (status.lastState.terminated.exitCode !== 0) failedInit++;
+    } else pendingInit++;
+  }
+  let waiting = 0;
+  let running = 0;
+  let stopped = 0;
+  let succeeded = 0;
+  for (const { state, lastState } of statuses) {
+    if (state?.running) running++;
+    else if (state?.terminated) {
+      stopped++;
+      if (state.terminated.exitCode === 0) succeeded++;
+    } else if (lastState?.terminated) stopped++;
+    else waiting++;
+  }
+  if (failedInit > 0 && policy === 'Never') return 'Failed';
+  const initialized = running + stopped > 0;
+  if (pendingInit + failedInit > 0 && !initialized && !terminal) return 'Pending';
+  if (waiting > 0) {
+    if (terminal) return 'Failed';
+    return 'Pending';
+  }
+  if (running > 0) return 'Running';
+  if (stopped === 0) return 'Pending';
+  if (terminal) return stopped === succeeded ? 'Succeeded' : 'Failed';
+  const willRestart = spec.containers.some((container, i) => {
+    const ended = statuses[i]?.state?.terminated ?? statuses[i]?.lastState?.terminated;
+    const own = container.restartPolicy ?? policy;
+    if ((container.restartPolicyRules ?? []).some((rule) => rule.exitCodes?.values?.includes(ended?.exitCode ?? 0)))
+      return true;
+    return own === 'Always' || (own === 'OnFailure' && ended?.exitCode !== 0);
+  });
+  if (willRestart) return 'Running';
+  return stopped === succeeded ? 'Succeeded' : 'Failed';
+}
+
+// --------------------------------------------------------------------------------------------------------------------- conditions
+
+type Draft = Pick<PodCondition, 'type' | 'status' | 'reason' | 'message'>;
+
+const condition = (type: string, ok: boolean, reason?: string, message?: string): Draft => ({
+  type,
+  status: ok ? 'True' : 'False',
+  ...(reason ? { reason } : {}),
+  ...(message ? { message } : {}),
+});
+
+function initializedCondition(
+  inits: readonly Container[],
+  initStatuses: readonly ContainerStatus[],
+  statuses: readonly ContainerStatus[],
+  phase: string,
+): Draft {
+  const incomplete: string[] = [];
+  for (const [i, status] of initStatuses.entries()) {
+    const done = isSidecar(inits[i]!) ? status.started === true : status.state?.terminated?.exitCode === 0;
+    if (!done) incomplete.push(status.name);
+  }
+  if (phase === 'Succeeded') return condition('Initialized', true, 'PodCompleted');
+  // Init containers whose records are gone were needed only until the first container started.
+  const started = statuses.some(
+    (status) => status.state?.running || status.state?.terminated || status.lastState?.terminated,
+  );
+  if (incomplete.length === 0 || (started && incomplete.every((name) => !isSidecarNamed(inits, name))))
+    return condition('Initialized', true);
+  return condition(
+    'Initialized',
+    false,
+    'ContainersNotInitialized',
+    `containers with incomplete status: [${incomplete.join(' ')}]`,
+  );
+}
+
+const isSidecarNamed = (inits: readonly Container[], name: string): boolean =>
+  inits.some((container) => container.name === name && isSidecar(container));
+
+function readyConditions(
+  pod: Pod,
+  initStatuses: readonly ContainerStatus[],
+  statuses: readonly ContainerStatus[],
+  phase: string,
+): Draft[] {
+  const both = (make: (type: string) => Draft): Draft[] => [make('Ready'), make('ContainersReady')];
+  if (phase === 'Succeeded') return both((type) => condition(type, false, 'PodCompleted'));
+  if (phase === 'Failed') return both((type) => condition(type, false, 'PodFailed'));
+  const inits = pod.spec?.initContainers ?? [];
+  const unready: string[] = [];
+  for (const [i, status] of initStatuses.entries())
+    if (isSidecar(inits[i]!) && !status.ready) unready.push(status.name);
+  for (const status of statuses) if (!status.ready) unready.push(status.name);
+  if (unready.length > 0)
+    return both((type) =>
+      condition(type, false, 'ContainersNotReady', `containers with unready status: [${unready.join(' ')}]`),
+    );
+  const missing = (pod.spec?.readinessGates ?? [])
+    .filter(({ conditionType }) => pod.status?.conditions?.find((c) => c.type === conditionType)?.status !== 'True')
+    .map(({ conditionType }) => {
+      const found = pod.status?.conditions?.find((c) => c.type === conditionType);
+      return found
+        ? `the status of pod readiness gate "${conditionType}" is not "True", but ${found.status}`
+        : `corresponding condition of pod readiness gate "${conditionType}" does not exist.`;
+    });
+  const ready =
+    missing.length > 0
+      ? condition('Ready', false, 'ReadinessGatesNotReady', missing.join(', '))
+      : condition('Ready', true);
+  return [ready, condition('ContainersReady', true)];
+}
+
+/** The kubelet's own conditions first, with their transition times kept; those of others (readiness gates, DisruptionTarget) stay as they are. */
+function mergeConditions(
+  { before, others }: { readonly before: readonly PodCondition[]; readonly others: readonly PodCondition[] },
+  own: readonly Draft[],
+  now: string,
+  generation: number | undefined,
+): PodCondition[] {
+  const merged: PodCondition[] = own.map((draft) => {
+    const old = before.find((c) => c.type === draft.type);
+    return {
+      type: draft.type,
+      ...(generation === undefined ? {} : { observedGeneration: generation }),
+      status: draft.status,
+      lastTransitionTime: old && old.status === draft.status ? (old.lastTransitionTime ?? now) : now,
+      ...(draft.reason ? { reason: draft.reason } : {}),
+      ...(draft.message ? { message: draft.message } : {}),
+    };
+  });
+  for (const old of others) if (!own.some((draft) => draft.type === old.type)) merged.push(old);
+  return merged;
+}
