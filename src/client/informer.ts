@@ -36,9 +36,14 @@ export interface InformerOptions {
   readonly namespace?: string;
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
+  /** Asks the server for PartialObjectMetadata: only `apiVersion`, `kind` and `metadata` are there. `kind` is the server's, so ask the ref. */
+  readonly metadataOnly?: boolean;
 }
 
-/** Shares one informer per (resource, options) and stops all with its signal. Informers start on first use. */
+/**
+ * Shares one informer per (resource, options) and stops all with its signal. An informer starts when it is first asked for: its first request goes
+ * out in a later microtask, so handlers and indexes added at once miss nothing (added later they miss nothing either, but cost a replay).
+ */
 export interface InformerFactory {
   informer<T extends KubeObject>(ref: ResourceRef<T>, options?: InformerOptions): Informer<T>;
   /** Waits until every informer asked for so far is synced. */

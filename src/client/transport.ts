@@ -30,10 +30,30 @@ export interface Transport {
    * cannot be reached, with `TransportError` (whether to retry is a property of the error).
    */
   request(request: TransportRequest): Promise<JsonObject>;
-  /** Opens a watch. Rejects like `request` when it cannot be opened; ends when the server closes it; throws on a broken connection. */
-  watch(request: TransportRequest): Promise<AsyncIterable<TransportWatchEvent>>;
+  /**
+   * Opens a watch; what has piled up comes as one batch (never empty), so that a burst costs one turn. Rejects like `request` when it
+   * cannot be opened; ends when the server closes it or `signal` aborts; throws `TransportError` on a broken connection. An ERROR event
+   * is delivered like any other. Iterate it once.
+   */
+  watch(request: TransportRequest): Promise<AsyncIterable<readonly TransportWatchEvent[]>>;
   /** A raw answer as bytes: logs, metrics, OpenAPI documents. */
   stream(request: TransportRequest): Promise<AsyncIterable<Uint8Array>>;
   /** Ends idle and open connections. Idempotent. */
   close(): Promise<void>;
+}
+
+/** Why no answer came. `refused`: nobody listens; `reset`: the connection broke under the request; `closed`: this transport was closed. */
+export type TransportErrorKind = 'refused' | 'unreachable' | 'reset' | 'timeout' | 'tls' | 'protocol' | 'closed';
+
+/** No answer came from the API server. The message names the server and the cause. */
+export class TransportError extends Error {
+  readonly kind: TransportErrorKind;
+  /** True when the server cannot have acted on the request, or when asking again may work. Whether a repeat is safe is the caller's to know. */
+  readonly retryable: boolean;
+  constructor(kind: TransportErrorKind, message: string, options: { readonly cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'TransportError';
+    this.kind = kind;
+    this.retryable = kind !== 'tls' && kind !== 'closed' && kind !== 'protocol';
+  }
 }

@@ -1,0 +1,280 @@
+/**
+ * An API server of 200 lines for tests that must inject faults: one map of objects, a log of changes, lists in pages and watches. No
+ * validation, defaults, admission or users. Tests of behaviour use the real one.
+ */
+import { ApiError } from '../../api/errors.ts';
+import type {
+  ApiHandler,
+  ApiRequest,
+  ApiResponse,
+  WatchEventType,
+  WatchFrame,
+  WatchStream,
+} from '../../api/exchange.ts';
+import type { JsonObject, JsonValue } from '../../api/json.ts';
+import { deepFreeze } from '../decode.ts';
+
+export interface FakeApiServer {
+  readonly handler: ApiHandler;
+  /** Every request, `METHOD path?query`. */
+  readonly requests: string[];
+  readonly seen: ApiRequest[];
+  /** Asked before each request; an answer given here is the request's. */
+  intercept: ((request: ApiRequest) => ApiResponse | undefined | Promise<ApiResponse | undefined>) | undefined;
+  /** Writes directly, as another client would. @param path of the object. @returns it as stored. */
+  put(path: string, object: JsonObject): JsonObject;
+  remove(path: string): void;
+  get(path: string): JsonObject | undefined;
+  /** Forgets the change log: the next watch from an old version is answered 410. */
+  compact(): void;
+  /** Ends all open watches, or with an ERROR event first. */
+  endWatches(error?: ApiError): void;
+  bookmark(): void;
+  readonly openWatches: number;
+  readonly revision: number;
+  streamsLists: boolean;
+}
+
+interface Change {
+  readonly revision: number;
+  readonly type: WatchEventType;
+  readonly path: string;
+  readonly object: JsonObject;
+}
+interface Watcher extends WatchStream {
+  offer(frame: WatchFrame): void;
+  end(): void;
+  readonly collection: (path: string) => boolean;
+}
+
+export function createFakeApiServer(): FakeApiServer {
+  const objects = new Map<string, JsonObject>();
+  let log: Change[] = [];
+  let compacted = 0;
+  let revision = 100;
+  let uids = 0;
+  const watchers = new Set<Watcher>();
+
+  const record = (type: 'ADDED' | 'MODIFIED' | 'DELETED', path: string, object: JsonObject): JsonObject => {
+    const stored = deepFreeze({
+      ...object,
+      metadata: { ...(object.metadata as JsonObject), resourceVersion: String(++revision) },
+    });
+    if (type === 'DELETED') objects.delete(path);
+    else objects.set(path, stored);
+    log.push({ revision, type, path, object: stored });
+    for (const watcher of watchers) if (watcher.collection(path)) watcher.offer(frameOf(type, stored));
+    return stored;
+  };
+  const put = (path: string, object: JsonObject): JsonObject => {
+    const before = objects.get(path);
+    const metadata = object.metadata as JsonObject;
+    const uid = (before?.metadata as JsonObject | undefined)?.uid ?? metadata.uid ?? `uid-${++uids}`;
+    return record(before ? 'MODIFIED' : 'ADDED', path, { ...object, metadata: { ...metadata, uid } });
+  };
+
+  const handle = (request: ApiRequest): ApiResponse => {
+    const query = new URLSearchParams(request.query);
+    const { collection, name, subresource } = split(request.path);
+    const path = name === undefined ? '' : `${collection.path}/${name}`;
+    const body = request.body && 'value' in request.body ? (request.body.value as JsonObject) : undefined;
+    const existing = objects.get(path);
+    if (name === undefined) {
+      if (request.method === 'POST') {
+        const metadata = body!.metadata as JsonObject;
+        const target = `${collection.path}/${String(metadata.name)}`;
+        if (objects.has(target))
+          throw ApiError.alreadyExists({ group: '', resource: collection.resource }, String(metadata.name));
+        return answer(201, put(target, { ...body!, metadata: { namespace: collection.namespace, ...metadata } }));
+      }
+      if (query.get('watch') === 'true') return watch(collection.matches, query);
+      return list(collection.matches, query);
+    }
+    if (!existing) throw ApiError.notFound({ group: '', resource: collection.resource }, name);
+    if (request.method === 'GET') return answer(200, existing);
+    if (request.method === 'DELETE') {
+      record('DELETED', path, existing);
+      return answer(200, { kind: 'Status', apiVersion: 'v1', status: 'Success' });
+    }
+    const version = (existing.metadata as JsonObject).resourceVersion;
+    const asked = (body?.metadata as JsonObject | undefined)?.resourceVersion;
+    if (asked !== undefined && asked !== version)
+      throw ApiError.conflict({ group: '', resource: collection.resource }, name, 'the object has been modified');
+    if (request.method === 'PATCH') return answer(200, put(path, merge(existing, body!) as JsonObject));
+    if (subresource === 'status') return answer(200, put(path, { ...existing, status: body!.status ?? {} }));
+    return answer(200, put(path, body!));
+  };
+
+  const list = (matches: (path: string) => boolean, query: URLSearchParams): ApiResponse => {
+    const limit = Number(query.get('limit') ?? 0);
+    const from = query.get('continue') ?? '';
+    const paths = [...objects.keys()].filter((path) => matches(path) && path > from).sort();
+    const page = limit > 0 ? paths.slice(0, limit) : paths;
+    const more = page.length < paths.length;
+    // As upstream: items of a list carry neither kind nor apiVersion.
+    const items = page.map((path) => {
+      const { kind: _, apiVersion: __, ...rest } = objects.get(path)!;
+      return rest;
+    });
+    const metadata = { resourceVersion: String(revision), ...(more ? { continue: page.at(-1)! } : {}) };
+    return answer(200, { kind: 'List', apiVersion: 'v1', metadata, items });
+  };
+
+  const watch = (matches: (path: string) => boolean, query: URLSearchParams): ApiResponse => {
+    const initial = query.get('sendInitialEvents') === 'true';
+    if (initial && !server.streamsLists)
+      throw new ApiError({ code: 422, reason: 'Invalid', message: 'sendInitialEvents: Forbidden: not supported' });
+    const watcher = createWatcher(matches, (w) => watchers.delete(w));
+    if (initial) {
+      for (const [path, object] of objects) if (matches(path)) watcher.offer(frameOf('ADDED', object));
+      watcher.offer(bookmarkAt(revision, true));
+    } else {
+      const from = Number(query.get('resourceVersion') ?? revision);
+      if (from < compacted) watcher.offer(frameOf('ERROR', statusOf(ApiError.expired('too old resource version'))));
+      else
+        for (const change of log)
+          if (change.revision > from && matches(change.path)) watcher.offer(frameOf(change.type, change.object));
+    }
+    watchers.add(watcher);
+    return { status: 200, headers: { 'content-type': 'application/json' }, body: { kind: 'watch', stream: watcher } };
+  };
+
+  const server: FakeApiServer = {
+    requests: [],
+    seen: [],
+    intercept: undefined,
+    streamsLists: true,
+    async handler(request) {
+      server.seen.push(request);
+      server.requests.push(`${request.method} ${request.path}${request.query ? `?${request.query}` : ''}`);
+      try {
+        const own = await server.intercept?.(request);
+        if (own) return own;
+        const response = handle(request);
+        if (response.body.kind === 'watch') {
+          const { stream } = response.body;
+          request.signal.addEventListener('abort', () => stream.close(), { once: true });
+        }
+        return response;
+      } catch (error) {
+        return failure(error instanceof ApiError ? error : ApiError.internal(error));
+      }
+    },
+    put,
+    remove: (path) => void record('DELETED', path, objects.get(path)!),
+    get: (path) => objects.get(path),
+    compact() {
+      log = [];
+      compacted = ++revision;
+    },
+    endWatches(error) {
+      for (const watcher of [...watchers]) {
+        if (error) watcher.offer(frameOf('ERROR', statusOf(error)));
+        watcher.end();
+      }
+    },
+    bookmark() {
+      for (const watcher of watchers) watcher.offer(bookmarkAt(++revision, false));
+    },
+    get openWatches() {
+      return watchers.size;
+    },
+    get revision() {
+      return revision;
+    },
+  };
+  return server;
+}
+
+export const answer = (status: number, object: JsonObject, headers: Record<string, string> = {}): ApiResponse => ({
+  status,
+  headers: { 'content-type': 'application/json', ...headers },
+  body: {
+    kind: 'object',
+    object: { bytes: () => new TextEncoder().encode(JSON.stringify(object)), value: () => deepFreeze(object) },
+  },
+});
+export const failure = (error: ApiError, headers: Record<string, string> = {}): ApiResponse =>
+  answer(error.code, statusOf(error), headers);
+const statusOf = (error: ApiError): JsonObject => error.status as unknown as JsonObject;
+
+const frameOf = (type: WatchEventType, object: JsonObject): WatchFrame => ({
+  type,
+  object: () => deepFreeze(object),
+  bytes: () => new TextEncoder().encode(`${JSON.stringify({ type, object })}\n`),
+});
+const bookmarkAt = (revision: number, end: boolean): WatchFrame =>
+  frameOf('BOOKMARK', {
+    metadata: {
+      resourceVersion: String(revision),
+      ...(end ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
+    },
+  });
+
+function createWatcher(collection: (path: string) => boolean, onClose: (watcher: Watcher) => void): Watcher {
+  let queue: WatchFrame[] = [];
+  let ended = false;
+  let wake: (() => void) | undefined;
+  const watcher: Watcher = {
+    collection,
+    offer(frame) {
+      if (ended) return;
+      queue.push(frame);
+      wake?.();
+    },
+    end() {
+      ended = true;
+      onClose(watcher);
+      wake?.();
+    },
+    take() {
+      if (queue.length === 0) return ended ? undefined : [];
+      const frames = queue;
+      queue = [];
+      return frames;
+    },
+    ready: () => {
+      if (queue.length > 0 || ended) return Promise.resolve();
+      return new Promise((resolve) => {
+        wake = resolve;
+      });
+    },
+    close: () => watcher.end(),
+  };
+  return watcher;
+}
+
+/** Understands `/api/v1/...` and `/apis/G/V/...`, with and without namespace. */
+function split(path: string): {
+  readonly collection: {
+    readonly path: string;
+    readonly resource: string;
+    readonly namespace: string | undefined;
+    readonly matches: (path: string) => boolean;
+  };
+  readonly name: string | undefined;
+  readonly subresource: string | undefined;
+} {
+  const parts = path.split('/').filter((part) => part !== '');
+  const root = parts.splice(0, parts[0] === 'api' ? 2 : 3).join('/');
+  let namespace: string | undefined;
+  if (parts[0] === 'namespaces' && parts.length > 2 && parts[2] !== 'status' && parts[2] !== 'finalize')
+    [, namespace] = parts.splice(0, 2);
+  const [resource = '', name, subresource] = parts.map(decodeURIComponent);
+  const base = `/${root}${namespace === undefined ? '' : `/namespaces/${namespace}`}/${resource}`;
+  const pattern = new RegExp(
+    `^/${root}${namespace === undefined ? '(/namespaces/[^/]+)?' : `/namespaces/${namespace}`}/${resource}/[^/]+$`,
+  );
+  return { collection: { path: base, resource, namespace, matches: (p) => pattern.test(p) }, name, subresource };
+}
+
+function merge(target: JsonValue | undefined, patch: JsonValue): JsonValue {
+  if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return patch;
+  const out: Record<string, JsonValue | undefined> =
+    typeof target === 'object' && target !== null && !Array.isArray(target) ? { ...(target as JsonObject) } : {};
+  for (const [key, value] of Object.entries(patch as JsonObject)) {
+    if (value === null) delete out[key];
+    else out[key] = merge(out[key], value as JsonValue);
+  }
+  return out;
+}
