@@ -1,0 +1,301 @@
+/**
+ * The exact half of decoding: walks the parsed nodes in text order with Go's semantics (sigs.k8s.io/json), so that errors, warnings and
+ * duplicate members come out as upstream has them. Only input that is wrong or unusual gets here.
+ */
+import { canonicalQuantity } from '../quantity.ts';
+import type { StructType, TypeRef } from '../schema/model.ts';
+import { canonicalBase64 } from './base64.ts';
+import { NumberLiteral } from './canonical.ts';
+import { goType, shortName, structGoType } from './go-types.ts';
+import type { JsonNode } from './json-nodes.ts';
+import { setOwn } from './own.ts';
+import { canonicalMicroTime, canonicalTime } from './time.ts';
+
+export class DecodeError extends Error {
+  override readonly name = 'DecodeError';
+}
+
+/** Upstream stops collecting here. */
+const maxStrictErrors = 100;
+
+type Plain = Record<string, unknown>;
+
+export interface ExactResult {
+  /** Known fields only, a later duplicate laid over the earlier one as Go does; numbers that are no plain integers are NumberLiteral. */
+  readonly value: unknown;
+  /** `unknown field "spec.foo"`, `duplicate field "metadata.name"`, in text order, each once. */
+  readonly strictErrors: readonly string[];
+}
+
+/** @throws DecodeError with upstream's message: the first error of a type with its own parser, else the first type error. */
+export function decodeExact(node: JsonNode, type: StructType): ExactResult {
+  const walk = new ExactWalk();
+  const value = walk.struct(node, type, undefined);
+  if (walk.typeError !== undefined) throw new DecodeError(walk.typeError);
+  return { value, strictErrors: [...walk.strictErrors].map(([path, what]) => `${what} field ${JSON.stringify(path)}`) };
+}
+
+class ExactWalk {
+  readonly strictErrors = new Map<string, 'unknown' | 'duplicate'>();
+  typeError: string | undefined;
+  #struct = '';
+  readonly #fields: string[] = [];
+  #path = '';
+  /** Inside a type with its own parser nothing is checked strictly. */
+  #opaque = 0;
+
+  struct(node: JsonNode, type: StructType, previous: unknown): unknown {
+    if (node.kind === 'null') return previous ?? null;
+    if (node.kind !== 'object') return this.#mismatch(node, structGoType(type));
+    const out = isPlain(previous) ? previous : {};
+    const outer = this.#struct;
+    const path = this.#path;
+    const seen = new Set<string>();
+    for (let i = 0; i < node.keys.length; i++) {
+      const key = node.keys[i]!;
+      const field = type.fieldsByName.get(key);
+      this.#path = path === '' ? key : `${path}.${key}`;
+      if (!field) {
+        this.#strict('unknown');
+        continue;
+      }
+      if (seen.has(key)) this.#strict('duplicate');
+      seen.add(key);
+      this.#struct = shortName(type);
+      this.#fields.push(key);
+      const child = node.values[i]!;
+      const keepsOnNull = !field.pointer && field.type.kind === 'scalar';
+      if (!(child.kind === 'null' && keepsOnNull && out[key] !== undefined))
+        out[key] = field.pointer && child.kind === 'null' ? null : this.#value(child, field.type, type, out[key]);
+      this.#fields.pop();
+    }
+    this.#struct = outer;
+    this.#path = path;
+    return out;
+  }
+
+  #value(node: JsonNode, type: TypeRef, owner: StructType, previous: unknown): unknown {
+    switch (type.kind) {
+      case 'struct':
+        return this.struct(node, type.type, previous);
+      case 'list':
+        return this.#list(node, type, owner);
+      case 'map':
+        return this.#map(node, type, owner, previous);
+      case 'scalar':
+        return this.#scalar(node, type);
+      case 'special':
+        return this.#special(node, type, owner);
+    }
+  }
+
+  #list(node: JsonNode, type: TypeRef & { kind: 'list' }, owner: StructType): unknown {
+    if (node.kind === 'null') return null;
+    if (node.kind !== 'array') return this.#mismatch(node, goType(type));
+    const path = this.#path;
+    const out = node.items.map((item, i) => {
+      this.#path = `${path}[${i}]`;
+      return this.#value(item, type.element, owner, undefined);
+    });
+    this.#path = path;
+    return out;
+  }
+
+  #map(node: JsonNode, type: TypeRef & { kind: 'map' }, owner: StructType, previous: unknown): unknown {
+    if (node.kind === 'null') return null;
+    if (node.kind !== 'object') return this.#mismatch(node, goType(type));
+    const out = isPlain(previous) ? previous : {};
+    const path = this.#path;
+    const seen = new Set<string>();
+    for (let i = 0; i < node.keys.length; i++) {
+      const key = node.keys[i]!;
+      this.#path = path === '' ? key : `${path}.${key}`;
+      if (seen.has(key)) this.#strict('duplicate');
+      seen.add(key);
+      setOwn(out, key, this.#value(node.values[i]!, type.value, owner, undefined));
+    }
+    this.#path = path;
+    return out;
+  }
+
+  #scalar(node: JsonNode, type: TypeRef & { kind: 'scalar' }): unknown {
+    if (node.kind === 'null') return null;
+    switch (type.scalar) {
+      case 'string':
+        if (node.kind === 'string') return node.value;
+        break;
+      case 'boolean':
+        if (node.kind === 'boolean') return node.value;
+        break;
+      case 'bytes':
+        if (node.kind !== 'string') break;
+        try {
+          return canonicalBase64(node.value);
+        } catch (error) {
+          this.typeError ??= messageOf(error);
+          return null;
+        }
+      case 'int32':
+      case 'int64': {
+        if (node.kind !== 'number') break;
+        const value = /[.eE]/.test(node.source) ? undefined : BigInt(node.source);
+        const limit = type.scalar === 'int32' ? 2n ** 31n : 2n ** 63n;
+        if (value === undefined || value >= limit || value < -limit)
+          return this.#refuse(`number ${node.source}`, goType(type));
+        return Number.isSafeInteger(Number(value)) ? Number(value) : value;
+      }
+      case 'double':
+        if (node.kind !== 'number') break;
+        if (!Number.isFinite(Number(node.source))) return this.#refuse(`number ${node.source}`, 'float64');
+        return new NumberLiteral(node.source);
+    }
+    return this.#mismatch(node, goType(type));
+  }
+
+  #special(node: JsonNode, type: TypeRef & { kind: 'special' }, owner: StructType): unknown {
+    if (node.kind === 'null') return null;
+    switch (type.special) {
+      case 'Quantity': {
+        const text = node.kind === 'string' ? node.value : node.kind === 'number' ? node.source : textOf(node);
+        return this.#own(() => canonicalQuantity(text), text);
+      }
+      case 'Time':
+      case 'MicroTime': {
+        if (node.kind !== 'string')
+          throw new DecodeError(`json: cannot unmarshal ${word(node)} into Go value of type string`);
+        const text = node.value;
+        return this.#own(() => (type.special === 'Time' ? canonicalTime(text) : canonicalMicroTime(text)), text);
+      }
+      case 'Duration':
+        if (node.kind !== 'string')
+          throw new DecodeError(`json: cannot unmarshal ${word(node)} into Go value of type string`);
+        return node.value;
+      case 'IntOrString': {
+        if (node.kind === 'string') return node.value;
+        if (node.kind !== 'number')
+          throw new DecodeError(`json: cannot unmarshal ${word(node)} into Go value of type int32`);
+        const value = /[.eE]/.test(node.source) ? Number.NaN : Number(node.source);
+        if ((value | 0) !== value)
+          throw new DecodeError(`json: cannot unmarshal number ${node.source} into Go value of type int32`);
+        return value | 0;
+      }
+      case 'JSONSchemaPropsOrBool':
+        if (node.kind === 'boolean') return node.value;
+        if (node.kind === 'object') return this.#nested(() => this.struct(node, owner, undefined));
+        throw new DecodeError('boolean or JSON schema expected');
+      case 'JSONSchemaPropsOrArray':
+        if (node.kind === 'object') return this.#nested(() => this.struct(node, owner, undefined));
+        if (node.kind === 'array')
+          return this.#nested(() => node.items.map((item) => this.struct(item, owner, undefined)));
+        return null;
+      case 'JSONSchemaPropsOrStringArray':
+        if (node.kind === 'object') return this.#nested(() => this.struct(node, owner, undefined));
+        if (node.kind === 'array')
+          return this.#nested(() => node.items.map((item) => this.#scalar(item, { kind: 'scalar', scalar: 'string' })));
+        return null;
+      case 'FieldsV1':
+        if (node.kind !== 'object') return this.#mismatch(node, goType(type));
+        return rawValue(node);
+      case 'RawExtension':
+      case 'JSON':
+      case 'Patch':
+        return rawValue(node);
+    }
+  }
+
+  /** A type with its own parser ends the decoding with its error. @returns the text: canonical.ts brings it into form. */
+  #own(parse: () => unknown, text: string): string {
+    try {
+      parse();
+    } catch (error) {
+      throw new DecodeError(messageOf(error), { cause: error });
+    }
+    return text;
+  }
+
+  /** Types with their own parser call a fresh decoder: its errors do not know the fields around it. */
+  #nested(parse: () => unknown): unknown {
+    const outer = { struct: this.#struct, fields: this.#fields.splice(0), error: this.typeError };
+    this.#struct = '';
+    this.typeError = undefined;
+    this.#opaque++;
+    const value = parse();
+    this.#opaque--;
+    if (this.typeError !== undefined) throw new DecodeError(this.typeError);
+    this.#struct = outer.struct;
+    this.#fields.push(...outer.fields);
+    this.typeError = outer.error;
+    return value;
+  }
+
+  #strict(what: 'unknown' | 'duplicate'): void {
+    if (this.#opaque > 0 || this.strictErrors.size >= maxStrictErrors || this.strictErrors.has(this.#path)) return;
+    this.strictErrors.set(this.#path, what);
+  }
+
+  #mismatch(node: JsonNode, type: string): undefined {
+    return this.#refuse(word(node), type);
+  }
+
+  /** The first one counts; decoding goes on, as a type with its own parser may still fail and then wins. */
+  #refuse(what: string, type: string): undefined {
+    const place =
+      this.#struct !== '' || this.#fields.length > 0
+        ? `Go struct field ${this.#struct}.${this.#fields.join('.')}`
+        : 'Go value';
+    this.typeError ??= `json: cannot unmarshal ${what} into ${place} of type ${type}`;
+    return undefined;
+  }
+}
+
+/** What Go calls a value that does not fit. */
+export const word = (node: JsonNode): string => (node.kind === 'boolean' ? 'bool' : node.kind);
+
+/** Any value, nothing dropped. @throws DecodeError for a number that no float64 holds. */
+function rawValue(node: JsonNode): unknown {
+  switch (node.kind) {
+    case 'object': {
+      const out: Plain = {};
+      for (let i = 0; i < node.keys.length; i++) setOwn(out, node.keys[i]!, rawValue(node.values[i]!));
+      return out;
+    }
+    case 'array':
+      return node.items.map(rawValue);
+    case 'number': {
+      if (/^-?\d+$/.test(node.source)) {
+        const integer = BigInt(node.source);
+        if (integer >= -(2n ** 63n) && integer < 2n ** 63n)
+          return Number.isSafeInteger(Number(integer)) ? Number(integer) : integer;
+      }
+      if (!Number.isFinite(Number(node.source)))
+        throw new DecodeError(`json: cannot unmarshal number ${node.source} into Go value of type float64`);
+      return new NumberLiteral(node.source);
+    }
+    case 'null':
+      return null;
+    default:
+      return node.value;
+  }
+}
+
+function textOf(node: JsonNode): string {
+  switch (node.kind) {
+    case 'object':
+      return '{}';
+    case 'array':
+      return '[]';
+    case 'boolean':
+      return String(node.value);
+    case 'null':
+      return 'null';
+    case 'number':
+      return node.source;
+    case 'string':
+      return node.value;
+  }
+}
+
+const isPlain = (value: unknown): value is Plain =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,0 +1,121 @@
+/**
+ * YAML in both directions. A module of its own because its parser is loaded only when somebody sends or asks for YAML.
+ * Values mean what sigs.k8s.io/yaml makes of them: YAML is turned into JSON first.
+ */
+import { LineCounter, parseDocument, stringify } from 'yaml';
+import type { JsonValue } from '../json.ts';
+import { decodeUtf8 } from './json-text.ts';
+import { setOwn, sortedKeys } from './own.ts';
+
+export interface ParsedYaml {
+  readonly value: JsonValue;
+  /** `line 3: key "name" already set in map` for every key that came twice. */
+  readonly duplicates: readonly string[];
+}
+
+export class YamlError extends Error {
+  override readonly name = 'YamlError';
+}
+
+/** Aliases may multiply a document (the "billion laughs"); more than this many resolutions are refused. */
+const maxAliasCount = 100;
+
+/** The first document only, as upstream. @throws YamlError in upstream's form, `error converting YAML to JSON: yaml: line 2: ...` */
+export function parseYaml(bytes: Uint8Array): ParsedYaml {
+  const lineCounter = new LineCounter();
+  const document = parseDocument(decodeUtf8(bytes), {
+    intAsBigInt: true,
+    uniqueKeys: false,
+    merge: true,
+    version: '1.1',
+    lineCounter,
+    prettyErrors: false,
+    customTags: (tags) => tags.filter((tag) => typeof tag === 'object' && !dropped.has(tag.tag)),
+  });
+  const [error] = document.errors;
+  if (error && error.code !== 'MULTIPLE_DOCS') {
+    const { line } = lineCounter.linePos(error.pos[0]);
+    throw new YamlError(`error converting YAML to JSON: yaml: line ${line}: ${error.message}`);
+  }
+  const duplicates: string[] = [];
+  let plain: unknown;
+  try {
+    plain = document.toJS({ mapAsMap: true, maxAliasCount });
+  } catch (failure) {
+    throw new YamlError(`error converting YAML to JSON: yaml: ${failure instanceof Error ? failure.message : failure}`);
+  }
+  collectDuplicates(document.contents, lineCounter, duplicates);
+  return { value: toJson(plain), duplicates };
+}
+
+/** YAML 1.1 types that upstream's parser does not turn into what the library would. */
+const dropped = new Set([
+  'tag:yaml.org,2002:binary',
+  'tag:yaml.org,2002:set',
+  'tag:yaml.org,2002:omap',
+  'tag:yaml.org,2002:pairs',
+]);
+
+function toJson(value: unknown): JsonValue {
+  if (value instanceof Map) {
+    const out: Record<string, JsonValue> = {};
+    for (const [key, member] of value) setOwn(out, keyText(key), toJson(member));
+    return out;
+  }
+  if (Array.isArray(value)) return value.map(toJson);
+  if (value instanceof Date) return value.toISOString().replace('.000Z', 'Z');
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value;
+  if (typeof value === 'number' && !Number.isFinite(value))
+    throw new YamlError(`error converting YAML to JSON: json: unsupported value: ${value}`);
+  if (value === undefined) return null;
+  return value as JsonValue;
+}
+
+function keyText(key: unknown): string {
+  if (typeof key === 'string') return key;
+  if (typeof key === 'number' || typeof key === 'bigint' || typeof key === 'boolean') return String(key);
+  if (key === null) return 'null';
+  throw new YamlError(`error converting YAML to JSON: unsupported map key of type: ${typeof key}`);
+}
+
+interface YamlNode {
+  readonly items?: readonly { readonly key?: unknown; readonly value?: unknown }[];
+}
+
+function collectDuplicates(node: unknown, lines: LineCounter, out: string[]): void {
+  const items = (node as YamlNode | null)?.items;
+  if (!items) return;
+  const seen = new Set<unknown>();
+  for (const item of items) {
+    const key = (item as { key?: { value?: unknown; range?: readonly number[] } }).key;
+    if (key && typeof key === 'object' && 'value' in key) {
+      if (seen.has(key.value))
+        out.push(
+          `line ${lines.linePos(key.range?.[0] ?? 0).line}: key ${JSON.stringify(String(key.value))} already set in map`,
+        );
+      seen.add(key.value);
+      collectDuplicates(item.value, lines, out);
+    } else collectDuplicates(item, lines, out);
+  }
+}
+
+/** Keys sorted, as upstream writes YAML. Ends with a line feed. */
+export function encodeYaml(value: JsonValue | object): Uint8Array {
+  const text = stringify(sorted(value as JsonValue), {
+    version: '1.1',
+    lineWidth: 0,
+    indentSeq: false,
+    aliasDuplicateObjects: false,
+  });
+  return new TextEncoder().encode(text);
+}
+
+/** A Map keeps the order of keys that an object would move (numeric ones). */
+function sorted(value: JsonValue): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  const object = value as Readonly<Record<string, JsonValue | undefined>>;
+  const out = new Map<string, unknown>();
+  for (const key of sortedKeys(object)) if (object[key] !== undefined) out.set(key, sorted(object[key]));
+  return out;
+}
