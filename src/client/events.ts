@@ -16,6 +16,8 @@ export interface EventRecorder {
       readonly message: string;
       readonly action?: string;
       readonly related?: KubeObject;
+      /** Part of `regarding`, e.g. `spec.containers{web}`. */
+      readonly fieldPath?: string;
       readonly annotations?: Readonly<Record<string, string>>;
     },
   ): void;
