@@ -1,0 +1,166 @@
+/**
+ * Defaulting: what a field means when nobody said it. Defaults that are plain values stand in the schema; those that depend on other fields
+ * are a pure function per type (`rules/`). One walk applies both, parents before children as upstream does, and rebuilds only what changes,
+ * in schema order.
+ */
+import { sameJson } from '../edit.ts';
+import { deepFreeze } from '../freeze.ts';
+import type { JsonObject, JsonValue } from '../json.ts';
+import type { Schema, StructType, TypeName, TypeRef } from '../schema/model.ts';
+
+/**
+ * The fields to add or replace in a canonical object of the rule's type; `undefined` as a value removes the field, no result changes nothing.
+ * What it adds must be canonical itself; children of what it returns are visited afterwards.
+ */
+export type DefaultingRule = (object: never) => object | undefined;
+export type DefaultingRules = Readonly<Record<TypeName, DefaultingRule>>;
+
+/** @returns the object with every default, deep-frozen; the same object when nothing was missing. */
+export type Defaulter = (object: JsonObject, type: StructType) => JsonObject;
+
+interface Plan {
+  readonly type: StructType;
+  readonly rule: ((object: JsonObject) => JsonObject | undefined) | undefined;
+  readonly constants: readonly (readonly [string, JsonValue])[];
+  readonly children: readonly (readonly [string, TypeRef])[];
+}
+
+export function createDefaulter(schema: Schema, rules: DefaultingRules): Defaulter {
+  for (const name of Object.keys(rules))
+    if (!schema.type(name)) throw new Error(`Defaulting: no type "${name}" in the schema`);
+  const reaching = typesWithDefaults(schema, rules);
+  const plans = new Map<StructType, Plan | undefined>();
+
+  const planOf = (type: StructType): Plan | undefined => {
+    if (plans.has(type)) return plans.get(type);
+    const plan = reaching.has(type.name)
+      ? {
+          type,
+          rule: rules[type.name] as Plan['rule'],
+          constants: constantsOf(type),
+          children: type.fields.filter((f) => leadsTo(f.type, reaching)).map((f) => [f.name, f.type] as const),
+        }
+      : undefined;
+    plans.set(type, plan);
+    return plan;
+  };
+
+  const walkRef = (value: JsonValue, ref: TypeRef): JsonValue => {
+    if (value === null || typeof value !== 'object') return value;
+    switch (ref.kind) {
+      case 'struct': {
+        const plan = planOf(ref.type);
+        return plan ? walk(value as JsonObject, plan) : value;
+      }
+      case 'list': {
+        const list = value as readonly JsonValue[];
+        let copy: JsonValue[] | undefined;
+        for (let i = 0; i < list.length; i++) {
+          const next = walkRef(list[i]!, ref.element);
+          if (next !== list[i]) (copy ??= list.slice())[i] = next;
+        }
+        return copy ? Object.freeze(copy) : value;
+      }
+      case 'map': {
+        let copy: Record<string, JsonValue | undefined> | undefined;
+        const map = value as JsonObject;
+        for (const key of Object.keys(map)) {
+          const next = walkRef(map[key]!, ref.value);
+          if (next !== map[key]) (copy ??= { ...map })[key] = next;
+        }
+        return copy ? Object.freeze(copy) : value;
+      }
+      default:
+        return value;
+    }
+  };
+
+  const walk = (object: JsonObject, plan: Plan): JsonObject => {
+    let changes: Record<string, JsonValue | undefined> | undefined;
+    for (const [name, value] of plan.constants)
+      if (object[name] === undefined || object[name] === '') (changes ??= {})[name] = value;
+    let current = changes ? rebuild(object, plan.type, changes) : object;
+    const more = plan.rule?.(current);
+    if (more && differs(current, more as JsonObject)) current = rebuild(current, plan.type, more);
+    let below: Record<string, JsonValue | undefined> | undefined;
+    for (const [name, ref] of plan.children) {
+      const child = current[name];
+      if (child === undefined || child === null) continue;
+      const next = walkRef(child, ref);
+      if (next !== child) (below ??= {})[name] = next;
+    }
+    return below ? rebuild(current, plan.type, below) : current;
+  };
+
+  return (object, type) => {
+    const plan = planOf(type);
+    return plan ? walk(object, plan) : object;
+  };
+}
+
+/** A rule may say what is so already; then the object stays the very same one. */
+function differs(object: JsonObject, changes: JsonObject): boolean {
+  for (const name of Object.keys(changes)) if (!sameJson(object[name], changes[name])) return true;
+  return false;
+}
+
+/** A new frozen object with the changes, its fields in schema order. */
+export function rebuild(object: JsonObject, type: StructType, changes: object): JsonObject {
+  const given = changes as Readonly<Record<string, JsonValue | undefined>>;
+  const out: Record<string, JsonValue> = {};
+  for (const field of type.fields) {
+    const { name } = field;
+    if (Object.hasOwn(given, name)) {
+      const value = given[name];
+      if (value !== undefined) out[name] = deepFreeze(inSchemaOrder(value, field.type));
+    } else if (object[name] !== undefined) out[name] = object[name];
+  }
+  return Object.freeze(out);
+}
+
+/** What a rule made anew gets its fields in schema order; what it passed on is frozen, so in order already. */
+function inSchemaOrder(value: JsonValue, ref: TypeRef): JsonValue {
+  if (value === null || typeof value !== 'object' || Object.isFrozen(value)) return value;
+  if (ref.kind === 'list') return (value as readonly JsonValue[]).map((element) => inSchemaOrder(element, ref.element));
+  if (ref.kind !== 'struct') return value;
+  const object = value as JsonObject;
+  const out: Record<string, JsonValue> = {};
+  for (const field of ref.type.fields) {
+    const child = object[field.name];
+    if (child !== undefined) out[field.name] = inSchemaOrder(child, field.type);
+  }
+  return out;
+}
+
+function constantsOf(type: StructType): (readonly [string, JsonValue])[] {
+  return type.fields.filter((f) => isRealDefault(f.default)).map((f) => [f.name, f.default as JsonValue] as const);
+}
+
+/** The zero value published as a default only says that the field is always written. */
+function isRealDefault(value: unknown): boolean {
+  return (
+    value !== undefined &&
+    value !== '' &&
+    value !== 0 &&
+    value !== false &&
+    !(typeof value === 'object' && value !== null)
+  );
+}
+
+/** Types that have defaults themselves or below: found by going backwards until nothing is added, so recursive types are no trouble. */
+function typesWithDefaults(schema: Schema, rules: DefaultingRules): ReadonlySet<TypeName> {
+  const found = new Set<TypeName>(Object.keys(rules));
+  for (const type of schema.types.values()) if (constantsOf(type).length > 0) found.add(type.name);
+  for (let size = -1; size !== found.size; ) {
+    size = found.size;
+    for (const type of schema.types.values())
+      if (!found.has(type.name) && type.fields.some((f) => leadsTo(f.type, found))) found.add(type.name);
+  }
+  return found;
+}
+
+function leadsTo(ref: TypeRef, types: ReadonlySet<TypeName>): boolean {
+  if (ref.kind === 'struct') return types.has(ref.type.name);
+  if (ref.kind === 'list') return leadsTo(ref.element, types);
+  return ref.kind === 'map' && leadsTo(ref.value, types);
+}

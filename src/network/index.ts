@@ -1,0 +1,9 @@
+export {
+  applyPodNetwork,
+  defaultBridgeName,
+  networkTableName,
+  type PodNetworkOptions,
+  type PodNetworkState,
+  removePodNetwork,
+} from './pod-network.ts';
+export { primaryAddress } from './primary-address.ts';
