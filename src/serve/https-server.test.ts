@@ -341,7 +341,6 @@ for (const [protocol, call] of [
         assert.equal(signal.aborted, false);
         socket.destroy();
         await once(signal, 'abort');
-        watch.push(frame('late\n'));
         while (!watch.closed) await clock.yield();
       });
     });

@@ -4,7 +4,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Sink } from './sink.ts';
 
 /** Bytes of one write of a list: large enough that a write's fixed cost vanishes, small enough to stay cheap to hold. */
-const pieceBytes = 128 * 1024;
+const pieceBytes = 256 * 1024;
 /** After so many bytes other work gets its turn: a fast peer on loopback never fills its window (decision 11). */
 const yieldBytes = 2 * 1024 * 1024;
 

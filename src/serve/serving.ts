@@ -56,8 +56,7 @@ export class Serving {
     try {
       await this.#write(request, exchange, await this.#handler(request));
     } catch (error) {
-      if (!request.signal.aborted)
-        this.log.error('Answer broke off', { method: request.method, path: request.path, error });
+      if (!request.aborted) this.log.error('Answer broke off', { method: request.method, path: request.path, error });
       exchange.fail();
     } finally {
       this.#requests.delete(request);
@@ -111,7 +110,7 @@ export class Serving {
         if (this.#wantsGzip(request, body.byteLength)) return this.#gzip(exchange, status, headers, body);
         return pumpList(body.chunks(), body.byteLength, exchange.open(status, headers, body.byteLength), this.clock);
       case 'watch':
-        return this.#watch(exchange.open(status, headers, undefined), body.stream);
+        return this.#watch(request, exchange.open(status, headers, undefined), body.stream);
       case 'stream':
         return pumpStream(body.stream, exchange.open(status, headers, undefined));
       default:
@@ -132,9 +131,11 @@ export class Serving {
     return undefined;
   }
 
-  async #watch(sink: Sink, stream: WatchStream): Promise<void> {
+  async #watch(request: IncomingRequest, sink: Sink, stream: WatchStream): Promise<void> {
     this.#watches.add(stream);
-    if (this.stopping) stream.close();
+    // The pump may be waiting for an event that never comes: closing the stream wakes it.
+    request.onAbort = () => stream.close();
+    if (this.stopping || request.aborted) stream.close();
     this.#idle?.();
     try {
       await pumpWatch(stream, sink);
