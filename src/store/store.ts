@@ -7,8 +7,12 @@
  *    carries it. A new store is at revision 1.
  * 2. Acknowledged = durable = visible: a write is answered, and shown to any range or watch, only after its group commit is flushed. A
  *    failed commit rejects that batch and every later write (`StoreError` code `readonly`).
- * 3. Keys are ordered by their UTF-8 bytes. Values are bytes the store never looks into and callers never write to afterwards.
- * 4. A watch delivers every event after its start revision exactly once, in revision order; all events of one revision come in one batch.
+ * 3. Keys are non-empty well-formed strings, ordered by their UTF-8 bytes. Values are bytes the store never looks into and callers never write
+ *    to afterwards.
+ * 4. A watch delivers every event from its start revision on exactly once, in revision order. A batch may hold several revisions; all events of
+ *    one revision come in one batch (each event's `kv.modRevision` tells which).
+ * 5. A range's `end` is exclusive; `'\0'` means "to the last key", so `{ key: '\0', end: '\0' }` is everything; an end at or before `key` is an
+ *    empty range. A transaction may not put a key twice, nor put and delete it (`invalid`).
  */
 export interface KeyValue {
   readonly key: string;
@@ -23,7 +27,7 @@ export interface KeyValue {
 
 export interface RangeRequest {
   readonly key: string;
-  /** Exclusive end; absent: the one key. `prefixEnd(key)` makes a prefix range. */
+  /** Exclusive end; absent: the one key; `'\0'`: to the last key. `prefixEnd(key)` makes a prefix range. */
   readonly end?: string;
   /** 0 or absent: no limit. */
   readonly limit?: number;
@@ -62,10 +66,13 @@ export type OpResult =
   | ({ readonly type: 'range' } & RangeResult);
 
 export interface TxnRequest {
-  /** All must hold for `then`, or else `else` runs. A missing key has modRevision, createRevision and version 0. */
+  /**
+   * All must hold for `success` to run; else `failure` does. A missing key has modRevision, createRevision and version 0; a comparison of its value
+   * never holds. Ranges in a transaction see its own writes before them.
+   */
   readonly compare: readonly Compare[];
-  readonly then: readonly Op[];
-  readonly else?: readonly Op[];
+  readonly success: readonly Op[];
+  readonly failure?: readonly Op[];
 }
 
 export interface TxnResult {
@@ -91,7 +98,9 @@ export interface WatchBatch {
 export interface WatchRequest {
   readonly key: string;
   readonly end?: string;
-  /** First revision to deliver; absent: after now. Compacted: the iteration throws `StoreError` `compacted` with `compactRevision`. */
+  /** Absent: true. Whoever keeps the state itself says false and saves the reads. */
+  readonly prevKv?: boolean;
+  /** First revision to deliver (may lie ahead); absent: after now. Compacted: the iteration throws `StoreError` `compacted` with `compactRevision`. */
   readonly startRevision?: number;
   readonly signal: AbortSignal;
 }
@@ -127,8 +136,12 @@ export interface Store {
   watch(request: WatchRequest): AsyncIterable<WatchBatch>;
   /** The newest revision, linearizable, without reading anything (decision 6). */
   currentRevision(signal?: AbortSignal): Promise<number>;
-  /** History before `revision` may go. Idempotent for a revision compacted already (`compacted` like etcd when lower). */
+  /**
+   * History before `revision` goes: reads and watches before it fail from now on. `compacted` when it has been compacted to there or further
+   * already (harmless to the caller), `futureRevision` when beyond the newest.
+   */
   compact(revision: number, signal?: AbortSignal): Promise<void>;
+  /** Its keys are deleted, in one revision, when it was not renewed in time. etcd raises times under about two seconds. */
   leaseGrant(ttlSeconds: number, signal?: AbortSignal): Promise<bigint>;
   /** @returns the remaining time to live in seconds after the renewal. */
   leaseKeepAlive(lease: bigint, signal?: AbortSignal): Promise<number>;
@@ -139,8 +152,13 @@ export interface Store {
   close(): Promise<void>;
 }
 
-/** The exclusive end of the range of all keys that start with `prefix` (last byte raised by one). */
+/** The exclusive end of the range of all keys that start with `prefix`: the next code point after its last, as UTF-8 orders them. */
 export function prefixEnd(prefix: string): string {
-  if (prefix === '') return '\0';
-  return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
+  const points = [...prefix];
+  for (let last = points.pop(); last !== undefined; last = points.pop()) {
+    const point = last.codePointAt(0)!;
+    if (point === 0x10ffff) continue;
+    return points.join('') + String.fromCodePoint(point === 0xd7ff ? 0xe000 : point + 1);
+  }
+  return '\0';
 }
