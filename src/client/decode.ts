@@ -1,16 +1,9 @@
 /** Bytes from a server to deep-frozen values, and an answer's Status to an error. */
 import { ApiError } from '../api/errors.ts';
+import { deepFreeze } from '../api/freeze.ts';
 import type { JsonObject, JsonValue } from '../api/json.ts';
 import type { Status } from '../api/types/meta-v1.ts';
 import { TransportError } from './transport.ts';
-
-/** @returns the same value, frozen all the way down; what is frozen already is not walked again. */
-export function deepFreeze<T extends JsonValue>(value: T): T {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
-  if (Array.isArray(value)) for (let i = 0; i < value.length; i++) deepFreeze(value[i] as JsonValue);
-  else for (const key in value) deepFreeze((value as JsonObject)[key] as JsonValue);
-  return Object.freeze(value);
-}
 
 /** @throws TransportError when the text is not a JSON object: something between here and the API server answered. */
 export function decodeObject(text: string, what: string): JsonObject {

@@ -11,8 +11,8 @@ import type {
   WatchFrame,
   WatchStream,
 } from '../../api/exchange.ts';
+import { deepFreeze } from '../../api/freeze.ts';
 import type { JsonObject, JsonValue } from '../../api/json.ts';
-import { deepFreeze } from '../decode.ts';
 
 export interface FakeApiServer {
   readonly handler: ApiHandler;
@@ -77,7 +77,7 @@ export function createFakeApiServer(): FakeApiServer {
     const query = new URLSearchParams(request.query);
     const { collection, name, subresource } = split(request.path);
     const path = name === undefined ? '' : `${collection.path}/${name}`;
-    const body = request.body && 'value' in request.body ? (request.body.value as JsonObject) : undefined;
+    const body = bodyOf(request);
     const existing = objects.get(path);
     if (name === undefined) {
       if (request.method === 'POST') {
@@ -184,6 +184,11 @@ export function createFakeApiServer(): FakeApiServer {
     },
   };
   return server;
+}
+
+function bodyOf({ body }: ApiRequest): JsonObject | undefined {
+  if (!body) return undefined;
+  return 'value' in body ? (body.value as JsonObject) : (JSON.parse(Buffer.from(body.bytes).toString()) as JsonObject);
 }
 
 export const answer = (status: number, object: JsonObject, headers: Record<string, string> = {}): ApiResponse => ({

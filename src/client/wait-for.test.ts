@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { resources } from '../api/types/resources.ts';
+import { silentLogger } from '../base/console-log.ts';
+import { createSeededRandom } from '../base/seeded-random.ts';
+import { createVirtualClock } from '../base/virtual-clock.ts';
+import { createClient } from './create-client.ts';
+import { createInProcessTransport } from './in-process-transport.ts';
+import { createInformerFactory } from './informer-factory.ts';
+import { createFakeApiServer } from './testdata/fake-api-server.ts';
+import { waitFor, waitForDeletion, waitForObject } from './wait-for.ts';
+
+test('wait for: an object in a state, a count, a deletion, and the signal', async () => {
+  const clock = createVirtualClock();
+  const server = createFakeApiServer();
+  const client = createClient(createInProcessTransport(server.handler, { clock }));
+  const factory = createInformerFactory(client, { clock, random: createSeededRandom(1), log: silentLogger });
+  const pods = factory.informer(resources.pods);
+  const path = '/api/v1/namespaces/ns/pods/a';
+  const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'a', namespace: 'ns' } };
+  const running = waitForObject(pods, 'ns/a', (p) => p.status?.phase === 'Running');
+  const one = waitFor(pods, (informer) => (informer.list().length === 1 ? 'one' : undefined));
+  server.put(path, pod);
+  await clock.settle();
+  assert.equal(await one, 'one');
+  server.put(path, { ...pod, status: { phase: 'Running' } });
+  assert.equal((await running).status?.phase, 'Running');
+  const gone = waitForDeletion(pods, 'ns/a');
+  server.remove(path);
+  await gone;
+  const stop = new AbortController();
+  const never = waitForObject(pods, 'ns/b', () => true, stop.signal);
+  stop.abort(new Error('enough'));
+  await assert.rejects(never, /enough/);
+  await factory.stop();
+});
