@@ -1,0 +1,77 @@
+/** The cluster beyond nodes and pods, from informer caches. */
+import type { Service } from '../../api/types/core-v1.ts';
+import { resources } from '../../api/types/resources.ts';
+import type { Informer, InformerFactory } from '../../client/informer.ts';
+import {
+  bothMatch,
+  compileLabelMap,
+  compileLabelSelector,
+  type LabelMatcher,
+  matchesEverything,
+} from '../core/label-matcher.ts';
+import type { PodInfo } from '../core/pod-info.ts';
+import type { ClusterListers } from '../profile.ts';
+
+export function createListers(informers: InformerFactory): ClusterListers {
+  const claims = informers.informer(resources.persistentVolumeClaims);
+  const volumes = informers.informer(resources.persistentVolumes);
+  const classes = informers.informer(resources.storageClasses);
+  const namespaces = informers.informer(resources.namespaces);
+  const budgets = informers.informer(resources.podDisruptionBudgets);
+  const replicaSets = informers.informer(resources.replicaSets);
+  const replicationControllers = informers.informer(resources.replicationControllers);
+  const statefulSets = informers.informer(resources.statefulSets);
+  const services = informers.informer(resources.services);
+  const servicesIn = byNamespace(services);
+
+  const ownerSelector = (pod: PodInfo): LabelMatcher | undefined => {
+    const owner = pod.pod.metadata.ownerReferences?.find(({ controller }) => controller);
+    if (!owner) return undefined;
+    const key = `${pod.namespace}/${owner.name}`;
+    switch (`${owner.apiVersion}/${owner.kind}`) {
+      case 'v1/ReplicationController': {
+        const spec = replicationControllers.get(key)?.spec;
+        return spec && compileLabelMap(spec.selector);
+      }
+      case 'apps/v1/ReplicaSet': {
+        const spec = replicaSets.get(key)?.spec;
+        return spec && compileLabelSelector(spec.selector);
+      }
+      case 'apps/v1/StatefulSet': {
+        const spec = statefulSets.get(key)?.spec;
+        return spec && compileLabelSelector(spec.selector);
+      }
+      default:
+        return undefined;
+    }
+  };
+
+  return {
+    volumes: {
+      claim: (namespace, name) => claims.get(`${namespace}/${name}`),
+      volume: (name) => volumes.get(name),
+      storageClass: (name) => classes.get(name),
+    },
+    namespaceLabels: (namespace) =>
+      namespaces.get(namespace)?.metadata.labels ?? (namespaces.get(namespace) ? {} : undefined),
+    podDisruptionBudgets: () => budgets.list(),
+    defaultSelector(pod) {
+      let selector = matchesEverything;
+      for (const service of servicesIn(pod.namespace)) {
+        const wanted = service.spec?.selector;
+        if (!wanted || Object.keys(wanted).length === 0) continue;
+        const matcher = compileLabelMap(wanted);
+        if (matcher.matches(pod.labels)) selector = bothMatch(selector, matcher);
+      }
+      return bothMatch(selector, ownerSelector(pod) ?? matchesEverything);
+    },
+  };
+}
+
+function byNamespace(services: Informer<Service>): (namespace: string) => readonly Service[] {
+  const index = 'scheduler/namespace';
+  services.addIndex(index, serviceNamespace);
+  return (namespace) => services.byIndex(index, namespace);
+}
+
+const serviceNamespace = (service: Service): readonly string[] => [service.metadata.namespace ?? ''];

@@ -1,0 +1,11 @@
+/** Higher priority first, then who waited longer. Source: plugins/queuesort. */
+import type { Plugin } from '../core/framework.ts';
+import { PluginName } from './names.ts';
+
+export function prioritySort(): Plugin {
+  return {
+    name: PluginName.prioritySort,
+    events: [],
+    less: (a, b) => (a.pod.priority !== b.pod.priority ? a.pod.priority > b.pod.priority : a.timestamp < b.timestamp),
+  };
+}
