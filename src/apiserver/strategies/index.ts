@@ -1,0 +1,159 @@
+/** The strategies of the built-in kinds: a table of data for what is common, and a small file for what is not. */
+import type { ResourceSchema, Schema } from '../../api/schema/model.ts';
+import { combine, commonStrategy } from './common.ts';
+import {
+  certificateSigningRequestStrategy,
+  customResourceDefinitionStrategy,
+  daemonSetStrategy,
+  jobStrategy,
+  namespaceStrategy,
+  pathSegmentNames,
+  persistentVolumeClaimStrategy,
+  persistentVolumeStrategy,
+} from './kinds.ts';
+import { podStrategy } from './pods.ts';
+import { serviceStrategy } from './services.ts';
+import type { Strategy } from './strategy.ts';
+
+/** Resources whose objects carry metadata.generation, by `group/resource`. */
+const counted = new Set([
+  '/pods',
+  '/podtemplates',
+  '/replicationcontrollers',
+  'apps/daemonsets',
+  'apps/deployments',
+  'apps/replicasets',
+  'apps/statefulsets',
+  'batch/cronjobs',
+  'batch/jobs',
+  'discovery.k8s.io/endpointslices',
+  'flowcontrol.apiserver.k8s.io/flowschemas',
+  'flowcontrol.apiserver.k8s.io/prioritylevelconfigurations',
+  'networking.k8s.io/ingressclasses',
+  'networking.k8s.io/ingresses',
+  'networking.k8s.io/networkpolicies',
+  'policy/poddisruptionbudgets',
+  'resource.k8s.io/deviceclasses',
+  'resource.k8s.io/resourceslices',
+  'scheduling.k8s.io/priorityclasses',
+  'admissionregistration.k8s.io/mutatingadmissionpolicies',
+  'admissionregistration.k8s.io/mutatingadmissionpolicybindings',
+  'admissionregistration.k8s.io/mutatingwebhookconfigurations',
+  'admissionregistration.k8s.io/validatingadmissionpolicies',
+  'admissionregistration.k8s.io/validatingadmissionpolicybindings',
+  'admissionregistration.k8s.io/validatingwebhookconfigurations',
+  'apiextensions.k8s.io/customresourcedefinitions',
+]);
+
+const createdOnUpdate = new Set([
+  '/endpoints',
+  '/events',
+  '/limitranges',
+  'coordination.k8s.io/leases',
+  'rbac.authorization.k8s.io/roles',
+  'rbac.authorization.k8s.io/rolebindings',
+  'rbac.authorization.k8s.io/clusterroles',
+  'rbac.authorization.k8s.io/clusterrolebindings',
+]);
+
+/** A PUT must carry the resourceVersion. */
+const conditionalOnly = new Set([
+  'admissionregistration.k8s.io/mutatingadmissionpolicies',
+  'admissionregistration.k8s.io/mutatingadmissionpolicybindings',
+  'admissionregistration.k8s.io/mutatingwebhookconfigurations',
+  'admissionregistration.k8s.io/validatingadmissionpolicies',
+  'admissionregistration.k8s.io/validatingadmissionpolicybindings',
+  'admissionregistration.k8s.io/validatingwebhookconfigurations',
+  'apiextensions.k8s.io/customresourcedefinitions',
+  'apiregistration.k8s.io/apiservices',
+  'coordination.k8s.io/leases',
+  'flowcontrol.apiserver.k8s.io/flowschemas',
+  'flowcontrol.apiserver.k8s.io/prioritylevelconfigurations',
+  'node.k8s.io/runtimeclasses',
+  'policy/poddisruptionbudgets',
+  'storage.k8s.io/csidrivers',
+  'storage.k8s.io/csinodes',
+  'storage.k8s.io/csistoragecapacities',
+  'storage.k8s.io/volumeattachments',
+]);
+
+const pathSegmentNamed = new Set([
+  'rbac.authorization.k8s.io/roles',
+  'rbac.authorization.k8s.io/rolebindings',
+  'rbac.authorization.k8s.io/clusterroles',
+  'rbac.authorization.k8s.io/clusterrolebindings',
+  'flowcontrol.apiserver.k8s.io/flowschemas',
+  'flowcontrol.apiserver.k8s.io/prioritylevelconfigurations',
+  'apiregistration.k8s.io/apiservices',
+]);
+
+/** Status may come with the object itself: kinds that register themselves whole. */
+const statusOnCreate = new Set(['/nodes', '/persistentvolumes', '/persistentvolumeclaims']);
+
+/** @returns `group/resource` of every stored kind -> its strategy. */
+export function builtinStrategies(schema: Schema): Readonly<Record<string, Strategy>> {
+  const out: Record<string, Strategy> = {};
+  for (const resource of schema.resources) {
+    if (!resource.storageVersion) continue;
+    const id = `${resource.group}/${resource.resource}`;
+    // Several served versions share one stored kind: the one whose version is stored speaks.
+    if (
+      out[id] &&
+      (resource.storageVersion.version !== resource.version || resource.storageVersion.group !== resource.group)
+    )
+      continue;
+    out[id] = strategyOf(id, resource);
+  }
+  return out;
+}
+
+function strategyOf(id: string, resource: ResourceSchema): Strategy {
+  const { type } = resource;
+  const common = commonStrategy({
+    type,
+    status: resource.subresources.status !== undefined,
+    generation: counted.has(id),
+    ...(id === 'apps/deployments'
+      ? { generationMetadata: 'annotations' as const }
+      : id === 'discovery.k8s.io/endpointslices'
+        ? { generationMetadata: 'labels' as const }
+        : {}),
+  });
+  const { prepareForCreate: _emptiesStatus, ...withoutCreate } = common;
+  let strategy: Strategy = statusOnCreate.has(id) ? withoutCreate : common;
+  const own = ownStrategy(id, resource);
+  if (own) strategy = combine(strategy, own);
+  if (pathSegmentNamed.has(id)) strategy = combine(strategy, pathSegmentNames);
+  return {
+    ...strategy,
+    ...(createdOnUpdate.has(id) ? { allowCreateOnUpdate: true } : {}),
+    ...(conditionalOnly.has(id) ? { allowUnconditionalUpdate: false } : {}),
+  };
+}
+
+function ownStrategy(id: string, { type }: ResourceSchema): Strategy | undefined {
+  switch (id) {
+    case '/pods':
+      return podStrategy(type);
+    case '/services':
+      return serviceStrategy(type);
+    case '/namespaces':
+      return namespaceStrategy(type);
+    case '/persistentvolumes':
+      return persistentVolumeStrategy(type);
+    case '/persistentvolumeclaims':
+      return persistentVolumeClaimStrategy(type);
+    case '/replicationcontrollers':
+      return { defaultGarbageCollection: 'orphan' };
+    case 'apps/daemonsets':
+      return daemonSetStrategy(type);
+    case 'batch/jobs':
+      return jobStrategy(type);
+    case 'certificates.k8s.io/certificatesigningrequests':
+      return certificateSigningRequestStrategy(type);
+    case 'apiextensions.k8s.io/customresourcedefinitions':
+      return customResourceDefinitionStrategy(type);
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,183 @@
+/** Small rules of single kinds: what a new object of the kind starts with, and what an update may not touch. */
+import { setIn } from '../../api/edit.ts';
+import type { JsonObject, JsonValue } from '../../api/json.ts';
+import { checkDns1123Label, checkPathSegmentName } from '../../api/names.ts';
+import type { StructType } from '../../api/schema/model.ts';
+import type { JobSpec } from '../../api/types/batch-v1.ts';
+import { contentOf, metadataOf, rebuildKind } from './common.ts';
+import type { Strategy, UpdateStrategy } from './strategy.ts';
+
+export function namespaceStrategy(type: StructType): Strategy {
+  const finalizer = 'kubernetes';
+  return {
+    validateName: (name, { prefix }) => checkDns1123Label(prefix ? name.replace(/-$/, 'a') : name),
+    prepareForCreate: (object) => {
+      const given = ((object.spec as JsonObject | undefined)?.finalizers ?? []) as readonly string[];
+      return rebuildKind(object, type, {
+        spec: { finalizers: given.includes(finalizer) ? given : [...given, finalizer] },
+        status: { phase: 'Active' },
+      });
+    },
+    // Finalizers go through the finalize subresource alone, or a client could strand what is in the namespace.
+    prepareForUpdate: (next, previous) => rebuildKind(next, type, { spec: previous.spec }),
+    subresources: {
+      finalize: { prepareForUpdate: (next, previous) => rebuildKind(next, type, { status: previous.status }) },
+    },
+  };
+}
+
+export function persistentVolumeStrategy(type: StructType): Strategy {
+  return {
+    prepareForCreate: (object, { now }) =>
+      rebuildKind(object, type, { status: { phase: 'Pending', lastPhaseTransitionTime: now } }),
+  };
+}
+
+/** The two data source fields say the same where the old one can say it at all (KEP-1495). */
+export function persistentVolumeClaimStrategy(type: StructType): Strategy {
+  const aligned = (object: JsonObject): JsonObject => {
+    const spec = object.spec as JsonObject | undefined;
+    if (!spec) return object;
+    const source = spec.dataSource as JsonObject | undefined;
+    const reference = spec.dataSourceRef as JsonObject | undefined;
+    if (source && !reference)
+      return setIn(
+        object,
+        ['spec'],
+        orderedClaimSpec({
+          ...spec,
+          dataSourceRef: { apiGroup: source.apiGroup ?? null, kind: source.kind, name: source.name },
+        }),
+      );
+    if (reference && !source && !reference.namespace)
+      return setIn(
+        object,
+        ['spec'],
+        orderedClaimSpec({
+          ...spec,
+          dataSource: { apiGroup: reference.apiGroup ?? null, kind: reference.kind, name: reference.name },
+        }),
+      );
+    return object;
+  };
+  const specType = type.fieldsByName.get('spec')?.type;
+  const orderedClaimSpec = (spec: object): JsonValue =>
+    specType?.kind === 'struct' ? rebuildKind(spec as JsonObject, specType.type, { ...spec }) : (spec as JsonObject);
+  return {
+    prepareForCreate: (object) => rebuildKind(aligned(object), type, { status: { phase: 'Pending' } }),
+    prepareForUpdate: (next) => aligned(next),
+  };
+}
+
+const jobLabels = {
+  uid: 'batch.kubernetes.io/controller-uid',
+  name: 'batch.kubernetes.io/job-name',
+  legacyUid: 'controller-uid',
+  legacyName: 'job-name',
+} as const;
+
+/** Unless the user chose the selector, a job selects its pods by its own uid: two jobs can never adopt each other's pods. */
+export function jobStrategy(type: StructType): Strategy {
+  return {
+    defaultGarbageCollection: 'orphan',
+    prepareForCreate: (object) => {
+      const spec = object.spec as unknown as JobSpec;
+      const { uid = '', name = '', labels } = metadataOf(object);
+      let template = spec.template;
+      let selector = spec.selector;
+      if (spec.manualSelector !== true) {
+        const added = {
+          [jobLabels.uid]: uid,
+          [jobLabels.name]: name,
+          [jobLabels.legacyUid]: uid,
+          [jobLabels.legacyName]: name,
+        };
+        const merged = { ...template.metadata?.labels, ...added };
+        template = { ...template, metadata: { ...template.metadata, labels: sorted(merged) } };
+        selector = { ...selector, matchLabels: sorted({ ...selector?.matchLabels, [jobLabels.uid]: uid }) };
+      }
+      const metadata = labels ? metadataOf(object) : { ...metadataOf(object), labels: template.metadata?.labels };
+      return rebuildKind(object, type, { metadata, spec: { ...spec, selector, template } });
+    },
+  };
+}
+
+const templateGeneration = 'deprecated.daemonset.template.generation';
+
+/** The template's generation, an annotation since apps/v1 dropped the field. */
+export function daemonSetStrategy(type: StructType): Strategy {
+  const stamped = (object: JsonObject, value: string): JsonObject => {
+    const metadata = metadataOf(object);
+    return rebuildKind(object, type, {
+      metadata: { ...metadata, annotations: sorted({ ...metadata.annotations, [templateGeneration]: value }) },
+    });
+  };
+  return {
+    prepareForCreate: (object) => stamped(object, '1'),
+    prepareForUpdate: (next, previous) => {
+      const before = metadataOf(previous).annotations?.[templateGeneration] ?? '1';
+      const template = (o: JsonObject): unknown => (o.spec as JsonObject | undefined)?.template;
+      return stamped(
+        next,
+        template(next) === template(previous) || JSON.stringify(template(next)) === JSON.stringify(template(previous))
+          ? before
+          : String(Number(before) + 1),
+      );
+    },
+  };
+}
+
+/** Who asks is what the server saw, not what the request says. */
+export function certificateSigningRequestStrategy(type: StructType): Strategy {
+  const conditions: UpdateStrategy = {
+    prepareForUpdate: (next, previous, { now }) => {
+      const status = (next.status ?? {}) as JsonObject;
+      const given = (status.conditions ?? []) as readonly JsonObject[];
+      const stamped = given.map((c) => ({
+        ...c,
+        lastUpdateTime: c.lastUpdateTime ?? now,
+        lastTransitionTime: c.lastTransitionTime ?? now,
+      }));
+      const certificate = (previous.status as JsonObject | undefined)?.certificate;
+      return rebuildKind(next, type, {
+        ...contentOf(previous, type, ['metadata', 'status']),
+        status: { conditions: stamped, ...(certificate === undefined ? {} : { certificate }) },
+      });
+    },
+  };
+  return {
+    prepareForCreate: (object, { user }) => {
+      const { username: _u, uid: _i, groups: _g, extra: _e, ...rest } = (object.spec ?? {}) as JsonObject;
+      return rebuildKind(object, type, {
+        spec: {
+          ...rest,
+          username: user.name,
+          ...(user.uid ? { uid: user.uid } : {}),
+          groups: user.groups,
+          ...(user.extra && Object.keys(user.extra).length > 0 ? { extra: user.extra } : {}),
+        },
+      });
+    },
+    prepareForUpdate: (next, previous) => rebuildKind(next, type, { spec: previous.spec }),
+    subresources: { approval: conditions },
+  };
+}
+
+export function customResourceDefinitionStrategy(type: StructType): Strategy {
+  return {
+    prepareForCreate: (object) => {
+      const versions = ((object.spec as JsonObject | undefined)?.versions ?? []) as readonly JsonObject[];
+      const stored = versions.filter((v) => v.storage === true).map((v) => v.name as string);
+      return rebuildKind(object, type, {
+        status: { conditions: null, acceptedNames: { plural: '', kind: '' }, storedVersions: stored },
+      });
+    },
+  };
+}
+
+export const pathSegmentNames: Strategy = {
+  validateName: (name, { prefix }) => checkPathSegmentName(name, { prefix }),
+};
+
+const sorted = <T>(map: Readonly<Record<string, T>>): Record<string, T> =>
+  Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));
