@@ -52,6 +52,8 @@ export interface PodEnvironment {
   release(uid: string): Promise<void>;
   /** Removes the logs too: the pod is gone from the API. */
   removeLogs(pod: { readonly namespace: string; readonly name: string; readonly uid: string }): Promise<void>;
+  /** Removes one container's log: its container was removed. */
+  removeLog(logPath: string): Promise<void>;
   /** Uids of pods that have something here. */
   present(): Promise<readonly string[]>;
 }

@@ -1,0 +1,464 @@
+/**
+ * One worker per pod uid: it steps a pod towards what it should be, one step at a time, whatever woke it.
+ *
+ *                 seen                     deleted, gone, finished,            nothing runs any more
+ *   (none) ─────────────────> syncing ───── rejected, past deadline ──> terminating ──────────────────> terminated ──> (none)
+ *                             │    ^                                     │       ^                        │   the API object is gone:
+ *                             └────┘ step: look, act, look again         └───────┘ end containers         │   remove containers and logs
+ *                                                                                                         └── status written, API object
+ *                                                                                                             removed when it is being deleted
+ * A pod created again under its name has another uid, so it has another worker: the old one ends beside it.
+ *
+ * Invariants: a worker takes at most one step at a time; a state never goes back; a step may be cut off anywhere and repeated.
+ */
+import type { Pod, Secret } from '../../api/types/core-v1.ts';
+import type { Clock, Timer } from '../../base/clock.ts';
+import type { Logger } from '../../base/log.ts';
+import type { EventRecorder } from '../../client/events.ts';
+import { type CriRuntime, isCriNotFound } from '../../runtime/cri.ts';
+import { StartError } from '../containers/container-events.ts';
+import type { ContainerRunner } from '../containers/container-runner.ts';
+import { fetchPodRuntimeStatus, type PodRuntimeStatus } from '../containers/runtime-status.ts';
+import { EnvironmentError, type PodEnvironment } from '../environment.ts';
+import type { ProbeManager } from '../probes/probe-manager.ts';
+import { generatePodStatus } from './api-status.ts';
+import { computePodActions } from './compute-pod-actions.ts';
+import { performActions } from './perform-actions.ts';
+import { gracePeriodSeconds, isHostNetwork, isTerminalPhase, podRef, podUid } from './pod-info.ts';
+import type { StatusManager } from './status-manager.ts';
+
+export interface PodWorkersOptions {
+  readonly runtime: CriRuntime;
+  readonly runtimeName: string;
+  readonly runner: ContainerRunner;
+  readonly environment: PodEnvironment;
+  readonly statuses: StatusManager;
+  readonly probes: ProbeManager;
+  readonly events: EventRecorder;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly nodeIPs: readonly string[];
+  readonly timeoutMs: number;
+  /** Each pod is looked at again after this long; 0 switches it off (a runtime that tells every change). */
+  readonly resyncMs: number;
+  /** Fraction in [0, 1) for spreading resyncs. */
+  jitter(): number;
+  /** Whether the node takes the pod, asked once when it is first seen. */
+  admit(pod: Pod): Verdict | undefined;
+  /** Why pods cannot get a network now, undefined when they can. */
+  networkProblem(): string | undefined;
+  pullSecrets(pod: Pod, signal: AbortSignal): Promise<readonly Secret[]>;
+  readonly signal: AbortSignal;
+}
+
+export interface Verdict {
+  readonly phase: 'Failed';
+  readonly reason: string;
+  readonly message: string;
+}
+
+export interface PodWorkers {
+  /** The pod as the API has it now. */
+  update(pod: Pod): void;
+  /** The pod is gone from the API. */
+  gone(pod: Pod): void;
+  /** Something about the pod may have changed; `runtimeChanged` drops what was remembered of its containers. */
+  wake(uid: string, options?: { readonly runtimeChanged?: boolean }): void;
+  wakeAll(): void;
+  /** Ends a pod for the node's own reasons (eviction, preemption). */
+  evict(uid: string, verdict: Verdict, options?: { readonly graceSeconds?: number }): void;
+  has(uid: string): boolean;
+  /** Pods that hold resources here: not yet terminated. */
+  active(): readonly Pod[];
+  runtimeStatus(uid: string): PodRuntimeStatus | undefined;
+  /** Waits until no step is under way. Steps in flight are cut off by the options' signal. */
+  settled(): Promise<void>;
+  readonly size: number;
+}
+
+interface Worker {
+  readonly uid: string;
+  pod: Pod;
+  state: 'syncing' | 'terminating' | 'terminated';
+  gone: boolean;
+  verdict: Verdict | undefined;
+  graceSeconds: number | undefined;
+  runtime: PodRuntimeStatus | undefined;
+  running: Promise<void> | undefined;
+  again: boolean;
+  prepared: boolean;
+  refreshedAtMs: number;
+  failures: number;
+  timer: Timer | undefined;
+  /** Aborts the step under way: its pod must end instead, or sooner. */
+  interrupt: AbortController | undefined;
+  readonly waiting: Map<string, { readonly reason: string; readonly message: string }>;
+  readonly messages: Map<string, string>;
+  networkEventAtMs: number;
+}
+
+export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
+  const { runtime, runner, environment, statuses, probes, clock, log, signal, events } = options;
+  const workers = new Map<string, Worker>();
+
+  const look = async (worker: Worker, step: AbortSignal): Promise<PodRuntimeStatus> => {
+    worker.runtime ??= await fetchPodRuntimeStatus(runtime, worker.uid, { signal: step, timeoutMs: options.timeoutMs });
+    for (const container of worker.runtime.containers) {
+      if (container.state !== 'exited' || worker.messages.has(container.id)) continue;
+      worker.messages.set(container.id, (await environment.terminationMessage(container)) ?? container.message);
+    }
+    return worker.runtime;
+  };
+
+  const tell = (worker: Worker, { terminal }: { readonly terminal: boolean }): string => {
+    const { pod } = worker;
+    const status = generatePodStatus(pod, {
+      runtime: worker.runtime!,
+      previous: statuses.get(worker.uid) ?? pod.status,
+      nodeIPs: options.nodeIPs,
+      runtimeName: options.runtimeName,
+      waiting: (name) => worker.waiting.get(name),
+      ready: (container, spec) => probes.readiness(container.id, spec),
+      message: (container) => worker.messages.get(container.id),
+      nowMs: clock.now(),
+      terminal,
+      ...(worker.verdict ? { verdict: worker.verdict } : {}),
+    });
+    statuses.set(pod, status);
+    return status.phase ?? 'Pending';
+  };
+
+  const mustEnd = ({ pod, gone, verdict }: Worker): boolean =>
+    gone || verdict !== undefined || pod.metadata.deletionTimestamp !== undefined || isTerminalPhase(pod.status?.phase);
+
+  /** @returns milliseconds until the next look, undefined for none, 0 for at once. */
+  const step = async (worker: Worker, stepSignal: AbortSignal): Promise<number | undefined> => {
+    switch (worker.state) {
+      case 'syncing': {
+        if (mustEnd(worker)) {
+          worker.state = 'terminating';
+          return 0;
+        }
+        return sync(worker, stepSignal);
+      }
+      case 'terminating':
+        return terminate(worker, stepSignal);
+      case 'terminated':
+        if (worker.gone) await bury(worker);
+        else statuses.finish(worker.pod);
+        return undefined;
+    }
+  };
+
+  const sync = async (worker: Worker, stepSignal: AbortSignal): Promise<number | undefined> => {
+    const { pod } = worker;
+    const status = await look(worker, stepSignal);
+    const phase = tell(worker, { terminal: false });
+    if (isTerminalPhase(phase)) {
+      worker.state = 'terminating';
+      return 0;
+    }
+    const deadlineMs = activeDeadlineMs(worker);
+    if (deadlineMs !== undefined && deadlineMs <= 0) {
+      worker.verdict = {
+        phase: 'Failed',
+        reason: 'DeadlineExceeded',
+        message: 'Pod was active on the node longer than the specified deadline',
+      };
+      events.event(pod, { type: 'Normal', reason: 'DeadlineExceeded', message: worker.verdict.message });
+      return 0;
+    }
+    const problem = isHostNetwork(pod) ? undefined : options.networkProblem();
+    if (problem !== undefined) {
+      if (clock.monotonic() - worker.networkEventAtMs > 10_000)
+        events.event(pod, { type: 'Warning', reason: 'NetworkNotReady', message: `network is not ready: ${problem}` });
+      worker.networkEventAtMs = clock.monotonic();
+      // Woken when the network comes up; the timer is for a runtime that does not tell.
+      return 5000;
+    }
+    if (!worker.prepared) {
+      await environment.prepare(pod, stepSignal);
+      worker.prepared = true;
+      worker.refreshedAtMs = clock.monotonic();
+    } else if (options.resyncMs > 0 && clock.monotonic() - worker.refreshedAtMs >= options.resyncMs / 2) {
+      await environment.refresh(pod, stepSignal);
+      worker.refreshedAtMs = clock.monotonic();
+    }
+    const actions = computePodActions(pod, status, probes);
+    const done = await performActions(pod, status, actions, {
+      runner,
+      events,
+      pullSecrets: () => options.pullSecrets(pod, stepSignal),
+      waiting: worker.waiting,
+      signal: stepSignal,
+      onChange: () => {
+        worker.runtime = undefined;
+      },
+    });
+    if (done.changed) {
+      worker.runtime = undefined;
+      const after = await look(worker, stepSignal);
+      probes.update(pod, after);
+      await collectDead(worker, after);
+    } else probes.update(pod, status);
+    const after = tell(worker, { terminal: false });
+    if (isTerminalPhase(after)) return 0;
+    if (done.again) return 0;
+    return soonest(
+      done.retryAfterMs,
+      deadlineMs,
+      options.resyncMs > 0 ? options.resyncMs * (0.5 + options.jitter()) : undefined,
+    );
+  };
+
+  const activeDeadlineMs = ({ pod, uid }: Worker): number | undefined => {
+    const seconds = pod.spec?.activeDeadlineSeconds;
+    const start = (statuses.get(uid) ?? pod.status)?.startTime;
+    if (seconds === undefined || start === undefined) return undefined;
+    return Date.parse(start) + Number(seconds) * 1000 - clock.now();
+  };
+
+  const terminate = async (worker: Worker, stepSignal: AbortSignal): Promise<number | undefined> => {
+    const { pod } = worker;
+    const status = await look(worker, stepSignal);
+    probes.stop(worker.uid);
+    if (!worker.gone) tell(worker, { terminal: false });
+    const alive =
+      status.containers.some((container) => container.state === 'running' || container.state === 'unknown') ||
+      status.sandboxes.some((sandbox) => sandbox.ready);
+    if (alive) {
+      await runner.killPod(pod, status, {
+        graceSeconds: worker.graceSeconds ?? gracePeriodSeconds(pod),
+        signal: stepSignal,
+      });
+      worker.runtime = undefined;
+      const after = await look(worker, stepSignal);
+      if (after.containers.some((container) => container.state === 'running')) return 1000;
+    }
+    if (!worker.gone) tell(worker, { terminal: true });
+    await environment.release(worker.uid);
+    worker.state = 'terminated';
+    log.debug('Pod terminated', { pod: podRef(pod) });
+    return 0;
+  };
+
+  /** The API object is gone and nothing runs: what is left is the runtime's records and the logs. */
+  const bury = async (worker: Worker): Promise<void> => {
+    const { pod, uid } = worker;
+    const status = await look(worker, signal);
+    for (const container of status.containers) await removeContainer(container.id);
+    for (const sandbox of status.sandboxes)
+      try {
+        await runtime.removePodSandbox({ podSandboxId: sandbox.id }, { timeoutMs: options.timeoutMs });
+      } catch (error) {
+        if (!isCriNotFound(error)) throw error;
+      }
+    await environment.removeLogs({ namespace: pod.metadata.namespace ?? '', name: pod.metadata.name ?? '', uid });
+    statuses.forget(uid);
+    workers.delete(uid);
+  };
+
+  /** Of each container the newest and the one before stay (for `logs --previous`); of sandboxes the newest and those still in use. */
+  const collectDead = async (worker: Worker, status: PodRuntimeStatus): Promise<void> => {
+    if (status.containers.length < 3 && status.sandboxes.length < 2) return;
+    const seen = new Map<string, number>();
+    const kept = new Set<string>();
+    for (const container of status.containers) {
+      const count = (seen.get(container.name) ?? 0) + 1;
+      seen.set(container.name, count);
+      if (count <= 2 || container.state === 'running') kept.add(container.sandboxId);
+      else {
+        await removeContainer(container.id);
+        await environment.removeLog(container.logPath);
+        worker.messages.delete(container.id);
+      }
+    }
+    for (const sandbox of status.sandboxes.slice(1))
+      if (!sandbox.ready && !kept.has(sandbox.id))
+        await runtime.removePodSandbox({ podSandboxId: sandbox.id }, { timeoutMs: options.timeoutMs });
+  };
+
+  const removeContainer = async (containerId: string): Promise<void> => {
+    try {
+      await runtime.removeContainer({ containerId }, { timeoutMs: options.timeoutMs });
+    } catch (error) {
+      if (!isCriNotFound(error)) throw error;
+    }
+  };
+
+  const drive = async (worker: Worker): Promise<void> => {
+    while (!signal.aborted) {
+      worker.again = false;
+      worker.timer?.cancel();
+      worker.timer = undefined;
+      const interrupt = new AbortController();
+      worker.interrupt = interrupt;
+      const stop = (): void => interrupt.abort();
+      signal.addEventListener('abort', stop, { once: true });
+      let nextMs: number | undefined;
+      try {
+        nextMs = await step(worker, interrupt.signal);
+        worker.failures = 0;
+      } catch (error) {
+        if (signal.aborted) return;
+        // What the runtime has is unknown after a failure half way.
+        worker.runtime = undefined;
+        if (interrupt.signal.aborted) nextMs = 0;
+        else nextMs = failed(worker, error);
+      } finally {
+        signal.removeEventListener('abort', stop);
+        worker.interrupt = undefined;
+      }
+      if (nextMs === 0 || worker.again) continue;
+      if (nextMs !== undefined && workers.has(worker.uid)) worker.timer = clock.timer(nextMs, () => kick(worker));
+      return;
+    }
+  };
+
+  const failed = (worker: Worker, error: unknown): number => {
+    const { pod } = worker;
+    if (error instanceof EnvironmentError) {
+      events.event(pod, { type: 'Warning', reason: error.reason, message: error.message });
+      log.warn('Cannot prepare pod', { pod: podRef(pod), error });
+    } else if (!(error instanceof StartError))
+      log.warn('Error syncing pod, will try again', { pod: podRef(pod), error });
+    return Math.min(1000 * 2 ** worker.failures++, 10_000);
+  };
+
+  const kick = (worker: Worker): void => {
+    worker.again = true;
+    if (worker.running || signal.aborted) return;
+    worker.running = drive(worker).finally(() => {
+      worker.running = undefined;
+      if (worker.again && !signal.aborted && workers.has(worker.uid)) kick(worker);
+    });
+  };
+
+  return {
+    update(pod) {
+      const uid = podUid(pod);
+      let worker = workers.get(uid);
+      if (!worker) {
+        worker = {
+          uid,
+          pod,
+          state: 'syncing',
+          gone: false,
+          verdict: undefined,
+          graceSeconds: undefined,
+          runtime: undefined,
+          running: undefined,
+          again: false,
+          prepared: false,
+          refreshedAtMs: 0,
+          failures: 0,
+          timer: undefined,
+          interrupt: undefined,
+          waiting: new Map(),
+          messages: new Map(),
+          networkEventAtMs: Number.NEGATIVE_INFINITY,
+        };
+        if (!mustEnd(worker)) {
+          const verdict = options.admit(pod);
+          if (verdict) {
+            worker.verdict = verdict;
+            events.event(pod, {
+              type: 'Warning',
+              reason: verdict.reason,
+              message: verdict.message.replace(/^Pod was rejected: /, ''),
+            });
+          }
+        }
+        workers.set(uid, worker);
+        kick(worker);
+        return;
+      }
+      const before = worker.pod;
+      worker.pod = pod;
+      statuses.observe(pod);
+      if (!needsStep(before, pod)) return;
+      const sooner =
+        worker.state === 'terminating' && gracePeriodSeconds(pod) < gracePeriodSeconds(before) && worker.interrupt;
+      if ((worker.state === 'syncing' && mustEnd(worker)) || sooner) worker.interrupt?.abort();
+      kick(worker);
+    },
+    gone(pod) {
+      const worker = workers.get(podUid(pod));
+      if (!worker) return;
+      worker.gone = true;
+      if (worker.state === 'syncing') worker.interrupt?.abort();
+      kick(worker);
+    },
+    wake(uid, { runtimeChanged = false } = {}) {
+      const worker = workers.get(uid);
+      if (!worker) return;
+      if (runtimeChanged) worker.runtime = undefined;
+      if (worker.state !== 'terminated') kick(worker);
+    },
+    wakeAll() {
+      for (const worker of workers.values()) if (worker.state !== 'terminated') kick(worker);
+    },
+    evict(uid, verdict, { graceSeconds } = {}) {
+      const worker = workers.get(uid);
+      if (!worker || worker.state !== 'syncing') return;
+      worker.verdict = verdict;
+      worker.graceSeconds = graceSeconds;
+      worker.interrupt?.abort();
+      kick(worker);
+    },
+    has: (uid) => workers.has(uid),
+    active() {
+      const pods: Pod[] = [];
+      for (const worker of workers.values())
+        if (worker.state !== 'terminated' && !worker.verdict) pods.push(worker.pod);
+      return pods;
+    },
+    runtimeStatus: (uid) => workers.get(uid)?.runtime,
+    async settled() {
+      for (const worker of [...workers.values()]) {
+        worker.timer?.cancel();
+        await worker.running;
+      }
+    },
+    get size() {
+      return workers.size;
+    },
+  };
+}
+
+/** Our own status writes come back as updates: they are no reason to look at the pod again. */
+function needsStep(before: Pod, after: Pod): boolean {
+  return (
+    (before.spec !== after.spec &&
+      (before.metadata.generation !== after.metadata.generation || before.metadata.generation === undefined)) ||
+    before.metadata.deletionTimestamp !== after.metadata.deletionTimestamp ||
+    before.metadata.deletionGracePeriodSeconds !== after.metadata.deletionGracePeriodSeconds ||
+    !sameMap(before.metadata.labels, after.metadata.labels) ||
+    !sameMap(before.metadata.annotations, after.metadata.annotations) ||
+    gatesChanged(before, after) ||
+    (isTerminalPhase(after.status?.phase) && before.status?.phase !== after.status?.phase)
+  );
+}
+
+const gatesChanged = (before: Pod, after: Pod): boolean =>
+  (after.spec?.readinessGates ?? []).some(
+    ({ conditionType }) =>
+      before.status?.conditions?.find((c) => c.type === conditionType)?.status !==
+      after.status?.conditions?.find((c) => c.type === conditionType)?.status,
+  );
+
+function sameMap(
+  a: Readonly<Record<string, string>> | undefined,
+  b: Readonly<Record<string, string>> | undefined,
+): boolean {
+  if (a === b) return true;
+  const left = Object.keys(a ?? {});
+  if (left.length !== Object.keys(b ?? {}).length) return false;
+  return left.every((key) => a?.[key] === b?.[key]);
+}
+
+function soonest(...times: (number | undefined)[]): number | undefined {
+  let least: number | undefined;
+  for (const time of times) if (time !== undefined && (least === undefined || time < least)) least = time;
+  return least === undefined ? undefined : Math.max(1, least);
+}
