@@ -236,7 +236,7 @@ export function createEventRecorder(client: Client, options: EventRecorderOption
 
   const recorderOf = (component: string): EventRecorder => ({
     withComponent: recorderOf,
-    event(regarding, { type, reason, message, action, related, annotations }) {
+    event(regarding, { type, reason, message, action, related, annotations, fieldPath }) {
       if (tasks.signal.aborted) return;
       if (queue.length - head >= queueLimit) {
         if (dropped++ % 1000 === 0) log.warn('Too many events, dropping', { dropped });
@@ -245,7 +245,7 @@ export function createEventRecorder(client: Client, options: EventRecorderOption
       queue.push({
         component,
         host,
-        regarding: referenceTo(regarding),
+        regarding: fieldPath === undefined ? referenceTo(regarding) : { ...referenceTo(regarding), fieldPath },
         related: related && referenceTo(related),
         type,
         reason,

@@ -11,6 +11,7 @@ import type { PodEnvironment } from './environment.ts';
 import type { Machine } from './node/machine.ts';
 import type { ObjectSource } from './object-source.ts';
 import type { PodSource } from './pod-source.ts';
+import type { ProbeContext, ProbeManager } from './probes/probe-manager.ts';
 
 export interface KubeletOptions {
   readonly nodeName: string;
@@ -27,6 +28,8 @@ export interface KubeletOptions {
    */
   readonly runtimeChanges?: (listener: (podUid: string) => void) => () => void;
   readonly environment: PodEnvironment;
+  /** Absent: containers are ready as soon as they run (hollow). */
+  readonly probes?: (context: ProbeContext) => ProbeManager;
   readonly machine: Machine;
   /** Primary first; at most one per family. */
   readonly nodeIPs: readonly string[];

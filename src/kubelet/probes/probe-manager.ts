@@ -1,5 +1,9 @@
 /** What probes say about containers. Their verdicts wake the pod's worker. */
 import type { Container, Pod } from '../../api/types/core-v1.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Logger } from '../../base/log.ts';
+import type { EventRecorder } from '../../client/events.ts';
+import type { CriRuntime } from '../../runtime/cri.ts';
 import type { PodRuntimeStatus } from '../containers/runtime-status.ts';
 import type { ProbeVerdicts } from '../pods/compute-pod-actions.ts';
 
@@ -8,6 +12,18 @@ export interface ProbeManager extends ProbeVerdicts {
   /** Starts probing what runs now, stops for what does not. */
   update(pod: Pod, status: PodRuntimeStatus): void;
   stop(uid: string): void;
+  /** Ends all probing. */
+  close?(): void;
+}
+
+export interface ProbeContext {
+  readonly runtime: CriRuntime;
+  readonly clock: Clock;
+  readonly events: EventRecorder;
+  readonly log: Logger;
+  /** A verdict changed. */
+  wake(uid: string): void;
+  readonly signal: AbortSignal;
 }
 
 /** Hollow containers have nothing to ask: what runs is started and ready. */
