@@ -1,0 +1,229 @@
+/**
+ * LMDB under the embedded store. `overlappingSync` is off: with it lmdb acknowledges a commit before the data is on disk. Without it a commit is
+ * LMDB's own: data pages, fdatasync, then the meta page through an O_DSYNC descriptor; its promise resolves after that. Writes go through one
+ * worker thread; the instructions of one event turn make one transaction (lmdb's event turn batching puts them into one block).
+ */
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RootDatabase } from 'lmdb';
+import type { Version } from '../mvcc/version.ts';
+import { StoreError } from '../store.ts';
+import { diskError } from './disk-error.ts';
+import {
+  decodeRecord,
+  encodeRecord,
+  formatVersion,
+  leaseKey,
+  leaseOfKey,
+  leasePrefix,
+  logKey,
+  logPrefix,
+  metaKey,
+  recordValue,
+} from './format.ts';
+import { isAlive, type ProcessIdentity, thisProcess } from './owner.ts';
+
+export interface DiskOptions {
+  /** The store's own directory; made when missing. */
+  readonly path: string;
+  /** Upper bound of the data file: address space, not disk. */
+  readonly mapBytes: number;
+}
+
+/** One group commit. */
+export interface DiskBatch {
+  readonly versions: readonly Version[];
+  readonly leases: readonly { readonly id: bigint; readonly ttlSeconds: number | undefined }[];
+  readonly forget?: readonly Version[];
+  readonly compactRevision?: number;
+}
+
+const dataFile = 'store.mdb';
+const formatFile = 'format.json';
+const owner = metaKey('owner');
+const compacted = metaKey('compacted');
+
+export class Disk {
+  readonly #path: string;
+  readonly #db: RootDatabase<Buffer, Buffer>;
+  readonly #key = Buffer.allocUnsafe(11);
+
+  private constructor(path: string, db: RootDatabase<Buffer, Buffer>) {
+    this.#path = path;
+    this.#db = db;
+  }
+
+  /** @throws StoreError `inUse`, `readonly`, `noSpace`, `corrupt`, `invalid` (newer format). */
+  static async open(options: DiskOptions): Promise<Disk> {
+    const { path } = options;
+    try {
+      mkdirSync(path, { recursive: true, mode: 0o700 });
+      const known = checkFormat(path);
+      const { open } = await import('lmdb');
+      const db = open<Buffer, Buffer>({
+        path: join(path, dataFile),
+        noSubdir: true,
+        overlappingSync: false,
+        keyEncoding: 'binary',
+        encoding: 'binary',
+        cache: false,
+        compression: false,
+        mapSize: options.mapBytes,
+        pageSize: 4096,
+        maxReaders: 32,
+        permissionsMode: 0o600,
+      } as Parameters<typeof open>[0]);
+      const disk = new Disk(path, db);
+      try {
+        disk.#checkSize();
+        disk.#own(thisProcess());
+        if (!known)
+          writeFileSync(join(path, formatFile), `${JSON.stringify({ formatVersion })}\n`, { mode: 0o600, flush: true });
+      } catch (error) {
+        await db.close();
+        throw error;
+      }
+      return disk;
+    } catch (error) {
+      throw diskError(error, `Cannot open the store in "${path}"`);
+    }
+  }
+
+  /** A file shorter than its own page count would end the process with a bus error at the first read. */
+  #checkSize(): void {
+    const stats = this.#db.getStats() as { lastPageNumber?: number; pageSize?: number };
+    const needed = ((stats.lastPageNumber ?? 0) + 1) * (stats.pageSize ?? 4096);
+    const { size } = statSync(join(this.#path, dataFile));
+    if (size < needed)
+      throw new StoreError(
+        'corrupt',
+        `its data file has ${size} bytes where ${needed} are expected; restore a snapshot`,
+      );
+  }
+
+  /** LMDB's writer lock spans processes, so that looking and claiming are one step. */
+  #own(self: ProcessIdentity): void {
+    const holder = this.#db.transactionSync(() => {
+      const record = this.#db.get(owner);
+      const current = record === undefined ? undefined : (JSON.parse(record.toString()) as ProcessIdentity);
+      if (current !== undefined && isAlive(current)) return current;
+      this.#db.putSync(owner, Buffer.from(JSON.stringify(self)));
+      return undefined;
+    });
+    if (holder)
+      throw new StoreError(
+        'inUse',
+        holder.pid === self.pid
+          ? 'this process has it open already'
+          : `process ${holder.pid} has it open; stop that one first`,
+      );
+  }
+
+  compactRevision(): number {
+    return this.#db.get(compacted)?.readUIntBE(0, 6) ?? 0;
+  }
+
+  *leases(): Generator<{ readonly id: bigint; readonly ttlSeconds: number }> {
+    for (const { key, value } of this.#db.getRange({
+      start: Buffer.from([leasePrefix]),
+      end: Buffer.from([logPrefix]),
+    }))
+      yield { id: leaseOfKey(key), ttlSeconds: value.readDoubleBE(0) };
+  }
+
+  /** Every version in revision order, without its value. */
+  *versions(): Generator<{ readonly version: Version; readonly valueLength: number }> {
+    for (const { key, value } of this.#db.getRange({
+      start: Buffer.from([logPrefix]),
+      end: Buffer.from([logPrefix + 1]),
+    }))
+      yield decodeRecord(key, value);
+  }
+
+  /** A copy of the value of a committed version. @throws StoreError `corrupt`. */
+  value(version: Version): Uint8Array {
+    const record = this.#db.getBinary(logKey(version.modRevision, version.sub, this.#key));
+    if (record === undefined)
+      throw new StoreError('corrupt', `The record of revision ${version.modRevision} ("${version.key}") is missing`);
+    return recordValue(record, version.modRevision);
+  }
+
+  /** Durable when it resolves. The caller makes one at a time. @throws StoreError `noSpace` or `unavailable`; nothing of it is there then. */
+  async commit(batch: DiskBatch): Promise<void> {
+    const db = this.#db;
+    const { versions, leases, forget } = batch;
+    let done: Promise<boolean> | undefined;
+    for (let i = 0; i < versions.length; i++) {
+      const version = versions[i]!;
+      done = db.put(logKey(version.modRevision, version.sub, this.#key), encodeRecord(version));
+    }
+    for (const { id, ttlSeconds } of leases) {
+      if (ttlSeconds === undefined) {
+        done = db.remove(leaseKey(id));
+        continue;
+      }
+      const value = Buffer.alloc(8);
+      value.writeDoubleBE(ttlSeconds);
+      done = db.put(leaseKey(id), value);
+    }
+    if (batch.compactRevision !== undefined) {
+      const value = Buffer.alloc(6);
+      value.writeUIntBE(batch.compactRevision, 0, 6);
+      done = db.put(compacted, value);
+    }
+    if (forget) for (const version of forget) done = db.remove(logKey(version.modRevision, version.sub, this.#key));
+    if (done === undefined) return;
+    try {
+      await done;
+    } catch (error) {
+      const cause = (error as { commitError?: Promise<unknown> }).commitError;
+      throw diskError(cause === undefined ? error : await cause.catch((reason: unknown) => reason), 'A commit failed');
+    }
+  }
+
+  /** Bytes of the data file. */
+  size(): number {
+    return statSync(join(this.#path, dataFile)).size;
+  }
+
+  /** Bytes in use inside the data file: what a quota looks at. */
+  used(): number {
+    const stats = this.#db.getStats() as { lastPageNumber?: number; pageSize?: number; freePageCount?: number };
+    return (stats.lastPageNumber ?? 0) * (stats.pageSize ?? 4096);
+  }
+
+  async close(): Promise<void> {
+    try {
+      this.#db.removeSync(owner);
+    } finally {
+      await this.#db.close();
+    }
+  }
+}
+
+/** @returns whether the directory holds a store. @throws StoreError. */
+function checkFormat(path: string): boolean {
+  const file = join(path, formatFile);
+  if (!existsSync(file)) return false;
+  const found = parse(readFileSync(file, 'utf8'));
+  if (found === undefined) throw new StoreError('corrupt', `"${formatFile}" is not readable; restore a snapshot`);
+  if (found > formatVersion)
+    throw new StoreError(
+      'invalid',
+      `it was written by a newer Bireme (format ${found}, this one knows ${formatVersion})`,
+    );
+  const data = join(path, dataFile);
+  if (!existsSync(data) || statSync(data).size === 0)
+    throw new StoreError('corrupt', `its data file "${dataFile}" is missing or empty; restore a snapshot`);
+  return true;
+}
+
+function parse(text: string): number | undefined {
+  try {
+    const { formatVersion: version } = JSON.parse(text) as { formatVersion?: unknown };
+    return typeof version === 'number' ? version : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
