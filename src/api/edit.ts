@@ -147,13 +147,15 @@ export function sameJson(a: unknown, b: unknown): boolean {
   if (Array.isArray(b)) return false;
   const left = a as JsonObject;
   const right = b as JsonObject;
+  // Plain objects have no enumerable inherited keys, so `for in` sees the own ones without making a list of them.
   let count = 0;
-  for (const key of Object.keys(left)) {
+  for (const key in left) {
     const value = left[key];
     if (value === undefined) continue;
     count++;
-    if (!Object.hasOwn(right, key) || !sameJson(value, right[key])) return false;
+    const other = right[key];
+    if (value !== other && (!Object.hasOwn(right, key) || !sameJson(value, other))) return false;
   }
-  for (const key of Object.keys(right)) if (right[key] !== undefined) count--;
+  for (const key in right) if (right[key] !== undefined) count--;
   return count === 0;
 }

@@ -1,0 +1,239 @@
+/**
+ * Which fields differ between two objects of one kind: what a writer gains, and what is gone. One walk over both trees; equal parts cost an
+ * identity check where they are shared and a comparison where not. Source: structured-merge-diff/typed/compare.go.
+ */
+import { sameJson } from '../edit.ts';
+import type { JsonObject, JsonValue } from '../json.ts';
+import { compareElements, type DraftFieldSet, type FieldSet, leaf, scalarText, valueElement } from './field-set.ts';
+import type { Plan, StructPlan } from './type-plan.ts';
+
+export interface Comparison {
+  /** Added or modified. */
+  readonly gained: FieldSet | undefined;
+  readonly removed: FieldSet | undefined;
+}
+
+/** Both in canonical form; `old` is the empty tree of the kind for a create. */
+export function compareObjects(old: JsonObject, next: JsonObject, plan: StructPlan): Comparison {
+  const walk = new Walk();
+  const gained = walk.compare(old, next, plan);
+  return { gained, removed: walk.removed };
+}
+
+class Walk {
+  /** The second result of the latest `compare`: allocation-free where nothing was removed. */
+  removed: FieldSet | undefined = undefined;
+
+  /** @returns the gained part below this value */
+  compare(old: JsonValue | undefined, next: JsonValue | undefined, plan: Plan): FieldSet | undefined {
+    this.removed = undefined;
+    if (old === next) return undefined;
+    switch (plan.kind) {
+      case 'leaf':
+        return this.#leaf(old, next);
+      case 'struct':
+        return this.#struct(old, next, plan);
+      case 'map':
+        return this.#map(old, next, plan.value);
+      case 'set':
+        return this.#set(old, next);
+      case 'keyed':
+        return this.#keyed(old, next, plan);
+    }
+  }
+
+  #leaf(old: JsonValue | undefined, next: JsonValue | undefined): FieldSet | undefined {
+    if (next === undefined) {
+      this.removed = leaf;
+      return undefined;
+    }
+    return old !== undefined && sameJson(old, next) ? undefined : leaf;
+  }
+
+  #struct(old: JsonValue | undefined, next: JsonValue | undefined, plan: StructPlan): FieldSet | undefined {
+    const before = asObject(old);
+    const after = asObject(next);
+    if (isEmpty(before) && isEmpty(after)) return this.#leaf(old, next);
+    const gained = new Draft(old === undefined);
+    const removed = new Draft(next === undefined);
+    const { names, elements, plans } = plan;
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i]!;
+      const a = before?.[name];
+      const b = after?.[name];
+      if (a === b) continue;
+      gained.add(elements[i]!, this.compare(a, b, plans[i]!));
+      removed.add(elements[i]!, this.removed);
+    }
+    this.removed = removed.done();
+    return gained.done();
+  }
+
+  #map(old: JsonValue | undefined, next: JsonValue | undefined, plan: Plan): FieldSet | undefined {
+    const before = asObject(old);
+    const after = asObject(next);
+    if (isEmpty(before) && isEmpty(after)) return this.#leaf(old, next);
+    const gained = new Draft(old === undefined);
+    const removed = new Draft(next === undefined);
+    for (const key of sortedKeys(before, after)) {
+      const a = before !== undefined && Object.hasOwn(before, key) ? before[key] : undefined;
+      const b = after !== undefined && Object.hasOwn(after, key) ? after[key] : undefined;
+      if (a === b) continue;
+      const element = `f:${key}`;
+      gained.add(element, this.compare(a, b, plan));
+      removed.add(element, this.removed);
+    }
+    this.removed = removed.done();
+    return gained.done();
+  }
+
+  #set(old: JsonValue | undefined, next: JsonValue | undefined): FieldSet | undefined {
+    const before = asList(old);
+    const after = asList(next);
+    if (isEmptyList(before) && isEmptyList(after)) return this.#leaf(old, next);
+    return this.#items(old, next, before.map(valueElement), before, after.map(valueElement), after, { kind: 'leaf' });
+  }
+
+  #keyed(
+    old: JsonValue | undefined,
+    next: JsonValue | undefined,
+    plan: Extract<Plan, { kind: 'keyed' }>,
+  ): FieldSet | undefined {
+    const before = asList(old);
+    const after = asList(next);
+    if (isEmptyList(before) && isEmptyList(after)) return this.#leaf(old, next);
+    return this.#items(old, next, elementsOf(before, plan), before, elementsOf(after, plan), after, plan.element);
+  }
+
+  /** Items by their path element; those without one (a key is missing altogether) are not tracked. */
+  #items(
+    old: JsonValue | undefined,
+    next: JsonValue | undefined,
+    oldElements: readonly string[],
+    before: readonly JsonValue[],
+    nextElements: readonly string[],
+    after: readonly JsonValue[],
+    plan: Plan,
+  ): FieldSet | undefined {
+    const gained = new Draft(old === undefined);
+    const removed = new Draft(next === undefined);
+    const oldItems = group(oldElements, before);
+    const nextItems = group(nextElements, after);
+    const all = [...nextItems.keys()];
+    for (const element of oldItems.keys()) if (!nextItems.has(element)) all.push(element);
+    sortElementNames(all);
+    for (const element of all) {
+      const a = oldItems.get(element);
+      const b = nextItems.get(element);
+      if (a instanceof Duplicates || b instanceof Duplicates) this.#duplicates(element, a, b, plan, gained, removed);
+      else if (a !== b) {
+        gained.add(element, this.compare(a, b, plan));
+        removed.add(element, this.removed);
+      }
+    }
+    this.removed = removed.done();
+    return gained.done();
+  }
+
+  /** Items that share a key are owned as one. */
+  #duplicates(
+    element: string,
+    a: JsonValue | Duplicates | undefined,
+    b: JsonValue | Duplicates | undefined,
+    plan: Plan,
+    gained: Draft,
+    removed: Draft,
+  ): void {
+    if (a instanceof Duplicates && b instanceof Duplicates) {
+      if (!sameJson(a.items, b.items)) gained.add(element, leaf);
+    } else if (a instanceof Duplicates) {
+      gained.add(element, this.compare(undefined, b as JsonValue | undefined, plan));
+      removed.add(element, leaf);
+    } else {
+      this.compare(a, undefined, plan);
+      removed.add(element, this.removed);
+      gained.add(element, leaf);
+    }
+  }
+}
+
+/** A node under construction: allocated with its first child, or at once when the node itself belongs to the set. */
+class Draft {
+  #node: DraftFieldSet | undefined;
+  #children = false;
+  constructor(member: boolean) {
+    this.#node = member ? { '.': leaf } : undefined;
+  }
+  add(element: string, child: FieldSet | undefined): void {
+    if (child === undefined) return;
+    this.#node ??= {};
+    this.#node[element] = child;
+    this.#children = true;
+  }
+  done(): FieldSet | undefined {
+    if (this.#node === undefined) return undefined;
+    return this.#children ? Object.freeze(this.#node) : leaf;
+  }
+}
+
+const asObject = (value: JsonValue | undefined): JsonObject | undefined =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
+const noItems: readonly JsonValue[] = Object.freeze([]);
+const asList = (value: JsonValue | undefined): readonly JsonValue[] => (Array.isArray(value) ? value : noItems);
+const isEmptyList = (list: readonly JsonValue[]): boolean => list.length === 0;
+
+function isEmpty(object: JsonObject | undefined): boolean {
+  for (const _key in object) return false;
+  return true;
+}
+
+function sortedKeys(a: JsonObject | undefined, b: JsonObject | undefined): readonly string[] {
+  const keys = b === undefined ? [] : Object.keys(b);
+  if (a !== undefined) for (const key of Object.keys(a)) if (b === undefined || !Object.hasOwn(b, key)) keys.push(key);
+  for (let i = 1; i < keys.length; i++) if (keys[i - 1]! > keys[i]!) return keys.sort();
+  return keys;
+}
+
+function sortElementNames(elements: string[]): void {
+  for (let i = 1; i < elements.length; i++)
+    if (compareElements(elements[i - 1]!, elements[i]!) > 0) {
+      elements.sort(compareElements);
+      return;
+    }
+}
+
+/** `k:{"containerPort":80,"protocol":"TCP"}` for each item; '' for one that has no key. */
+function elementsOf(items: readonly JsonValue[], plan: Extract<Plan, { kind: 'keyed' }>): string[] {
+  const elements: string[] = [];
+  for (const item of items) {
+    const object = asObject(item);
+    let text = '';
+    for (const key of plan.keys) {
+      const value = object?.[key.name] ?? key.default;
+      if (value === undefined || value === null) continue;
+      text += `${text === '' ? '' : ','}"${key.name}":${scalarText(value)}`;
+    }
+    elements.push(text === '' ? '' : `k:{${text}}`);
+  }
+  return elements;
+}
+
+class Duplicates {
+  readonly items: JsonValue[];
+  constructor(first: JsonValue, second: JsonValue) {
+    this.items = [first, second];
+  }
+}
+
+function group(elements: readonly string[], items: readonly JsonValue[]): Map<string, JsonValue | Duplicates> {
+  const groups = new Map<string, JsonValue | Duplicates>();
+  for (let i = 0; i < elements.length; i++) {
+    const element = elements[i]!;
+    if (element === '') continue;
+    const known = groups.get(element);
+    if (known === undefined) groups.set(element, items[i]!);
+    else if (known instanceof Duplicates) known.items.push(items[i]!);
+    else groups.set(element, new Duplicates(known, items[i]!));
+  }
+  return groups;
+}
