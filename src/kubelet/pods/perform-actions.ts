@@ -14,8 +14,6 @@ export interface PerformContext {
   /** Why containers are not running; kept up to date here. */
   readonly waiting: Map<string, { readonly reason: string; readonly message: string }>;
   readonly signal: AbortSignal;
-  /** Something in the runtime is about to change. */
-  onChange(): void;
 }
 
 export interface Performed {
@@ -47,14 +45,12 @@ export async function performActions(
         message: 'Pod sandbox changed, it will be killed and re-created.',
       });
     if (alive || (actions.createSandbox && status.sandboxes.length > 0)) {
-      context.onChange();
       await runner.killPod(pod, status, { signal });
       changed = true;
     }
     if (!actions.createSandbox) return { changed, again: changed, retryAfterMs };
   } else {
     for (const { container, message } of actions.containersToKill) {
-      context.onChange();
       await runner.kill(pod, container, { message, signal });
       changed = true;
     }
@@ -65,7 +61,6 @@ export async function performActions(
   let sandbox: Pick<SandboxStart, 'id' | 'config'>;
   let podIPs: readonly string[];
   if (actions.createSandbox) {
-    context.onChange();
     const created = await runner.createSandbox(pod, actions.attempt, signal);
     sandbox = created;
     podIPs = created.ips;
@@ -80,7 +75,6 @@ export async function performActions(
   const pullSecrets = toStart.length > 0 ? await context.pullSecrets() : [];
   const start = async (container: Container): Promise<boolean> => {
     try {
-      context.onChange();
       await runner.start(pod, container, { status, sandbox, podIPs, pullSecrets, signal });
       waiting.delete(container.name);
       changed = true;

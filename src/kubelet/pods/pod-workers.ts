@@ -110,10 +110,10 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
     return worker.runtime;
   };
 
-  const tell = (worker: Worker, { terminal }: { readonly terminal: boolean }): string => {
+  const tell = (worker: Worker, seen: PodRuntimeStatus, { terminal }: { readonly terminal: boolean }): string => {
     const { pod } = worker;
     const status = generatePodStatus(pod, {
-      runtime: worker.runtime!,
+      runtime: seen,
       previous: statuses.get(worker.uid) ?? pod.status,
       nodeIPs: options.nodeIPs,
       runtimeName: options.runtimeName,
@@ -153,7 +153,7 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
   const sync = async (worker: Worker, stepSignal: AbortSignal): Promise<number | undefined> => {
     const { pod } = worker;
     const status = await look(worker, stepSignal);
-    const phase = tell(worker, { terminal: false });
+    const phase = tell(worker, status, { terminal: false });
     if (isTerminalPhase(phase)) {
       worker.state = 'terminating';
       return 0;
@@ -191,17 +191,12 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
       pullSecrets: () => options.pullSecrets(pod, stepSignal),
       waiting: worker.waiting,
       signal: stepSignal,
-      onChange: () => {
-        worker.runtime = undefined;
-      },
     });
-    if (done.changed) {
-      worker.runtime = undefined;
-      const after = await look(worker, stepSignal);
-      probes.update(pod, after);
-      await collectDead(worker, after);
-    } else probes.update(pod, status);
-    const after = tell(worker, { terminal: false });
+    if (done.changed) worker.runtime = undefined;
+    const seen = await look(worker, stepSignal);
+    probes.update(pod, seen);
+    if (done.changed) await collectDead(worker, seen);
+    const after = tell(worker, seen, { terminal: false });
     if (isTerminalPhase(after)) return 0;
     if (done.again) return 0;
     return soonest(
@@ -222,7 +217,8 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
     const { pod } = worker;
     const status = await look(worker, stepSignal);
     probes.stop(worker.uid);
-    if (!worker.gone) tell(worker, { terminal: false });
+    if (!worker.gone) tell(worker, status, { terminal: false });
+    let last = status;
     const alive =
       status.containers.some((container) => container.state === 'running' || container.state === 'unknown') ||
       status.sandboxes.some((sandbox) => sandbox.ready);
@@ -232,10 +228,10 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
         signal: stepSignal,
       });
       worker.runtime = undefined;
-      const after = await look(worker, stepSignal);
-      if (after.containers.some((container) => container.state === 'running')) return 1000;
+      last = await look(worker, stepSignal);
+      if (last.containers.some((container) => container.state === 'running')) return 1000;
     }
-    if (!worker.gone) tell(worker, { terminal: true });
+    if (!worker.gone) tell(worker, last, { terminal: true });
     await environment.release(worker.uid);
     worker.state = 'terminated';
     log.debug('Pod terminated', { pod: podRef(pod) });
@@ -400,7 +396,7 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
     },
     evict(uid, verdict, { graceSeconds } = {}) {
       const worker = workers.get(uid);
-      if (!worker || worker.state !== 'syncing') return;
+      if (worker?.state !== 'syncing') return;
       worker.verdict = verdict;
       worker.graceSeconds = graceSeconds;
       worker.interrupt?.abort();

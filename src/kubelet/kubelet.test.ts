@@ -1,0 +1,332 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { JsonObject } from '../api/json.ts';
+import type { Node, Pod } from '../api/types/core-v1.ts';
+import { type HollowTestNode, startHollowNode } from './testdata/hollow-node.ts';
+
+const hollow = (name: string, body: (node: HollowTestNode) => Promise<void>): void => {
+  test(`kubelet: ${name}`, async () => {
+    const node = await startHollowNode();
+    try {
+      await body(node);
+    } finally {
+      await node.stop();
+    }
+    assert.deepEqual(node.complaints, []);
+    assert.equal(node.clock.pendingTimers, 0, 'timers left after the stop');
+  });
+};
+const condition = (pod: Pod | undefined, type: string): string | undefined =>
+  pod?.status?.conditions?.find((c) => c.type === type)?.status;
+const containers = (pod: Pod | undefined) => pod?.status?.containerStatuses ?? [];
+
+hollow('registers its node, becomes ready when it has a pod CIDR, and renews its lease', async (node) => {
+  const registered = node.server.get('/api/v1/nodes/n1') as unknown as Node;
+  assert.deepEqual(registered.metadata.labels, {
+    'kubernetes.io/hostname': 'n1',
+    'kubernetes.io/os': 'linux',
+    'kubernetes.io/arch': 'amd64',
+    'beta.kubernetes.io/os': 'linux',
+    'beta.kubernetes.io/arch': 'amd64',
+  });
+  assert.equal(registered.status?.conditions?.find((c) => c.type === 'Ready')?.status, 'True');
+  assert.deepEqual(registered.status?.allocatable, {
+    cpu: '4',
+    'ephemeral-storage': '94371840Ki',
+    'hugepages-1Gi': '0',
+    'hugepages-2Mi': '0',
+    memory: '8286208Ki',
+    pods: '110',
+  });
+  assert.ok(node.events.includes('NodeReady: Node n1 status is now: NodeReady'));
+  const lease = (): string =>
+    (
+      (node.server.get('/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/n1') as JsonObject)
+        .spec as JsonObject
+    ).renewTime as string;
+  const before = lease();
+  const statusWrites = node.server.requests.filter((r) => r.startsWith('PATCH /api/v1/nodes')).length;
+  await node.clock.advance(60_000);
+  assert.ok(lease() > before);
+  assert.equal(node.server.requests.filter((r) => r.startsWith('PATCH /api/v1/nodes')).length, statusWrites);
+});
+
+hollow('runs a pod: address, ready, one or two status writes', async (node) => {
+  node.createPod('web');
+  await node.clock.advance(100);
+  const pod = node.pod('web')!;
+  assert.equal(pod.status?.phase, 'Running');
+  assert.equal(condition(pod, 'Ready'), 'True');
+  assert.equal(condition(pod, 'PodReadyToStartContainers'), 'True');
+  assert.equal(pod.status?.podIP, '10.244.1.2');
+  assert.equal(pod.status?.hostIP, '10.0.0.1');
+  assert.equal(containers(pod)[0]?.ready, true);
+  assert.match(containers(pod)[0]!.containerID!, /^hollow:\/\/[0-9a-f]{64}$/);
+  assert.ok(
+    node.server.requests.filter((r) => r.startsWith('PATCH /api/v1/namespaces/default/pods/web/status')).length <= 2,
+  );
+  assert.deepEqual(node.events.slice(1), [
+    'Pulling: Pulling image "app:1"',
+    'Pulled: Successfully pulled image "app:1" in 0s (0s including waiting). Image size: 10000000 bytes.',
+    'Created: Container created',
+    'Started: Container started',
+  ]);
+});
+
+hollow('ends a deleted pod gracefully, writes its last status and removes it with its uid', async (node) => {
+  node.createPod('web', {}, { annotations: { 'hollow.bireme.dev/stop-seconds': '5' } });
+  await node.clock.advance(100);
+  node.deletePod('web');
+  await node.clock.advance(4000);
+  assert.equal(condition(node.pod('web'), 'Ready'), 'True');
+  await node.clock.advance(2000);
+  assert.equal(node.pod('web'), undefined);
+  const last = node.server.seen.filter((r) => r.method === 'DELETE').at(-1)!;
+  assert.equal((last.body as { value: JsonObject }).value.gracePeriodSeconds, 0);
+  assert.ok(((last.body as { value: JsonObject }).value.preconditions as JsonObject).uid);
+  assert.ok(node.events.includes('Killing: Stopping container app'));
+  await node.clock.advance(1000);
+  assert.deepEqual((await node.runtime.listPodSandbox({}, { timeoutMs: 1 })).items, []);
+});
+
+hollow('a container that outlives its grace period is killed: exit code 137', async (node) => {
+  node.createPod('web', {}, { annotations: { 'hollow.bireme.dev/stop-seconds': '500' }, finalizers: ['x'] });
+  await node.clock.advance(100);
+  const statuses: Pod[] = [];
+  const before = node.server.intercept!;
+  node.server.intercept = (request) => {
+    const answer = before(request);
+    if (request.method === 'PATCH' && request.path.endsWith('web/status')) statuses.push(node.pod('web')!);
+    return answer;
+  };
+  node.deletePod('web', 10);
+  await node.clock.advance(11_000);
+  assert.equal(statuses.at(-1)?.status?.containerStatuses?.[0]?.state?.terminated?.exitCode, 137);
+  assert.equal(statuses.at(-1)?.status?.phase, 'Failed');
+});
+
+hollow(
+  'restarts a failing container at once, then after 10 s, 20 s, ... at most 5 min, and starts over after 10 min',
+  async (node) => {
+    node.createPod(
+      'crash',
+      {},
+      {
+        annotations: { 'hollow.bireme.dev/run-seconds': '2', 'hollow.bireme.dev/exit-code': '3' },
+      },
+    );
+    const starts: number[] = [];
+    const zero = node.clock.monotonic();
+    let seen = -1;
+    for (let t = 0; t < 1500; t++) {
+      await node.clock.advance(1000);
+      const restarts = containers(node.pod('crash'))[0]?.restartCount ?? -1;
+      if (restarts > seen) starts.push(Math.round((node.clock.monotonic() - zero) / 1000));
+      seen = restarts;
+    }
+    const gaps = starts.slice(1).map((at, i) => at - starts[i]!);
+    assert.deepEqual(
+      gaps.map((gap) => Math.round(gap / 10) * 10),
+      [0, 10, 20, 40, 80, 160, 300, 300, 300],
+    );
+    const status = containers(node.pod('crash'))[0]!;
+    assert.equal(status.state?.waiting?.reason, 'CrashLoopBackOff');
+    assert.match(
+      status.state?.waiting?.message ?? '',
+      /^back-off 5m0s restarting failed container=app pod=crash_default\(uid-\d+\)$/,
+    );
+    assert.equal(status.lastState?.terminated?.exitCode, 3);
+    assert.equal(node.pod('crash')?.status?.phase, 'Running');
+  },
+);
+
+for (const [policy, code, phase] of [
+  ['Never', 0, 'Succeeded'],
+  ['Never', 2, 'Failed'],
+  ['OnFailure', 0, 'Succeeded'],
+] as const)
+  hollow(`restartPolicy ${policy} and exit code ${code}: ${phase}`, async (node) => {
+    node.createPod(
+      'job',
+      { restartPolicy: policy },
+      {
+        annotations: { 'hollow.bireme.dev/run-seconds': '3', 'hollow.bireme.dev/exit-code': String(code) },
+      },
+    );
+    await node.clock.advance(5000);
+    const pod = node.pod('job')!;
+    assert.equal(pod.status?.phase, phase);
+    assert.equal(containers(pod)[0]?.state?.terminated?.exitCode, code);
+    assert.equal(condition(pod, 'Ready'), 'False');
+    assert.equal(
+      pod.status?.conditions?.find((c) => c.type === 'Ready')?.reason,
+      phase === 'Succeeded' ? 'PodCompleted' : 'PodFailed',
+    );
+    assert.equal(pod.status?.podIP, '10.244.1.2', 'an ended pod keeps telling its address');
+    node.deletePod('job');
+    await node.clock.advance(100);
+    assert.equal(node.pod('job'), undefined);
+  });
+
+hollow('init containers run one after the other before the others; a sidecar stays and ends last', async (node) => {
+  node.createPod(
+    'init',
+    {
+      initContainers: [
+        { name: 'one', image: 'i:1' },
+        { name: 'side', image: 's:1', restartPolicy: 'Always' },
+        { name: 'two', image: 'i:1' },
+      ],
+    },
+    { annotations: { 'hollow.bireme.dev/run-seconds.one': '2', 'hollow.bireme.dev/run-seconds.two': '2' } },
+  );
+  await node.clock.advance(1000);
+  let pod = node.pod('init')!;
+  assert.equal(pod.status?.phase, 'Pending');
+  assert.equal(
+    pod.status?.conditions?.find((c) => c.type === 'Initialized')?.message,
+    'containers with incomplete status: [one side two]',
+  );
+  assert.equal(containers(pod)[0]?.state?.waiting?.reason, 'PodInitializing');
+  await node.clock.advance(1500);
+  pod = node.pod('init')!;
+  assert.equal(pod.status?.initContainerStatuses?.[0]?.state?.terminated?.reason, 'Completed');
+  assert.ok(pod.status?.initContainerStatuses?.[1]?.state?.running, 'the sidecar runs');
+  assert.ok(pod.status?.initContainerStatuses?.[2]?.state?.running);
+  await node.clock.advance(2000);
+  pod = node.pod('init')!;
+  assert.equal(pod.status?.phase, 'Running');
+  assert.equal(condition(pod, 'Ready'), 'True');
+  node.events.length = 0;
+  node.deletePod('init');
+  await node.clock.advance(100);
+  assert.deepEqual(node.events, ['Killing: Stopping container app', 'Killing: Stopping container side']);
+  assert.equal(node.pod('init'), undefined);
+});
+
+hollow('a failed init container of a pod that must not restart fails the pod', async (node) => {
+  node.createPod(
+    'init',
+    { restartPolicy: 'Never', initContainers: [{ name: 'one', image: 'i:1' }] },
+    {
+      annotations: { 'hollow.bireme.dev/run-seconds.one': '1', 'hollow.bireme.dev/exit-code.one': '7' },
+    },
+  );
+  await node.clock.advance(3000);
+  assert.equal(node.pod('init')?.status?.phase, 'Failed');
+  assert.equal(containers(node.pod('init'))[0]?.state?.waiting?.reason, 'PodInitializing');
+});
+
+hollow("an image that cannot be pulled: ErrImagePull, then ImagePullBackOff, with upstream's texts", async (node) => {
+  node.createPod('pull', {}, { annotations: { 'hollow.bireme.dev/pull-error': 'no such host' } });
+  await node.clock.advance(100);
+  assert.equal(containers(node.pod('pull'))[0]?.state?.waiting?.reason, 'ErrImagePull');
+  assert.equal(
+    containers(node.pod('pull'))[0]?.state?.waiting?.message,
+    'rpc error: code = Unknown desc = no such host',
+  );
+  assert.equal(node.pod('pull')?.status?.phase, 'Pending');
+  await node.clock.advance(15_000);
+  assert.ok(
+    node.events.includes('Failed: Failed to pull image "app:1": rpc error: code = Unknown desc = no such host'),
+  );
+  await node.clock.advance(120_000);
+  const tries = node.events.filter((event) => event.startsWith('Pulling')).length;
+  assert.ok(tries >= 3 && tries <= 6, `${tries} tries`);
+});
+
+hollow('a missing ConfigMap: CreateContainerConfigError until it appears', async (node) => {
+  node.createPod('cfg', {
+    containers: [
+      { name: 'app', image: 'app:1', env: [{ name: 'A', valueFrom: { configMapKeyRef: { name: 'cm', key: 'a' } } }] },
+    ],
+  });
+  await node.clock.advance(100);
+  assert.deepEqual(containers(node.pod('cfg'))[0]?.state?.waiting, {
+    reason: 'CreateContainerConfigError',
+    message: 'configmap "cm" not found',
+  });
+  node.server.put('/api/v1/namespaces/default/configmaps/cm', {
+    metadata: { name: 'cm', namespace: 'default' },
+    data: { a: '1' },
+  });
+  await node.clock.advance(15_000);
+  assert.equal(node.pod('cfg')?.status?.phase, 'Running');
+});
+
+hollow(
+  'a pod created again under its name while the old one ends: both are handled, the new one is not touched',
+  async (node) => {
+    node.createPod('web', {}, { uid: 'old', annotations: { 'hollow.bireme.dev/stop-seconds': '20' } });
+    await node.clock.advance(100);
+    node.server.remove('/api/v1/namespaces/default/pods/web');
+    node.createPod('web', {}, { uid: 'new' });
+    await node.clock.advance(1000);
+    const pod = node.pod('web')!;
+    assert.equal(pod.metadata.uid, 'new');
+    assert.equal(pod.status?.phase, 'Running');
+    assert.notEqual(pod.status?.podIP, '10.244.1.2', 'the old one still has its address');
+    assert.equal((await node.runtime.listContainers({}, { timeoutMs: 1 })).containers.length, 2);
+    await node.clock.advance(25_000);
+    assert.equal((await node.runtime.listContainers({}, { timeoutMs: 1 })).containers.length, 1);
+    assert.equal(condition(node.pod('web'), 'Ready'), 'True');
+  },
+);
+
+hollow('adopts running containers after a restart instead of restarting them', async (node) => {
+  node.createPod('web');
+  await node.clock.advance(100);
+  const before = containers(node.pod('web'))[0]!.containerID;
+  const writes = node.server.requests.length;
+  await node.restart();
+  await node.clock.advance(2000);
+  assert.equal(containers(node.pod('web'))[0]!.containerID, before);
+  assert.equal(containers(node.pod('web'))[0]!.restartCount, 0);
+  assert.deepEqual(
+    node.server.requests.slice(writes).filter((r) => r.includes('pods/web/status')),
+    [],
+  );
+});
+
+hollow('a pod that does not fit is rejected: Failed, OutOfcpu', async (node) => {
+  node.createPod('big', { containers: [{ name: 'app', image: 'a:1', resources: { requests: { cpu: '3' } } }] });
+  node.createPod('more', { containers: [{ name: 'app', image: 'a:1', resources: { requests: { cpu: '2' } } }] });
+  await node.clock.advance(100);
+  assert.equal(node.pod('big')?.status?.phase, 'Running');
+  const { phase, reason, message } = node.pod('more')!.status!;
+  assert.deepEqual(
+    [phase, reason, message],
+    [
+      'Failed',
+      'OutOfcpu',
+      "Pod was rejected: Node didn't have enough resource: cpu, requested: 2000, used: 3000, capacity: 4000",
+    ],
+  );
+  assert.ok(
+    node.events.includes(
+      "OutOfcpu: Node didn't have enough resource: cpu, requested: 2000, used: 3000, capacity: 4000",
+    ),
+  );
+});
+
+hollow('activeDeadlineSeconds ends a pod: Failed, DeadlineExceeded', async (node) => {
+  node.createPod('late', { activeDeadlineSeconds: 30 });
+  await node.clock.advance(29_000);
+  assert.equal(node.pod('late')?.status?.phase, 'Running');
+  await node.clock.advance(3000);
+  assert.equal(node.pod('late')?.status?.phase, 'Failed');
+  assert.equal(node.pod('late')?.status?.reason, 'DeadlineExceeded');
+});
+
+hollow('writes its status again when another client overwrites it', async (node) => {
+  node.createPod('web');
+  await node.clock.advance(100);
+  const pod = node.pod('web') as unknown as JsonObject;
+  node.server.put('/api/v1/namespaces/default/pods/web', {
+    ...pod,
+    status: { ...(pod.status as JsonObject), phase: 'Pending', podIP: '1.2.3.4' },
+  });
+  await node.clock.advance(1000);
+  assert.equal(node.pod('web')?.status?.phase, 'Running');
+  assert.equal(node.pod('web')?.status?.podIP, '10.244.1.2');
+});
