@@ -2,7 +2,7 @@
  * YAML in both directions. A module of its own because its parser is loaded only when somebody sends or asks for YAML.
  * Values mean what sigs.k8s.io/yaml makes of them: YAML is turned into JSON first.
  */
-import { LineCounter, parseDocument, stringify } from 'yaml';
+import { LineCounter, parseDocument, stringify, type Tags } from 'yaml';
 import type { JsonValue } from '../json.ts';
 import { decodeUtf8 } from './json-text.ts';
 import { setOwn, sortedKeys } from './own.ts';
@@ -30,7 +30,7 @@ export function parseYaml(bytes: Uint8Array): ParsedYaml {
     version: '1.1',
     lineCounter,
     prettyErrors: false,
-    customTags: (tags) => tags.filter((tag) => typeof tag === 'object' && !dropped.has(tag.tag)),
+    customTags: readTags,
   });
   const [error] = document.errors;
   if (error && error.code !== 'MULTIPLE_DOCS') {
@@ -48,13 +48,17 @@ export function parseYaml(bytes: Uint8Array): ParsedYaml {
   return { value: toJson(plain), duplicates };
 }
 
-/** YAML 1.1 types that upstream's parser does not turn into what the library would. */
-const dropped = new Set([
-  'tag:yaml.org,2002:binary',
-  'tag:yaml.org,2002:set',
-  'tag:yaml.org,2002:omap',
-  'tag:yaml.org,2002:pairs',
-]);
+/** Types of YAML 1.1 that mean nothing to JSON; a Map would be written as an ordered map, too. */
+const dropped = new Set(['binary', 'set', 'omap', 'pairs'].map((name) => `tag:yaml.org,2002:${name}`));
+const plainTags = (tags: Tags): Tags => tags.filter((tag) => typeof tag === 'string' || !dropped.has(tag.tag));
+
+/** Upstream's parser leaves timestamps and numbers to the base of 60 (`12:30`) as text; when writing, both kinds of text are quoted. */
+const readTags = (tags: Tags): Tags =>
+  plainTags(tags).filter(
+    (tag) =>
+      typeof tag === 'string' ||
+      !(tag.tag === 'tag:yaml.org,2002:timestamp' || ('format' in tag && tag.format === 'TIME')),
+  );
 
 function toJson(value: unknown): JsonValue {
   if (value instanceof Map) {
@@ -63,7 +67,6 @@ function toJson(value: unknown): JsonValue {
     return out;
   }
   if (Array.isArray(value)) return value.map(toJson);
-  if (value instanceof Date) return value.toISOString().replace('.000Z', 'Z');
   if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value;
   if (typeof value === 'number' && !Number.isFinite(value))
     throw new YamlError(`error converting YAML to JSON: json: unsupported value: ${value}`);
@@ -105,6 +108,7 @@ export function encodeYaml(value: JsonValue | object): Uint8Array {
     version: '1.1',
     lineWidth: 0,
     indentSeq: false,
+    customTags: plainTags,
     aliasDuplicateObjects: false,
   });
   return new TextEncoder().encode(text);

@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import type { ApiRequest, ApiResponse } from '../../api/exchange.ts';
+import { builtinSchema } from '../../api/schema/builtin.ts';
+import { createDocumentRoutes } from './routes.ts';
+
+interface Case {
+  readonly name: string;
+  readonly path: string;
+  readonly accept?: string;
+  readonly body: unknown;
+}
+/** Answers of a v1.36.3 API server. */
+const cases = JSON.parse(
+  readFileSync(new URL('./testdata/discovery.json', import.meta.url), 'utf8'),
+) as readonly Case[];
+
+const routes = createDocumentRoutes({
+  schema: builtinSchema,
+  version: {
+    major: '1',
+    minor: '36',
+    gitVersion: 'v1.36.3',
+    gitCommit: '',
+    gitTreeState: 'clean',
+    buildDate: '',
+    goVersion: '',
+    compiler: 'node',
+    platform: 'linux/amd64',
+  },
+  serverAddress: '192.0.2.1:6443',
+  paths: ['/healthz', '/.well-known/openid-configuration', '/openid/v1/jwks'],
+});
+const request = (path: string, headers: Record<string, string> = {}, method = 'GET'): ApiRequest => ({
+  method,
+  path,
+  query: '',
+  headers,
+  remoteAddress: 'in-process',
+  signal: new AbortController().signal,
+});
+const bytesOf = (response: ApiResponse): Uint8Array =>
+  response.body.kind === 'bytes'
+    ? response.body.bytes
+    : response.body.kind === 'object'
+      ? response.body.object.bytes()
+      : new Uint8Array();
+const get = async (path: string, headers: Record<string, string> = {}) => {
+  const response = await routes(request(path, headers));
+  assert.ok(response, path);
+  return { ...response, text: new TextDecoder().decode(bytesOf(response)) };
+};
+
+for (const { name, path, accept, body } of cases) {
+  test(`discovery: ${name} is what upstream answers, to the byte`, async () => {
+    const { status, text } = await get(path, accept === undefined ? {} : { accept });
+    assert.equal(status, 200);
+    const got = text
+      .trimEnd()
+      .replace(/\?hash=[0-9A-F]{128}/g, '?hash=<hash>')
+      .replace('192.0.2.1:6443', '<address>')
+      .replaceAll('\\u003c', '<')
+      .replaceAll('\\u003e', '>');
+    assert.deepEqual(JSON.parse(got), body);
+    assert.equal(got, JSON.stringify(body));
+  });
+}
+
+const aggregated = (version: string): string =>
+  `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`;
+
+test('discovery: the aggregated form is chosen in the order of Accept, and named in content-type', async () => {
+  const v2 = aggregated('v2');
+  const both = `${v2},${aggregated('v2beta1')},application/json`;
+  assert.equal((await get('/apis', { accept: both })).headers['content-type'], v2);
+  assert.equal((await get('/apis', { accept: aggregated('v2beta1') })).headers['content-type'], aggregated('v2beta1'));
+  assert.match(
+    (await get('/apis', { accept: aggregated('v2beta1') })).text,
+    /"apiVersion":"apidiscovery.k8s.io\/v2beta1"/,
+  );
+  assert.equal(
+    (await get('/apis', { accept: `${aggregated('v9')},application/json` })).headers['content-type'],
+    'application/json',
+  );
+  assert.equal((await get('/apis', { accept: aggregated('v9') })).status, 406);
+});
+
+test('discovery: an aggregated document that the client has is answered with 304', async () => {
+  const first = await get('/apis', { accept: aggregated('v2') });
+  assert.match(first.headers.etag ?? '', /^"[0-9A-F]{128}"$/);
+  assert.equal(first.headers.vary, 'Accept');
+  const again = await get('/apis', { accept: aggregated('v2'), 'if-none-match': first.headers.etag ?? '' });
+  assert.deepEqual([again.status, again.text], [304, '']);
+});
+
+test('discovery: the root lists every path, sorted', async () => {
+  const { paths } = JSON.parse((await get('/')).text) as { paths: string[] };
+  assert.deepEqual(paths, [...paths].sort());
+  for (const path of ['/api/v1', '/apis/', '/apis/autoscaling/v1', '/healthz', '/openapi/v3/', '/version'])
+    assert.ok(paths.includes(path), path);
+});
+
+test('discovery: other paths, unknown groups and other methods are for the rest of the server', async () => {
+  for (const path of ['/api/v1/pods', '/apis/none', '/apis/apps/v9', '/apis/resource.k8s.io/v1beta1', '/healthz'])
+    assert.equal(await routes(request(path)), undefined, path);
+  assert.equal(await routes(request('/apis', {}, 'POST')), undefined);
+});
+
+test('discovery: YAML when asked for', async () => {
+  const { headers, text } = await get('/apis/apps', { accept: 'application/yaml' });
+  assert.equal(headers['content-type'], 'application/yaml');
+  assert.match(text, /^apiVersion: v1\nkind: APIGroup\nname: apps\n/);
+});

@@ -1,0 +1,179 @@
+/**
+ * The documents that describe the server, behind one function: discovery, OpenAPI, `/version` and `/`. The API server calls it for each
+ * request that authentication and authorization let through; `undefined` means the path is somebody else's.
+ */
+import { encode, encodePretty } from '../../api/codec/index.ts';
+import { ApiError } from '../../api/errors.ts';
+import type { ApiRequest, ApiResponse, Headers } from '../../api/exchange.ts';
+import type { JsonObject } from '../../api/json.ts';
+import type { ResourceSchema, Schema } from '../../api/schema/model.ts';
+import type { Info } from '../../api/types/apimachinery.ts';
+import { type AcceptClause, parseAccept } from '../negotiation/accept-header.ts';
+import { negotiateAccept } from '../negotiation/negotiation.ts';
+import type { OpenApiDocuments } from '../openapi/documents.ts';
+import { type Tagged, tagged, taggedAnswer } from '../openapi/etag.ts';
+import {
+  type AggregatedVersion,
+  aggregatedList,
+  coreVersions,
+  type DiscoveryGroup,
+  discoveryGroups,
+  groupDocument,
+  groupList,
+  resourceList,
+  rootPaths,
+} from './discovery.ts';
+
+export interface DocumentOptions {
+  /** A function when kinds come and go (custom resources): documents are built again when it returns another schema. */
+  readonly schema: Schema | (() => Schema);
+  /** Which resources are served; by default those upstream serves. */
+  readonly serves?: (resource: ResourceSchema) => boolean;
+  /** `/version`. */
+  readonly version: Info;
+  /** `host:port` for `/api`. */
+  readonly serverAddress: string;
+  /** What `/` lists besides discovery and OpenAPI, such as health checks. */
+  readonly paths?: readonly string[];
+  /** `Clock.yield`: building all of OpenAPI takes a tenth of a second, in parts of a few milliseconds (decision 11). */
+  readonly yield?: () => Promise<void>;
+}
+
+export type DocumentRoutes = (request: ApiRequest) => Promise<ApiResponse | undefined>;
+
+/** Documents are made on first use and kept per schema. @throws ApiError 406 from the returned function. */
+export function createDocumentRoutes(options: DocumentOptions): DocumentRoutes {
+  const currentSchema = typeof options.schema === 'function' ? options.schema : constant(options.schema);
+  let documents: Documents | undefined;
+  return async (request) => {
+    if (request.method !== 'GET' && request.method !== 'HEAD') return undefined;
+    const schema = currentSchema();
+    if (documents?.schema !== schema) documents = new Documents(schema, options);
+    return documents.answer(request);
+  };
+}
+
+const nothing = async (): Promise<void> => undefined;
+const constant =
+  <T>(value: T): (() => T) =>
+  () =>
+    value;
+
+const newLine = Uint8Array.of(0x0a);
+const withNewLine = (bytes: Uint8Array): Uint8Array => Buffer.concat([bytes, newLine]);
+
+class Documents {
+  readonly schema: Schema;
+  readonly #options: DocumentOptions;
+  readonly #groups: readonly DiscoveryGroup[];
+  /** Path -> document in the plain form. */
+  readonly #plain: ReadonlyMap<string, () => JsonObject>;
+  readonly #encoded = new Map<string, Uint8Array>();
+  readonly #aggregated = new Map<string, Tagged>();
+  #openApi: OpenApiDocuments | undefined;
+
+  constructor(schema: Schema, options: DocumentOptions) {
+    this.schema = schema;
+    this.#options = options;
+    this.#groups = discoveryGroups(schema, options.serves);
+    const groups = this.#groups;
+    const plain = new Map<string, () => JsonObject>();
+    plain.set('/', () => rootPaths(groups, options.paths ?? []));
+    plain.set('/version', () => ({ ...options.version }));
+    plain.set('/api', () => coreVersions(groups, options.serverAddress));
+    plain.set('/apis', () => groupList(groups));
+    for (const group of groups) {
+      const base = group.name === '' ? '/api' : `/apis/${group.name}`;
+      if (group.name !== '') plain.set(base, () => groupDocument(group));
+      for (const version of group.versions)
+        plain.set(`${base}/${version.version}`, () => resourceList(group.name, version));
+    }
+    this.#plain = plain;
+  }
+
+  async answer(request: ApiRequest): Promise<ApiResponse | undefined> {
+    if (request.path.startsWith('/openapi/')) return (await this.#openApiDocuments()).answer(request);
+    const path = request.path !== '/' && request.path.endsWith('/') ? request.path.slice(0, -1) : request.path;
+    const plain = this.#plain.get(path);
+    if (!plain) return undefined;
+    if (path === '/api' || path === '/apis') {
+      const version = aggregatedVersion(request.headers.accept);
+      if (version) return this.#answerAggregated(path, version, request);
+    }
+    return this.#answerPlain(path, plain, request);
+  }
+
+  /** Loaded on first use: most processes never serve OpenAPI. */
+  async #openApiDocuments(): Promise<OpenApiDocuments> {
+    if (!this.#openApi) {
+      const { OpenApiDocuments } = await import('../openapi/documents.ts');
+      this.#openApi ??= new OpenApiDocuments({
+        schema: this.schema,
+        groups: this.#groups,
+        gitVersion: this.#options.version.gitVersion,
+        yield: this.#options.yield ?? nothing,
+      });
+    }
+    return this.#openApi;
+  }
+
+  async #answerPlain(path: string, make: () => JsonObject, request: ApiRequest): Promise<ApiResponse> {
+    let negotiated: ReturnType<typeof negotiateAccept>;
+    try {
+      negotiated = negotiateAccept(request, { protobuf: false, collection: false, watch: false, transforms: false });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      return json({ ...error.status } as JsonObject, error.code);
+    }
+    const { mediaType, pretty } = negotiated;
+    const key = `${mediaType} ${pretty} ${path}`;
+    let bytes = this.#encoded.get(key);
+    if (!bytes) {
+      const document = make();
+      if (mediaType === 'application/yaml') {
+        const { encodeYaml } = await import('../../api/codec/yaml.ts');
+        bytes = encodeYaml(document);
+      } else bytes = withNewLine(pretty ? encodePretty(document) : encode(document));
+      this.#encoded.set(key, bytes);
+    }
+    return { status: 200, headers: { 'content-type': mediaType }, body: { kind: 'bytes', bytes } };
+  }
+
+  #answerAggregated(path: string, version: AggregatedVersion, request: ApiRequest): ApiResponse {
+    const key = `${version} ${path}`;
+    let document = this.#aggregated.get(key);
+    if (!document) {
+      const groups = this.#groups.filter((group) => (group.name === '') === (path === '/api'));
+      document = tagged(withNewLine(encode(aggregatedList(groups, version))));
+      this.#aggregated.set(key, document);
+    }
+    const contentType = `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`;
+    return taggedAnswer(document, contentType, request.headers, { 'cache-control': 'public' });
+  }
+}
+
+/** The aggregated version of the best clause that can be served, or nothing when a plain form comes first. */
+function aggregatedVersion(accept: string | undefined): AggregatedVersion | undefined {
+  for (const clause of parseAccept(accept ?? '')) {
+    if (!isJson(clause)) continue;
+    const parameters = new Map(clause.parameters);
+    if (!parameters.has('as') && !parameters.has('g')) return undefined;
+    const version = parameters.get('v');
+    if (
+      parameters.get('as') === 'APIGroupDiscoveryList' &&
+      parameters.get('g') === 'apidiscovery.k8s.io' &&
+      (version === 'v2' || version === 'v2beta1')
+    )
+      return version;
+  }
+  return undefined;
+}
+
+const isJson = ({ type, subtype }: AcceptClause): boolean =>
+  (type === '*' || type === 'application') && (subtype === '*' || subtype === 'json');
+
+const json = (document: JsonObject, status: number): ApiResponse => ({
+  status,
+  headers: { 'content-type': 'application/json' },
+  body: { kind: 'bytes', bytes: withNewLine(encode(document)) },
+});

@@ -1,0 +1,167 @@
+/** Struct types as OpenAPI definitions. v2 and v3 differ in how they refer to each other and in a few special types. */
+import type { JsonObject, JsonValue } from '../../api/json.ts';
+import type { FieldSchema, SpecialType, StructType, TypeRef } from '../../api/schema/model.ts';
+
+export type OpenApiVersion = 'v2' | 'v3';
+
+const prefix = { v2: '#/definitions/', v3: '#/components/schemas/' };
+
+export const reference = (name: string, version: OpenApiVersion): JsonObject => ({ $ref: `${prefix[version]}${name}` });
+
+/** Definitions of special types and their OpenAPI names: they are referred to like structs. */
+const specials: Readonly<Record<SpecialType, readonly [name: string, v2: JsonObject, v3?: JsonObject]>> = {
+  Quantity: [
+    'io.k8s.apimachinery.pkg.api.resource.Quantity',
+    { type: 'string' },
+    { oneOf: [{ type: 'string' }, { type: 'number' }] },
+  ],
+  Time: ['io.k8s.apimachinery.pkg.apis.meta.v1.Time', { type: 'string', format: 'date-time' }],
+  MicroTime: ['io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime', { type: 'string', format: 'date-time' }],
+  Duration: ['io.k8s.apimachinery.pkg.apis.meta.v1.Duration', { type: 'string' }],
+  IntOrString: [
+    'io.k8s.apimachinery.pkg.util.intstr.IntOrString',
+    { type: 'string', format: 'int-or-string' },
+    { format: 'int-or-string', oneOf: [{ type: 'integer' }, { type: 'string' }] },
+  ],
+  RawExtension: ['io.k8s.apimachinery.pkg.runtime.RawExtension', { type: 'object' }],
+  FieldsV1: ['io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1', { type: 'object' }],
+  JSON: ['io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON', {}],
+  JSONSchemaPropsOrArray: ['io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray', {}],
+  JSONSchemaPropsOrBool: ['io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool', {}],
+  JSONSchemaPropsOrStringArray: [
+    'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrStringArray',
+    {},
+  ],
+  Patch: ['io.k8s.apimachinery.pkg.apis.meta.v1.Patch', { type: 'object' }],
+};
+
+/** The OpenAPI name of the body of a patch. */
+export const patchDefinition = specials.Patch[0];
+
+/**
+ * The definitions that a document needs: those named and whatever they refer to, by OpenAPI name in order.
+ */
+export function definitions(roots: Iterable<StructType>, version: OpenApiVersion): Record<string, JsonObject> {
+  const found = new Map<string, JsonObject>();
+  const open: StructType[] = [];
+  const seen = new Set<StructType>();
+  const meet = (type: TypeRef): void => {
+    switch (type.kind) {
+      case 'struct':
+        meetStruct(type.type);
+        break;
+      case 'list':
+        meet(type.element);
+        break;
+      case 'map':
+        meet(type.value);
+        break;
+      case 'special': {
+        const [name, v2, v3] = specials[type.special];
+        found.set(name, version === 'v3' ? (v3 ?? v2) : v2);
+        break;
+      }
+      case 'scalar':
+    }
+  };
+  const meetStruct = (type: StructType): void => {
+    if (seen.has(type)) return;
+    seen.add(type);
+    open.push(type);
+  };
+  meet({ kind: 'special', special: 'Patch' });
+  for (const root of roots) meetStruct(root);
+  for (let type = open.pop(); type; type = open.pop()) {
+    found.set(type.openapiName, definition(type, version));
+    for (const field of type.fields) meet(field.type);
+  }
+  return Object.fromEntries([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function definition(type: StructType, version: OpenApiVersion): JsonObject {
+  const properties: Record<string, JsonObject> = {};
+  for (const field of [...type.fields].sort((a, b) => (a.name < b.name ? -1 : 1)))
+    properties[field.name] = property(field, version);
+  const required = type.fields.filter((field) => field.required).map((field) => field.name);
+  return {
+    ...(type.fields.length > 0 ? { properties } : {}),
+    ...(required.length > 0 ? { required: required.sort() } : {}),
+    type: 'object',
+    ...(type.gvks.length > 0
+      ? {
+          'x-kubernetes-group-version-kind': type.gvks.map(({ group, version: v, kind }) => ({
+            group,
+            kind,
+            version: v,
+          })),
+        }
+      : {}),
+    ...(type.mapType ? { 'x-kubernetes-map-type': type.mapType } : {}),
+    ...(type.unions.length > 0
+      ? {
+          'x-kubernetes-unions': type.unions.map(({ discriminator, fields }) => ({
+            ...(discriminator === undefined ? {} : { discriminator }),
+            'fields-to-discriminateBy': fields,
+          })),
+        }
+      : {}),
+  };
+}
+
+function property(field: FieldSchema, version: OpenApiVersion): JsonObject {
+  const { patchStrategy, patchMergeKey, mapType, type } = field;
+  return {
+    ...typeSchema(type, version, field.default),
+    ...(field.enum ? { enum: field.enum } : {}),
+    ...(type.kind === 'list' && type.mapKeys ? { 'x-kubernetes-list-map-keys': type.mapKeys } : {}),
+    ...(type.kind === 'list' && type.listType ? { 'x-kubernetes-list-type': type.listType } : {}),
+    ...(mapType || (type.kind === 'map' && type.mapType)
+      ? { 'x-kubernetes-map-type': mapType ?? (type as TypeRef & { kind: 'map' }).mapType }
+      : {}),
+    ...(patchMergeKey ? { 'x-kubernetes-patch-merge-key': patchMergeKey } : {}),
+    ...(patchStrategy ? { 'x-kubernetes-patch-strategy': patchStrategy.join(',') } : {}),
+  };
+}
+
+const scalars: Readonly<Record<string, JsonObject>> = {
+  string: { type: 'string' },
+  boolean: { type: 'boolean' },
+  int32: { format: 'int32', type: 'integer' },
+  int64: { format: 'int64', type: 'integer' },
+  double: { format: 'double', type: 'number' },
+  bytes: { format: 'byte', type: 'string' },
+};
+
+/** @param given the default; only v3 publishes defaults, and there elements that are no pointers have their zero value as one. */
+function typeSchema(type: TypeRef, version: OpenApiVersion, given?: unknown): JsonObject {
+  const withDefault = version === 'v3' && given !== undefined ? { default: given as JsonValue } : {};
+  switch (type.kind) {
+    case 'scalar':
+      return { ...withDefault, ...scalars[type.scalar] };
+    case 'struct':
+      return refSchema(type.type.openapiName, version, withDefault);
+    case 'special':
+      return refSchema(specials[type.special][0], version, withDefault);
+    case 'list':
+      return { ...withDefault, items: typeSchema(type.element, version, zero(type.element)), type: 'array' };
+    case 'map':
+      return {
+        ...withDefault,
+        additionalProperties: typeSchema(type.value, version, zero(type.value)),
+        type: 'object',
+      };
+  }
+}
+
+/** Beside a reference v3 allows nothing, so it is wrapped when it has company. */
+function refSchema(name: string, version: OpenApiVersion, beside: JsonObject): JsonObject {
+  const ref = reference(name, version);
+  return 'default' in beside ? { allOf: [ref], ...beside } : ref;
+}
+
+function zero(type: TypeRef): JsonValue | undefined {
+  if (type.kind === 'struct') return {};
+  if (type.kind === 'scalar')
+    return { string: '', boolean: false, int32: 0, int64: 0, double: 0, bytes: undefined }[type.scalar];
+  return undefined;
+}
