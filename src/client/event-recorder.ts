@@ -60,7 +60,7 @@ export interface RunningEventRecorder extends EventRecorder {
 
 /** @param client writes with its own identity. Sending starts at once and ends with `stop`. */
 export function createEventRecorder(client: Client, options: EventRecorderOptions): RunningEventRecorder {
-  const { clock, random, log, host = '' } = options;
+  const { clock, random, log, host: ownHost = '' } = options;
   const events = client.resource(resources.events);
   const correlator = createEventCorrelator(clock);
   const tasks = createTaskGroup();
@@ -234,7 +234,7 @@ export function createEventRecorder(client: Client, options: EventRecorderOption
     }
   });
 
-  const recorderOf = (component: string): EventRecorder => ({
+  const recorderOf = (component: string, host = ownHost): EventRecorder => ({
     withComponent: recorderOf,
     event(regarding, { type, reason, message, action, related, annotations, fieldPath }) {
       if (tasks.signal.aborted) return;

@@ -2,8 +2,8 @@
 import type { KubeObject } from '../api/object.ts';
 
 export interface EventRecorder {
-  /** A recorder of the same stream that reports as another component: `replicaset-controller`, `node-controller`. */
-  withComponent(component: string): EventRecorder;
+  /** A recorder of the same stream that reports as another component: `replicaset-controller`, `node-controller`; `host` where the component is one of a node. */
+  withComponent(component: string, host?: string): EventRecorder;
   /**
    * @param type Normal or Warning. @param reason CamelCase. @param action what was done or tried (events.k8s.io), reason when absent.
    * Never blocks and never throws: events are queued (bounded) and sent in the background; after `stop` they are dropped.

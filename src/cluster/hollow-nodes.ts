@@ -1,0 +1,134 @@
+/**
+ * Nodes that run pods in memory: the real kubelet on the hollow runtime, any number in one process. They share one informer over all pods
+ * and one reader of the objects that pods refer to.
+ */
+import { resources } from '../api/types/resources.ts';
+import type { Transport } from '../client/transport.ts';
+import { defaultKubeletConfig, type KubeletConfig } from '../kubelet/config.ts';
+import { createHollowEnvironment } from '../kubelet/environment-hollow.ts';
+import { createKubelet, type Kubelet } from '../kubelet/kubelet.ts';
+import type { Machine } from '../kubelet/node/machine.ts';
+import { createObjectSource } from '../kubelet/object-source.ts';
+import { createPodDispatcher } from '../kubelet/pod-source.ts';
+import { createHollowRuntime, type HollowRuntime } from '../runtime/hollow/hollow-runtime.ts';
+import { createComponent, type Surroundings } from './component.ts';
+import { version } from './version.ts';
+
+export interface HollowNodeOptions {
+  readonly cpus?: number;
+  readonly memoryBytes?: number;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly config?: Partial<KubeletConfig>;
+}
+
+export interface HollowNode {
+  readonly name: string;
+  readonly kubelet: Kubelet;
+  readonly runtime: HollowRuntime;
+  /** The node dies: its kubelet falls silent, what it ran is gone, and nobody is told. Idempotent. */
+  kill(): Promise<void>;
+}
+
+export interface HollowNodes {
+  readonly nodes: ReadonlyMap<string, HollowNode>;
+  /** Starts a node; a name that died before comes back empty, as after a power cut. */
+  add(name: string, options?: HollowNodeOptions): HollowNode;
+  /** Stops all of them. */
+  stop(): Promise<void>;
+}
+
+/** @param transport with rights of a node's agent; in process, all hollow nodes share one identity of group system:masters. */
+export function createHollowNodes(transport: Transport, surroundings: Surroundings): HollowNodes {
+  const { clock, random, log } = surroundings;
+  const component = createComponent(transport, 'kubelet', surroundings);
+  const dispatcher = createPodDispatcher(component.informers);
+  const objects = createObjectSource({
+    client: component.client,
+    clock,
+    serviceInformer: component.informers.informer(resources.services),
+  });
+  const nodes = new Map<string, HollowNode>();
+  const ends = new Set<Promise<void>>();
+  const stopping = new AbortController();
+  let index = 0;
+
+  return {
+    nodes,
+    add(name, options = {}) {
+      if (nodes.has(name)) throw new Error(`There is a hollow node "${name}" already`);
+      const runtime = createHollowRuntime({ clock, random });
+      const address = hollowAddress(index++);
+      const kubelet = createKubelet({
+        nodeName: name,
+        client: component.client,
+        pods: dispatcher.source(name),
+        objects,
+        events: component.events.withComponent('kubelet', name),
+        runtime,
+        runtimeChanges: (listener) => runtime.onChange(listener),
+        environment: createHollowEnvironment(objects),
+        machine: hollowMachine(name, options, random.uuid()),
+        nodeIPs: [address],
+        clock,
+        random,
+        log,
+        metrics: surroundings.metrics,
+        config: {
+          ...defaultKubeletConfig,
+          enableServer: false,
+          ...options.config,
+          nodeLabels: { ...options.labels, ...options.config?.nodeLabels },
+        },
+        version: version.kubernetes,
+      });
+      const life = new AbortController();
+      stopping.signal.addEventListener('abort', () => life.abort(), { once: true });
+      const end = kubelet.run(life.signal).catch((error) => {
+        if (!life.signal.aborted) log.error('The kubelet of a hollow node failed', { node: name, error });
+      });
+      ends.add(end);
+      void end.then(() => ends.delete(end));
+      const node: HollowNode = {
+        name,
+        kubelet,
+        runtime,
+        async kill() {
+          life.abort();
+          await end;
+          nodes.delete(name);
+        },
+      };
+      nodes.set(name, node);
+      return node;
+    },
+    async stop() {
+      stopping.abort();
+      await Promise.all(ends);
+      await component.stop();
+    },
+  };
+}
+
+const gibi = 1024 ** 3;
+
+function hollowMachine(name: string, { cpus = 8, memoryBytes = 32 * gibi }: HollowNodeOptions, id: string): Machine {
+  return {
+    cpus,
+    memoryBytes,
+    ephemeralStorageBytes: 100 * gibi,
+    machineId: id.replaceAll('-', ''),
+    systemUuid: id,
+    bootId: id,
+    kernelVersion: 'hollow',
+    osImage: 'Bireme hollow node',
+    operatingSystem: 'linux',
+    architecture: 'amd64',
+    hostname: name,
+  };
+}
+
+/** Addresses of the benchmarking range (RFC 2544): they look like hosts and are nobody's. 254 to a /24. */
+function hollowAddress(index: number): string {
+  const block = Math.floor(index / 254);
+  return `198.${18 + ((block >> 8) & 1)}.${block & 255}.${(index % 254) + 1}`;
+}
