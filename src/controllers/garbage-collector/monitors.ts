@@ -1,0 +1,103 @@
+/** One metadata-only watch for each resource that can be listed, watched and deleted, feeding the graph. */
+
+import type { KubeObject } from '../../api/object.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Random } from '../../base/random.ts';
+import { createTaskGroup } from '../../base/task-group.ts';
+import type { DiscoveredResource } from '../../client/discovery.ts';
+import { runReflector } from '../../client/reflector.ts';
+import { apiVersionOf } from '../../client/resource-path.ts';
+import type { Transport } from '../../client/transport.ts';
+import { type OwnerGraph, resourceId } from './graph.ts';
+
+export interface Monitors {
+  /** Starts what is new, stops what is no longer served. */
+  set(resources: readonly DiscoveredResource[]): void;
+  /** Resolves when every watch of now has delivered its first list, or the signal aborts. */
+  synced(signal: AbortSignal): Promise<void>;
+  stop(): Promise<void>;
+  readonly count: number;
+}
+
+/** Events own nothing and are owned by nobody, and there are many. Source: garbagecollector.DefaultIgnoredResources. */
+const ignored: ReadonlySet<string> = new Set(['events.', 'events.events.k8s.io']);
+
+export const isCollectable = (resource: DiscoveredResource): boolean =>
+  resource.preferred &&
+  !ignored.has(resourceId(resource)) &&
+  ['delete', 'list', 'watch'].every((verb) => resource.verbs.includes(verb));
+
+export function createMonitors(
+  graph: OwnerGraph,
+  { transport, clock, random, log }: { transport: Transport; clock: Clock; random: Random; log: Logger },
+): Monitors {
+  const running = new Map<string, { readonly stop: () => Promise<void>; readonly synced: Promise<void> }>();
+  const forgetAll = (id: string): void => {
+    for (const uid of [...graph.uidsOf(id)]) graph.forget(uid);
+  };
+  const start = (resource: DiscoveredResource): { stop: () => Promise<void>; synced: Promise<void> } => {
+    const id = resourceId(resource);
+    const apiVersion = apiVersionOf(resource);
+    const tasks = createTaskGroup();
+    let markSynced: () => void;
+    const synced = new Promise<void>((resolve) => {
+      markSynced = resolve;
+    });
+    const observe = (object: KubeObject): void => graph.observe(resource, apiVersion, object.metadata);
+    tasks.run(`monitor of ${id}`, (signal) =>
+      runReflector<KubeObject>(
+        transport,
+        resource,
+        {
+          async replace(objects) {
+            const present = new Set<string | undefined>();
+            for (const object of objects.values()) present.add(object.metadata.uid);
+            for (const uid of [...graph.uidsOf(id)]) if (!present.has(uid)) graph.forget(uid);
+            let count = 0;
+            for (const object of objects.values()) {
+              observe(object);
+              if (++count % 1000 === 0) await clock.yield();
+            }
+            markSynced();
+          },
+          apply(type, object) {
+            if (type === 'DELETED') graph.forget(object.metadata.uid ?? '');
+            else observe(object);
+          },
+          advance: () => undefined,
+        },
+        { clock, random, log, metadataOnly: true },
+        signal,
+      ),
+    );
+    return { stop: () => tasks.stop(), synced };
+  };
+  return {
+    set(resources) {
+      const wanted = new Map(resources.filter(isCollectable).map((resource) => [resourceId(resource), resource]));
+      for (const [id, monitor] of running)
+        if (!wanted.has(id)) {
+          running.delete(id);
+          log.debug('Resource is gone, its watch ends', { resource: id });
+          // Ends soon after the abort; nobody has to wait for it.
+          void monitor.stop().then(() => forgetAll(id));
+        }
+      for (const [id, resource] of wanted) if (!running.has(id)) running.set(id, start(resource));
+    },
+    async synced(signal) {
+      const aborted = new Promise<void>((resolve) => {
+        if (signal.aborted) resolve();
+        else signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+      await Promise.race([Promise.all([...running.values()].map((monitor) => monitor.synced)), aborted]);
+    },
+    async stop() {
+      await Promise.all([...running.values()].map((monitor) => monitor.stop()));
+      running.clear();
+    },
+    get count() {
+      return running.size;
+    },
+  };
+}

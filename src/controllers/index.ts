@@ -1,0 +1,103 @@
+/** The controller manager: which controllers there are, and running them. Names are those of upstream's `--controllers`. */
+import { createTaskGroup } from '../base/task-group.ts';
+import { type LeaderElectionOptions, runLeaderElection } from '../client/leader-election.ts';
+import { createClusterRoleAggregation } from './cluster-role-aggregation.ts';
+import type { Controller, ControllerContext } from './controller.ts';
+import { createGarbageCollector, type GarbageCollectorOptions } from './garbage-collector/garbage-collector.ts';
+import { createNamespaceController, type NamespaceControllerOptions } from './namespace/namespace-controller.ts';
+import { createNodeIpamController, type NodeIpamOptions } from './node-ipam/node-ipam.ts';
+import { createNodeLifecycleController, type NodeLifecycleOptions } from './node-lifecycle/node-lifecycle.ts';
+import { createPodGarbageCollector, type PodGarbageCollectorOptions } from './pod-garbage-collector.ts';
+import { createRootCaPublisher } from './root-ca-publisher.ts';
+import { createServiceAccountController } from './service-accounts.ts';
+import { createTaintEvictionController } from './taint-eviction/taint-eviction.ts';
+
+export type { Controller, ControllerContext } from './controller.ts';
+
+export interface ControllersOptions {
+  /** PEM of the authority that signed the API server's certificate. Absent: nothing is published. */
+  readonly rootCa?: string;
+  /** `false`: pod CIDRs are given by somebody else. */
+  readonly nodeIpam?: NodeIpamOptions | false;
+  readonly nodeLifecycle?: NodeLifecycleOptions;
+  readonly namespace?: NamespaceControllerOptions;
+  readonly podGarbageCollector?: PodGarbageCollectorOptions;
+  readonly garbageCollector?: GarbageCollectorOptions;
+  /**
+   * Upstream's `--controllers`: names, `-name` to leave one out, `*` for all. Default `*`.
+   * @throws Error from `allControllers` for a name there is not.
+   */
+  readonly enabled?: readonly string[];
+}
+
+/** All controllers with these options, in the order they are started. */
+export function allControllers(options: ControllersOptions = {}): readonly Controller[] {
+  const all: Controller[] = [
+    createServiceAccountController(),
+    createNamespaceController(options.namespace),
+    createGarbageCollector(options.garbageCollector),
+    createNodeLifecycleController(options.nodeLifecycle),
+    createTaintEvictionController(),
+    createPodGarbageCollector(options.podGarbageCollector),
+    createClusterRoleAggregation(),
+  ];
+  if (options.rootCa !== undefined) all.push(createRootCaPublisher({ rootCa: options.rootCa }));
+  if (options.nodeIpam !== false) all.push(createNodeIpamController(options.nodeIpam));
+  return selected(all, options.enabled ?? ['*']);
+}
+
+/** Names a user may give that have no controller with the present options. */
+const optional: ReadonlySet<string> = new Set(['root-ca-certificate-publisher-controller', 'node-ipam-controller']);
+
+/** Source: controller-manager app.IsControllerEnabled: an exact name wins over `*`, wherever it stands. */
+function selected(all: readonly Controller[], enabled: readonly string[]): readonly Controller[] {
+  const names = new Set(all.map(({ name }) => name));
+  for (const entry of enabled) {
+    const name = entry.replace(/^-/, '');
+    if (name !== '*' && !names.has(name) && !optional.has(name))
+      throw new Error(`"${name}" is not in the list of known controllers`);
+  }
+  return all.filter(({ name }) => enabled.includes(name) || (!enabled.includes(`-${name}`) && enabled.includes('*')));
+}
+
+export interface ControllerManagerOptions {
+  readonly context: ControllerContext;
+  readonly controllers: readonly Controller[];
+  /** Absent: this manager runs alone. */
+  readonly leaderElection?: Pick<LeaderElectionOptions, 'identity'> &
+    Partial<
+      Pick<LeaderElectionOptions, 'namespace' | 'name' | 'leaseDurationMs' | 'renewDeadlineMs' | 'retryPeriodMs'>
+    >;
+}
+
+/**
+ * Runs the controllers until `signal` aborts; with leader election, while this manager leads. Informers belong to who made the context.
+ * @throws the first controller's failure, after all others have ended; LeadershipLost.
+ */
+export async function runControllerManager(
+  { context, controllers, leaderElection }: ControllerManagerOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const lead = async (leading: AbortSignal): Promise<void> => {
+    const tasks = createTaskGroup(leading);
+    const ended = new Promise<void>((resolve) => {
+      if (tasks.signal.aborted) resolve();
+      else tasks.signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    for (const controller of controllers) {
+      const log = context.log.with({ component: controller.name });
+      tasks.run(controller.name, (stop) => controller.run({ ...context, log }, stop));
+    }
+    await ended;
+    await tasks.stop();
+    await tasks.done;
+  };
+  if (!leaderElection) return lead(signal);
+  const { client, clock, random, log, events } = context;
+  const election = { namespace: 'kube-system', name: 'kube-controller-manager', ...leaderElection };
+  return runLeaderElection(
+    { client, clock, random, log, events: events.withComponent('kube-controller-manager'), ...election },
+    lead,
+    signal,
+  );
+}
