@@ -13,6 +13,8 @@ export interface AuthorizationAttributes {
   readonly resourceRequest: boolean;
   /** For requests that are not about a resource. */
   readonly path: string;
+  /** Raw, of a list, watch or deletecollection: a node may list pods only with `spec.nodeName` equal to its name. */
+  readonly fieldSelector?: string;
 }
 
 export type AuthorizationDecision =
