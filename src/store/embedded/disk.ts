@@ -3,7 +3,7 @@
  * LMDB's own: data pages, fdatasync, then the meta page through an O_DSYNC descriptor; its promise resolves after that. Writes go through one
  * worker thread; the instructions of one event turn make one transaction (lmdb's event turn batching puts them into one block).
  */
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RootDatabase } from 'lmdb';
 import type { Version } from '../mvcc/version.ts';
@@ -22,6 +22,7 @@ import {
   recordValue,
 } from './format.ts';
 import { isAlive, type ProcessIdentity, thisProcess } from './owner.ts';
+import { checkDataFile } from './preflight.ts';
 
 export interface DiskOptions {
   /** The store's own directory; made when missing. */
@@ -40,6 +41,8 @@ export interface DiskBatch {
 
 const dataFile = 'store.mdb';
 const formatFile = 'format.json';
+/** Who has the directory open, for people, and to refuse before LMDB is touched (it does not bear being opened twice in a process). */
+const ownerFile = 'owner.json';
 const owner = metaKey('owner');
 const compacted = metaKey('compacted');
 
@@ -56,10 +59,13 @@ export class Disk {
   /** @throws StoreError `inUse`, `readonly`, `noSpace`, `corrupt`, `invalid` (newer format). */
   static async open(options: DiskOptions): Promise<Disk> {
     const { path } = options;
+    const { open } = await import('lmdb');
+    // From here to the claim nothing is awaited: two opens in one process cannot both pass.
     try {
       mkdirSync(path, { recursive: true, mode: 0o700 });
+      checkOwner(path, thisProcess());
       const known = checkFormat(path);
-      const { open } = await import('lmdb');
+      checkDataFile(path, dataFile);
       const db = open<Buffer, Buffer>({
         path: join(path, dataFile),
         noSubdir: true,
@@ -75,7 +81,6 @@ export class Disk {
       } as Parameters<typeof open>[0]);
       const disk = new Disk(path, db);
       try {
-        disk.#checkSize();
         disk.#own(thisProcess());
         if (!known)
           writeFileSync(join(path, formatFile), `${JSON.stringify({ formatVersion })}\n`, { mode: 0o600, flush: true });
@@ -89,18 +94,6 @@ export class Disk {
     }
   }
 
-  /** A file shorter than its own page count would end the process with a bus error at the first read. */
-  #checkSize(): void {
-    const stats = this.#db.getStats() as { lastPageNumber?: number; pageSize?: number };
-    const needed = ((stats.lastPageNumber ?? 0) + 1) * (stats.pageSize ?? 4096);
-    const { size } = statSync(join(this.#path, dataFile));
-    if (size < needed)
-      throw new StoreError(
-        'corrupt',
-        `its data file has ${size} bytes where ${needed} are expected; restore a snapshot`,
-      );
-  }
-
   /** LMDB's writer lock spans processes, so that looking and claiming are one step. */
   #own(self: ProcessIdentity): void {
     const holder = this.#db.transactionSync(() => {
@@ -110,13 +103,8 @@ export class Disk {
       this.#db.putSync(owner, Buffer.from(JSON.stringify(self)));
       return undefined;
     });
-    if (holder)
-      throw new StoreError(
-        'inUse',
-        holder.pid === self.pid
-          ? 'this process has it open already'
-          : `process ${holder.pid} has it open; stop that one first`,
-      );
+    if (holder) throw inUse(holder, self);
+    writeFileSync(join(this.#path, ownerFile), `${JSON.stringify(self)}\n`, { mode: 0o600 });
   }
 
   compactRevision(): number {
@@ -132,12 +120,16 @@ export class Disk {
   }
 
   /** Every version in revision order, without its value. */
-  *versions(): Generator<{ readonly version: Version; readonly valueLength: number }> {
-    for (const { key, value } of this.#db.getRange({
-      start: Buffer.from([logPrefix]),
-      end: Buffer.from([logPrefix + 1]),
-    }))
-      yield decodeRecord(key, value);
+  *versions(): Generator<Version> {
+    try {
+      for (const { key, value } of this.#db.getRange({
+        start: Buffer.from([logPrefix]),
+        end: Buffer.from([logPrefix + 1]),
+      }))
+        yield decodeRecord(key, value);
+    } catch (error) {
+      throw diskError(error, `Cannot read the store in "${this.#path}"`);
+    }
   }
 
   /** A copy of the value of a committed version. @throws StoreError `corrupt`. */
@@ -186,27 +178,38 @@ export class Disk {
     return statSync(join(this.#path, dataFile)).size;
   }
 
-  /** Bytes in use inside the data file: what a quota looks at. */
-  used(): number {
-    const stats = this.#db.getStats() as { lastPageNumber?: number; pageSize?: number; freePageCount?: number };
-    return (stats.lastPageNumber ?? 0) * (stats.pageSize ?? 4096);
-  }
-
   async close(): Promise<void> {
     try {
       this.#db.removeSync(owner);
+      rmSync(join(this.#path, ownerFile), { force: true });
     } finally {
       await this.#db.close();
     }
   }
 }
 
+const inUse = (holder: ProcessIdentity, self: ProcessIdentity): StoreError =>
+  new StoreError(
+    'inUse',
+    holder.pid === self.pid
+      ? 'this process has it open already'
+      : `process ${holder.pid} has it open; stop that one first`,
+  );
+
+/** @throws StoreError `inUse`. A torn file is nobody's: the claim inside LMDB decides. */
+function checkOwner(path: string, self: ProcessIdentity): void {
+  const file = join(path, ownerFile);
+  if (!existsSync(file)) return;
+  const holder = parseJson(readFileSync(file, 'utf8')) as ProcessIdentity | undefined;
+  if (holder?.pid !== undefined && isAlive(holder)) throw inUse(holder, self);
+}
+
 /** @returns whether the directory holds a store. @throws StoreError. */
 function checkFormat(path: string): boolean {
   const file = join(path, formatFile);
   if (!existsSync(file)) return false;
-  const found = parse(readFileSync(file, 'utf8'));
-  if (found === undefined) throw new StoreError('corrupt', `"${formatFile}" is not readable; restore a snapshot`);
+  const found = (parseJson(readFileSync(file, 'utf8')) as { formatVersion?: unknown } | undefined)?.formatVersion;
+  if (typeof found !== 'number') throw new StoreError('corrupt', `"${formatFile}" is not readable; restore a snapshot`);
   if (found > formatVersion)
     throw new StoreError(
       'invalid',
@@ -218,10 +221,9 @@ function checkFormat(path: string): boolean {
   return true;
 }
 
-function parse(text: string): number | undefined {
+function parseJson(text: string): unknown {
   try {
-    const { formatVersion: version } = JSON.parse(text) as { formatVersion?: unknown };
-    return typeof version === 'number' ? version : undefined;
+    return JSON.parse(text);
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;

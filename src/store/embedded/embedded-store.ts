@@ -21,6 +21,7 @@ import {
   type WatchRequest,
 } from '../store.ts';
 import { Disk } from './disk.ts';
+import { diskBytes } from './format.ts';
 
 export interface EmbeddedStoreOptions {
   /** A directory of the store's own; made when missing. */
@@ -28,7 +29,7 @@ export interface EmbeddedStoreOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly limits?: RequestLimits;
-  /** Puts are refused (`noSpace`) when the data file is as big; deletions and compaction go on. Default 8 GiB. */
+  /** Puts are refused (`noSpace`) when the versions held take as much; deletions and compaction go on. Default 8 GiB. */
   readonly quotaBytes?: number;
   /** Values of the newest writes that stay in memory for watches. Default 4 MiB. */
   readonly recentBytes?: number;
@@ -44,7 +45,8 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   try {
     return await EmbeddedStore.load(options, disk, quota);
   } catch (error) {
-    await disk.close();
+    // Closing a damaged file may fail too; why it could not be opened is what the user needs.
+    await disk.close().catch(() => undefined);
     throw error;
   }
 }
@@ -52,15 +54,13 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
 /** Values loaded, or versions swept, between two yields: about a millisecond. */
 const loadSlice = 256;
 const sweepSlice = 1024;
-/** A record's bytes besides key and value: header, key, LMDB's node. */
-const recordOverhead = 64;
+const recentCost = (version: Version): number => version.valueLength + 64;
 
 interface Group {
   readonly written: Version[];
   readonly leases: { readonly id: bigint; readonly ttlSeconds: number | undefined }[];
   readonly forget: Version[];
   compactRevision: number | undefined;
-  /** The head when the group closed: what is published after its commit. */
   readonly waiters: { readonly resolve: () => void; readonly reject: (error: StoreError) => void }[];
 }
 const newGroup = (): Group => ({ written: [], leases: [], forget: [], compactRevision: undefined, waiters: [] });
@@ -78,8 +78,8 @@ class EmbeddedStore implements Store {
   #group = newGroup();
   #flushing: Promise<void> | undefined;
   #failure: StoreError | undefined;
-  #full = false;
-  #writtenSinceCheck = 0;
+  /** Bytes the versions on disk take, about. */
+  #used = 0;
   /** Published versions whose values are still in memory, oldest first from `recentFrom` on. */
   #recent: Version[] = [];
   #recentFrom = 0;
@@ -108,15 +108,15 @@ class EmbeddedStore implements Store {
   async #load(): Promise<void> {
     const history = this.#history;
     for (const { id, ttlSeconds } of this.#disk.leases()) this.#leases.add(id, ttlSeconds);
-    for (const { version, valueLength } of this.#disk.versions()) {
+    for (const version of this.#disk.versions()) {
       const before = history.newest(version.key);
-      history.restore(version, valueLength);
+      history.restore(version);
+      this.#used += diskBytes(version);
       this.#leases.move(version.key, before?.lease ?? 0n, version.lease);
     }
     const compacted = this.#disk.compactRevision();
     history.head = Math.max(history.head, compacted);
     history.publish(history.head);
-    this.#full = this.#disk.used() >= this.#quota;
     if (compacted === 0) return;
     // Also drops from the log what is only there as the state before the compacted revision, and what a crash left half deleted.
     history.beginCompaction(compacted);
@@ -183,11 +183,12 @@ class EmbeddedStore implements Store {
   }
 
   #checkWritable(request: TxnRequest): void {
-    if (!this.#full && this.#failure === undefined) return;
+    const full = this.#used >= this.#quota;
+    if (!full && this.#failure === undefined) return;
     const writes = (type: 'put' | 'delete'): boolean =>
       request.success.some((op) => op.type === type) || request.failure?.some((op) => op.type === type) === true;
     if (this.#failure !== undefined && (writes('put') || writes('delete'))) throw this.#readonly();
-    if (this.#full && writes('put')) throw new StoreError('noSpace', 'etcdserver: mvcc: database space exceeded');
+    if (full && writes('put')) throw new StoreError('noSpace', 'etcdserver: mvcc: database space exceeded');
   }
 
   #readonly(): StoreError {
@@ -236,16 +237,12 @@ class EmbeddedStore implements Store {
 
   #published(group: Group, head: number): void {
     for (const version of group.written) {
-      const bytes = (version.value?.length ?? 0) + version.key.length + recordOverhead;
       this.#recent.push(version);
-      this.#recentBytes += bytes;
-      this.#writtenSinceCheck += bytes;
+      this.#recentBytes += recentCost(version);
+      this.#used += diskBytes(version);
     }
+    for (const version of group.forget) this.#used -= diskBytes(version);
     this.#evict();
-    if (this.#writtenSinceCheck > 1024 * 1024) {
-      this.#writtenSinceCheck = 0;
-      this.#full = this.#disk.used() >= this.#quota;
-    }
     this.#history.publish(head);
     for (const { resolve } of group.waiters) resolve();
   }
@@ -255,7 +252,7 @@ class EmbeddedStore implements Store {
     const recent = this.#recent;
     while (this.#recentBytes > this.#recentMax && this.#recentFrom < recent.length) {
       const version = recent[this.#recentFrom++]!;
-      this.#recentBytes -= (version.value?.length ?? 0) + version.key.length + recordOverhead;
+      this.#recentBytes -= recentCost(version);
       version.value = undefined;
     }
     if (this.#recentFrom > 1024 && this.#recentFrom * 2 > recent.length) {

@@ -55,26 +55,21 @@ export function encodeRecord(version: Version): Buffer {
   return record;
 }
 
-/** @returns the version with its value absent, and how long the value is. @throws StoreError `corrupt`. */
-export function decodeRecord(
-  logKey: Buffer,
-  record: Buffer,
-): { readonly version: Version; readonly valueLength: number } {
+/** @returns the version with its value absent. @throws StoreError `corrupt`. */
+export function decodeRecord(logKey: Buffer, record: Buffer): Version {
   const modRevision = logKey.length === 11 ? logKey.readUIntBE(1, 6) : 0;
   checkRecord(record, modRevision);
   const keyLength = record.readUInt32BE(25);
   return {
-    version: {
-      key: record.toString('utf8', headerBytes, headerBytes + keyLength),
-      modRevision,
-      sub: logKey.readUInt32BE(7),
-      createRevision: record.readUIntBE(5, 6),
-      version: record.readUIntBE(11, 6),
-      lease: record.readUInt32BE(17) === 0 && record.readUInt32BE(21) === 0 ? 0n : record.readBigInt64BE(17),
-      value: undefined,
-      prev: undefined,
-    },
+    key: record.toString('utf8', headerBytes, headerBytes + keyLength),
+    modRevision,
+    sub: logKey.readUInt32BE(7),
+    createRevision: record.readUIntBE(5, 6),
+    version: record.readUIntBE(11, 6),
+    lease: record.readUInt32BE(17) === 0 && record.readUInt32BE(21) === 0 ? 0n : record.readBigInt64BE(17),
     valueLength: record.length - headerBytes - keyLength,
+    value: undefined,
+    prev: undefined,
   };
 }
 
@@ -87,4 +82,10 @@ export function recordValue(record: Buffer, revision: number): Uint8Array {
 function checkRecord(record: Buffer, revision: number): void {
   if (record.length < headerBytes || record.readUInt32BE(0) !== crc32(record.subarray(4)))
     throw new StoreError('corrupt', `The record of revision ${revision} fails its checksum`);
+}
+
+/** Bytes a version takes in the data file, about: small records share pages, bigger ones have pages of their own. */
+export function diskBytes(version: Version): number {
+  const record = headerBytes + version.key.length + version.valueLength + 32;
+  return record < 2040 ? record * 1.3 : Math.ceil((record + 24) / 4096) * 4096 + 64;
 }

@@ -1,9 +1,12 @@
 import { createVirtualClock } from '../../base/virtual-clock.ts';
-import { storeContract } from '../contract.ts';
+import { type StoreHarness, storeContract } from '../contract.ts';
+import { storeProperty } from '../property.contract.ts';
 import { createMemoryStore } from './memory-store.ts';
 
-storeContract('memory', async () => {
+const open = async (): Promise<StoreHarness> => {
   const clock = createVirtualClock();
   const store = createMemoryStore({ clock });
   return { store, advance: (ms) => clock.advance(ms), end: () => store.close() };
-});
+};
+storeContract('memory', open);
+storeProperty('memory', open, { runs: 300 });

@@ -67,24 +67,25 @@ export class History {
       createRevision: value === undefined ? 0 : live ? prev.createRevision : revision,
       version: value === undefined ? 0 : live ? prev.version + 1 : 1,
       lease: value === undefined ? 0n : lease,
+      valueLength: value === undefined ? 0 : value.length,
       value,
       prev,
     };
-    this.#add(sortKey, version, value === undefined ? 0 : value.length);
+    this.#add(sortKey, version);
     return version;
   }
 
   /** Puts back a version read from disk; they come in log order. `prev` is linked here. */
-  restore(version: Version, valueLength: number): void {
+  restore(version: Version): void {
     const sortKey = toSortKey(version.key);
     version.prev = this.#index.get(sortKey);
-    this.#add(sortKey, version, valueLength);
+    this.#add(sortKey, version);
   }
 
-  #add(sortKey: string, version: Version, valueLength: number): void {
+  #add(sortKey: string, version: Version): void {
     this.#index.set(sortKey, version);
     this.#log.push(version);
-    this.bytes += version.key.length + valueLength;
+    this.bytes += version.key.length + version.valueLength;
     this.head = version.modRevision;
   }
 
@@ -189,7 +190,7 @@ export class History {
 
   #forget(version: Version, gone: Version[]): void {
     gone.push(version);
-    this.bytes -= version.key.length + (version.value?.length ?? 0);
+    this.bytes -= version.key.length + version.valueLength;
   }
 
   /** Calls `resume` once at the next publish, compaction or `wake`. @returns a function that takes it back. */

@@ -14,6 +14,8 @@ export interface Version {
   /** 0 for a deletion. */
   readonly version: number;
   readonly lease: bigint;
+  /** Bytes of its value, also when that is not in memory. */
+  readonly valueLength: number;
   /** Absent when the value lives on disk only. */
   value: Uint8Array | undefined;
   /** The version before this one; cut by compaction. */
