@@ -18,3 +18,133 @@ export interface RequestInfo {
   readonly fieldSelector: string;
   readonly labelSelector: string;
 }
+
+/**
+ * @param path raw path, percent-encoded; a malformed escape is kept as it stands.
+ * Never throws: what cannot be understood is a non-resource request, or a resource request that no handler knows.
+ */
+export function parseRequestInfo(method: string, path: string, query: URLSearchParams): RequestInfo {
+  const segments = split(path);
+  const prefix = segments[0];
+  if ((prefix !== 'api' && prefix !== 'apis') || segments.length < (prefix === 'api' ? 3 : 4))
+    return nonResource(method, path);
+  let at = 1;
+  const apiGroup = prefix === 'apis' ? decode(segments[at++]!) : '';
+  const apiVersion = decode(segments[at++]!);
+  let verb = '';
+  const first = segments[at]!;
+  if (first === 'proxy' || first === 'watch') {
+    // The deprecated prefix forms /api/v1/watch/... and /api/v1/proxy/...
+    if (segments.length < at + 2) return nonResource(method, path);
+    verb = first;
+    at++;
+  } else {
+    verb = verbOf(method);
+  }
+  let namespace = '';
+  let parts = segments.slice(at).map(decode);
+  if (parts[0] === 'namespaces' && parts.length > 1) {
+    namespace = parts[1]!;
+    // /namespaces/NAME, /namespaces/NAME/status and /namespaces/NAME/finalize are about the namespace itself.
+    if (parts.length > 2 && !(parts.length === 3 && namespaceSubresources.has(parts[2]!))) parts = parts.slice(2);
+  }
+  const resource = parts[0] ?? '';
+  const name = parts[1] ?? '';
+  const subresource = verb === 'proxy' ? '' : (parts[2] ?? '');
+  let labelSelector = '';
+  let fieldSelector = '';
+  if (verb === 'get' || verb === 'watch' || verb === 'delete') {
+    labelSelector = query.get('labelSelector') ?? '';
+    fieldSelector = query.get('fieldSelector') ?? '';
+  }
+  if (name === '' && verb === 'get') verb = isTrue(query.get('watch')) ? 'watch' : 'list';
+  if (name === '' && verb === 'delete') verb = 'deletecollection';
+  // A collection request for exactly one name counts as a request about that name, for authorization.
+  let authorizedName = name;
+  if (name === '' && (verb === 'list' || verb === 'watch' || verb === 'deletecollection'))
+    authorizedName = nameFromFieldSelector(fieldSelector);
+  return {
+    isResourceRequest: true,
+    path,
+    verb,
+    apiPrefix: prefix,
+    apiGroup,
+    apiVersion,
+    namespace,
+    resource,
+    subresource,
+    name: authorizedName,
+    parts,
+    fieldSelector,
+    labelSelector,
+  };
+}
+
+const namespaceSubresources: ReadonlySet<string> = new Set(['status', 'finalize']);
+
+/** Whether a boolean query parameter is on. Source: conversion of string slices to bool: absent, `false` and `0` are off, all else on. */
+export const isTrue = (value: string | null): boolean => value !== null && value !== 'false' && value !== '0';
+
+function verbOf(method: string): string {
+  switch (method) {
+    case 'POST':
+      return 'create';
+    case 'GET':
+    case 'HEAD':
+      return 'get';
+    case 'PUT':
+      return 'update';
+    case 'PATCH':
+      return 'patch';
+    case 'DELETE':
+      return 'delete';
+    default:
+      return '';
+  }
+}
+
+function nonResource(method: string, path: string): RequestInfo {
+  return {
+    isResourceRequest: false,
+    path,
+    verb: method.toLowerCase(),
+    apiPrefix: '',
+    apiGroup: '',
+    apiVersion: '',
+    namespace: '',
+    resource: '',
+    subresource: '',
+    name: '',
+    parts: [],
+    fieldSelector: '',
+    labelSelector: '',
+  };
+}
+
+function split(path: string): string[] {
+  let start = 0;
+  let end = path.length;
+  while (start < end && path.charCodeAt(start) === 47) start++;
+  while (end > start && path.charCodeAt(end - 1) === 47) end--;
+  return start === end ? [] : path.slice(start, end).split('/');
+}
+
+function decode(segment: string): string {
+  if (!segment.includes('%')) return segment;
+  try {
+    return decodeURIComponent(segment);
+  } catch (error) {
+    if (error instanceof URIError) return segment;
+    throw error;
+  }
+}
+
+/** The value of a `metadata.name=x` requirement, when the selector has exactly one such and the value is a plain path segment. */
+function nameFromFieldSelector(selector: string): string {
+  if (selector === '' || !selector.includes('metadata.name')) return '';
+  for (const term of selector.split(',')) {
+    const match = /^metadata\.name==?([^=!\\]+)$/.exec(term);
+    if (match?.[1] && match[1] !== '.' && match[1] !== '..' && !/[/%]/.test(match[1])) return match[1];
+  }
+  return '';
+}
