@@ -1,0 +1,72 @@
+/** Runs the admission chain: all mutating plugins in order, later all validating ones. Synchronous plugins cost no wait. */
+import type { JsonObject } from '../../api/json.ts';
+import type { AdmissionAttributes, AdmissionOperation, AdmissionPlugin } from '../admission/admission.ts';
+import type { RequestContext } from './context.ts';
+import type { ServedResource } from './resources.ts';
+
+export interface AdmissionSubject {
+  readonly context: RequestContext;
+  readonly served: ServedResource;
+  readonly operation: AdmissionOperation;
+  readonly subresource: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly options: JsonObject;
+  readonly dryRun: boolean;
+  /** The kind of the body when it is not the resource's own (scale, binding, eviction). */
+  readonly kind?: { readonly group: string; readonly version: string; readonly kind: string };
+}
+
+export function attributesOf(
+  subject: AdmissionSubject,
+  object: JsonObject | undefined,
+  oldObject: JsonObject | undefined,
+): AdmissionAttributes {
+  const { context, served } = subject;
+  const { group, version, resource } = served.schema;
+  return {
+    operation: subject.operation,
+    kind: subject.kind ?? served.gvk,
+    resource: { group, version, resource },
+    subresource: subject.subresource,
+    namespace: subject.namespace,
+    name: subject.name,
+    ...(object === undefined ? {} : { object }),
+    ...(oldObject === undefined ? {} : { oldObject }),
+    options: subject.options,
+    dryRun: subject.dryRun,
+    user: context.user,
+    warn: (message) => {
+      context.warnings.push(message);
+    },
+  };
+}
+
+/** @returns the object after all mutating plugins. */
+export async function admit(
+  plugins: readonly AdmissionPlugin[],
+  subject: AdmissionSubject,
+  object: JsonObject | undefined,
+  oldObject: JsonObject | undefined,
+): Promise<JsonObject | undefined> {
+  let current = object;
+  for (const plugin of plugins) {
+    if (!plugin.admit || !plugin.handles(subject.operation)) continue;
+    const result = plugin.admit(attributesOf(subject, current, oldObject), subject.context.signal);
+    current = (result instanceof Promise ? await result : result) ?? current;
+  }
+  return current;
+}
+
+export async function validateAdmission(
+  plugins: readonly AdmissionPlugin[],
+  subject: AdmissionSubject,
+  object: JsonObject | undefined,
+  oldObject: JsonObject | undefined,
+): Promise<void> {
+  for (const plugin of plugins) {
+    if (!plugin.validate || !plugin.handles(subject.operation)) continue;
+    const result = plugin.validate(attributesOf(subject, object, oldObject), subject.context.signal);
+    if (result instanceof Promise) await result;
+  }
+}

@@ -1,0 +1,14 @@
+/** What one request carries through the registry. */
+import type { ApiRequest } from '../../api/exchange.ts';
+import type { UserInfo } from '../authentication/authenticator.ts';
+import type { RequestInfo } from '../request-info.ts';
+
+export interface RequestContext {
+  readonly request: ApiRequest;
+  readonly info: RequestInfo;
+  readonly query: URLSearchParams;
+  readonly user: UserInfo;
+  readonly signal: AbortSignal;
+  /** Texts of `Warning: 299` headers, in order; duplicates are sent once. */
+  readonly warnings: string[];
+}

@@ -1,0 +1,160 @@
+/** POST. Source: endpoints/handlers/create.go, registry/generic/registry/store.go (Create), registry/rest/create.go. */
+import { ApiError } from '../../api/errors.ts';
+import type { JsonObject } from '../../api/json.ts';
+import { formatTime } from '../../api/time.ts';
+import type { CachedObject } from '../watch-cache/cached-object.ts';
+import { type AdmissionSubject, admit, validateAdmission } from './admit.ts';
+import type { RequestContext } from './context.ts';
+import { toServed, toStored } from './conversion.ts';
+import { generatedName } from './generated-name.ts';
+import { managerOf, withoutDuplicateOwners } from './managers.ts';
+import { filledForCreate, inNamespace, metadataOf, plainServerError, storedForm, withMeta } from './object-meta.ts';
+import type { WriteRequest } from './options.ts';
+import type { Registry, Reservation } from './registry.ts';
+import { objectKey, type ServedResource, type StoredResource } from './resources.ts';
+
+/** Upstream: maxNameGenerationCreateAttempts. */
+const generateAttempts = 8;
+
+/** A write's outcome before it is encoded: cached bytes, or for a dry run only a value in the stored version. */
+export type Written = { readonly kind: 'stored'; readonly object: CachedObject } | { readonly kind: 'dryRun'; readonly value: JsonObject };
+
+/** @param object decoded, in the served version. */
+export async function createObject(
+  registry: Registry,
+  context: RequestContext,
+  served: ServedResource,
+  stored: StoredResource,
+  namespace: string,
+  object: JsonObject,
+  options: WriteRequest,
+): Promise<Written> {
+  const now = formatTime(registry.clock.now());
+  let next = inNamespace(registry.kinds.applyDefaults(object, served.gvk), namespace, stored.namespaced);
+  next = withoutDuplicateOwners(next, context.warnings);
+  next = registry.managedFields.update({
+    live: undefined,
+    next,
+    type: served.schema.type,
+    apiVersion: served.apiVersion,
+    manager: managerOf(options.fieldManager, context.request.headers['user-agent']),
+    subresource: '',
+    now,
+    resetFields: resetFieldsOf(stored),
+  });
+  const subject: AdmissionSubject = {
+    context,
+    served,
+    operation: 'CREATE',
+    subresource: '',
+    namespace,
+    name: metadataOf(next).name ?? '',
+    options: createOptions(options),
+    dryRun: options.dryRun,
+  };
+  next = (await admit(registry.admission, subject, next, undefined)) ?? next;
+  next = withoutDuplicateOwners(next, context.warnings);
+  return storeNew(registry, context, served, stored, namespace, next, subject, now);
+}
+
+/** Fields of the main resource that a create or update does not write; the managed fields must not claim them. */
+export const resetFieldsOf = (stored: StoredResource): readonly string[] => (stored.strategy.subresources?.status ? statusField : none);
+const statusField: readonly string[] = ['status'];
+const none: readonly string[] = [];
+
+const createOptions = (options: WriteRequest): JsonObject => ({
+  kind: 'CreateOptions',
+  apiVersion: 'meta.k8s.io/v1',
+  ...(options.dryRun ? { dryRun: ['All'] } : {}),
+  ...(options.fieldManager === '' ? {} : { fieldManager: options.fieldManager }),
+});
+
+/** The part after admission: also how an update creates (AllowCreateOnUpdate). @param object in the served version. */
+export async function storeNew(
+  registry: Registry,
+  context: RequestContext,
+  served: ServedResource,
+  stored: StoredResource,
+  namespace: string,
+  object: JsonObject,
+  subject: AdmissionSubject,
+  now: string,
+): Promise<Written> {
+  const generateName = metadataOf(object).generateName ?? '';
+  const generates = generateName !== '' && (metadataOf(object).name ?? '') === '';
+  for (let attempt = 1; ; attempt++) {
+    const named = generates ? withMeta(object, { name: generatedName(generateName, registry.random) }) : object;
+    const written = await tryCreate(registry, context, served, stored, namespace, named, subject, now);
+    if (written !== undefined) return written;
+    const name = metadataOf(named).name!;
+    if (!generates) throw await existsAlready(registry, context, served, stored, objectKey(namespace, name), name);
+    if (attempt === generateAttempts) {
+      const error = ApiError.alreadyExists(served.qualified, name);
+      throw new ApiError({
+        ...error.status,
+        details: { ...error.status.details, retryAfterSeconds: 1 },
+        message: `${error.message}, the server was not able to generate a unique name for the object`,
+      });
+    }
+  }
+}
+
+async function tryCreate(
+  registry: Registry,
+  context: RequestContext,
+  served: ServedResource,
+  stored: StoredResource,
+  namespace: string,
+  object: JsonObject,
+  subject: AdmissionSubject,
+  now: string,
+): Promise<Written | undefined> {
+  const { kinds, rounds, hooks } = registry;
+  const { strategy } = stored;
+  let next = toStored(registry, filledForCreate(object, registry.random.uuid(), now), served, stored);
+  next = strategy.prepareForCreate?.(next, { now, user: context.user }) ?? next;
+  const { dryRun } = subject;
+  const reservation = await hooks.reserve(stored, next, undefined, { dryRun, signal: context.signal });
+  let committed = false;
+  try {
+    if (reservation) next = reservation.object;
+    const name = metadataOf(next).name ?? '';
+    const errors = [
+      ...kinds.validateMeta(next, { namespaced: stored.namespaced, validateName: strategy.validateName }),
+      ...(strategy.validate?.(next) ?? []),
+    ];
+    if (errors.length > 0) throw ApiError.invalid(stored.gvk, name, errors);
+    for (const warning of strategy.warningsOnCreate?.(next) ?? []) context.warnings.push(warning);
+    await validateAdmission(registry.admission, { ...subject, name }, toServed(registry, next, served, stored), undefined);
+    if ((metadataOf(next).resourceVersion ?? '') !== '')
+      throw plainServerError('resourceVersion should not be set on objects to be created');
+    const key = objectKey(namespace, name);
+    const value = storedForm(next, stored.gvk.kind, stored.apiVersion);
+    if (dryRun) return rounds.cacheOf(stored).get(key) ? undefined : { kind: 'dryRun', value };
+    const created = await rounds.create(stored, key, value, context.signal);
+    if (created === undefined) return undefined;
+    committed = true;
+    return { kind: 'stored', object: created };
+  } finally {
+    await settle(reservation, committed);
+  }
+}
+
+export async function settle(reservation: Reservation | undefined, committed: boolean): Promise<void> {
+  if (reservation === undefined) return;
+  await (committed ? reservation.commit() : reservation.release());
+}
+
+async function existsAlready(
+  registry: Registry,
+  context: RequestContext,
+  served: ServedResource,
+  stored: StoredResource,
+  key: string,
+  name: string,
+): Promise<ApiError> {
+  const error = ApiError.alreadyExists(served.qualified, name);
+  const existing = await registry.rounds.fresh(stored, key, context.signal);
+  if (existing === undefined || !metadataOf(registry.cache.valueOf(existing)).deletionTimestamp) return error;
+  return new ApiError({ ...error.status, message: `object is being deleted: ${error.message}` });
+}

@@ -1,0 +1,81 @@
+/** What the registry's operations stand on. Everything that other rooms provide comes in here, so that each can be replaced in a test. */
+import type { FieldError } from '../../api/errors.ts';
+import type { JsonObject } from '../../api/json.ts';
+import type { GroupVersionKind, Schema, StructType } from '../../api/schema/model.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Random } from '../../base/random.ts';
+import type { AdmissionPlugin } from '../admission/admission.ts';
+import type { WatchCache } from '../watch-cache/watch-cache.ts';
+import type { ResourceTable, StoredResource } from './resources.ts';
+import type { Rounds } from './rounds.ts';
+
+export interface Registry {
+  readonly schema: Schema;
+  readonly table: ResourceTable;
+  readonly cache: WatchCache;
+  readonly rounds: Rounds;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly admission: readonly AdmissionPlugin[];
+  readonly kinds: KindFunctions;
+  readonly managedFields: FieldManagement;
+  readonly hooks: StorageHooks;
+}
+
+/** What data cannot say and depends on the kind. Pure. */
+export interface KindFunctions {
+  /** Fills absent fields with the version's defaults. @returns the same object when nothing is absent. */
+  applyDefaults(object: JsonObject, gvk: GroupVersionKind): JsonObject;
+  /** Between versions of one kind. @throws Error when no conversion is known. */
+  convert(object: JsonObject, from: GroupVersionKind, to: GroupVersionKind): JsonObject;
+  /** Rules of metadata that all kinds share. */
+  validateMeta(object: JsonObject, options: MetaRules): readonly FieldError[];
+  validateMetaUpdate(next: JsonObject, previous: JsonObject, options: MetaRules): readonly FieldError[];
+}
+
+export interface MetaRules {
+  readonly namespaced: boolean;
+  readonly validateName: ((name: string, options: { readonly prefix: boolean }) => readonly string[]) | undefined;
+}
+
+export interface FieldManagement {
+  /**
+   * The object with managedFields as they are after `manager` wrote `next`. Both in the same version, without anything the strategy resets taken out.
+   * @param live undefined for a create.
+   */
+  update(request: {
+    readonly live: JsonObject | undefined;
+    readonly next: JsonObject;
+    readonly type: StructType;
+    readonly apiVersion: string;
+    readonly manager: string;
+    readonly subresource: string;
+    readonly now: string;
+    /** Top-level fields this endpoint does not own, such as `status` on the main resource. */
+    readonly resetFields: readonly string[];
+  }): JsonObject;
+}
+
+/** What must happen around a write beyond the object itself: addresses and ports of Services. A hook may wait. */
+export interface StorageHooks {
+  /**
+   * Before an object is written; `previous` is absent for a create. May fill fields in. What it reserved is given back by `release` when the write does
+   * not happen, and kept by `commit` when it does.
+   */
+  reserve(
+    resource: StoredResource,
+    next: JsonObject,
+    previous: JsonObject | undefined,
+    options: { readonly dryRun: boolean; readonly signal: AbortSignal },
+  ): Reservation | undefined | Promise<Reservation | undefined>;
+  /** After an object is gone. */
+  deleted(resource: StoredResource, object: JsonObject, signal: AbortSignal): void | Promise<void>;
+}
+
+export interface Reservation {
+  readonly object: JsonObject;
+  commit(): void | Promise<void>;
+  release(): void | Promise<void>;
+}
+
+export const noHooks: StorageHooks = { reserve: () => undefined, deleted: () => undefined };

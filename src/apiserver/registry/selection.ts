@@ -1,0 +1,89 @@
+/** Label and field selectors as one test on cached objects, and the narrowest index that can answer. */
+import { ApiError } from '../../api/errors.ts';
+import type { JsonObject } from '../../api/json.ts';
+import { type FieldMatcher, parseFieldSelector } from '../../api/selectors/field-selector.ts';
+import { type LabelMatcher, matchLabels, SelectorError } from '../../api/selectors/label-selector.ts';
+import { parseLabelSelector } from '../../api/selectors/parse-label-selector.ts';
+import type { CachedObject } from '../watch-cache/cached-object.ts';
+import type { FieldLabels } from './field-labels.ts';
+
+export interface Selectors {
+  /** Undefined: everything in the scope below matches. */
+  readonly match: ((object: CachedObject) => boolean) | undefined;
+  /** `metadata.name=x` stands among the terms. */
+  readonly name: string | undefined;
+  /** `spec.nodeName=x` for pods, x not empty. */
+  readonly node: string | undefined;
+  /** Neither selector was given. */
+  readonly everything: boolean;
+}
+
+/**
+ * @param known labels of the served version. @param name additional restriction of the path (deprecated watch paths).
+ * @throws ApiError 400 with upstream's message.
+ */
+export function parseSelectors(
+  labelSelector: string,
+  fieldSelector: string,
+  fields: FieldLabels,
+  known: readonly string[],
+  isPods: boolean,
+): Selectors {
+  if (labelSelector === '' && fieldSelector === '')
+    return { match: undefined, name: undefined, node: undefined, everything: true };
+  let labels: LabelMatcher;
+  let terms: FieldMatcher;
+  try {
+    labels = parseLabelSelector(labelSelector);
+    terms = parseFieldSelector(fieldSelector, (label, value) => {
+      if (!known.includes(label)) throw new SelectorError(`field label not supported: ${label}`);
+      return [label, value];
+    });
+  } catch (error) {
+    if (error instanceof SelectorError) throw ApiError.badRequest(error.message);
+    throw error;
+  }
+  const tests: ((object: CachedObject) => boolean)[] = [];
+  let name: string | undefined;
+  let node: string | undefined;
+  for (const { field, value, negated } of terms) {
+    if (field === 'metadata.name') {
+      if (!negated) name = value;
+      tests.push(negated ? (o) => o.name !== value : (o) => o.name === value);
+    } else if (field === 'metadata.namespace') {
+      tests.push(negated ? (o) => o.namespace !== value : (o) => o.namespace === value);
+    } else {
+      const at = fields.position(field)!;
+      if (isPods && !negated && value !== '' && (field === 'spec.nodeName' || field === 'spec.host')) node = value;
+      tests.push(negated ? (o) => o.fields[at] !== value : (o) => o.fields[at] === value);
+    }
+  }
+  if (labels.nothing || labels.requirements.length > 0) tests.push(labelTest(labels));
+  return { match: all(tests), name, node, everything: tests.length === 0 };
+}
+
+/** The commonest selectors, one label with one value, without a walk over requirements. */
+function labelTest(labels: LabelMatcher): (object: CachedObject) => boolean {
+  const only = labels.requirements.length === 1 && !labels.nothing ? labels.requirements[0]! : undefined;
+  if (only && (only.operator === '=' || only.operator === '==') && only.values.length === 1) {
+    const key = only.key;
+    const value = only.values[0]!;
+    return (object) => object.labels !== undefined && object.labels[key] === value;
+  }
+  return (object) => matchLabels(labels, object.labels);
+}
+
+function all(tests: readonly ((object: CachedObject) => boolean)[]): ((object: CachedObject) => boolean) | undefined {
+  const [first, second] = tests;
+  if (first === undefined) return undefined;
+  if (second === undefined) return first;
+  if (tests.length === 2) return (object) => first(object) && second(object);
+  return (object) => {
+    for (let i = 0; i < tests.length; i++) if (!tests[i]!(object)) return false;
+    return true;
+  };
+}
+
+/** Labels of a decoded object, for the few places that select before anything is cached. */
+export const labelsOf = (object: JsonObject): Readonly<Record<string, string>> | undefined =>
+  (object.metadata as JsonObject | undefined)?.labels as Readonly<Record<string, string>> | undefined;
