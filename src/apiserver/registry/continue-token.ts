@@ -12,7 +12,9 @@ export interface ContinueToken {
 }
 
 export function encodeContinue({ revision, start }: ContinueToken): string {
-  return Buffer.from(`{"v":"meta.k8s.io/v1","rv":${revision},"start":${JSON.stringify(`/${start}`)}}`).toString('base64url');
+  return Buffer.from(`{"v":"meta.k8s.io/v1","rv":${revision},"start":${JSON.stringify(`/${start}`)}}`).toString(
+    'base64url',
+  );
 }
 
 /** @throws ApiError 400 in upstream's words. */
@@ -31,7 +33,9 @@ export function decodeContinue(token: string): ContinueToken {
     throw invalid('continue key is not valid: json: cannot unmarshal into Go value of type storage.continueToken');
   const { v, rv, start } = parsed as { v?: unknown; rv?: unknown; start?: unknown };
   if (v !== 'meta.k8s.io/v1')
-    throw invalid(`continue key is not valid: server does not recognize this encoded version ${JSON.stringify(v ?? '')}`);
+    throw invalid(
+      `continue key is not valid: server does not recognize this encoded version ${JSON.stringify(v ?? '')}`,
+    );
   if (rv === 0 || rv === undefined)
     throw invalid('continue key is not valid: incorrect encoded start resourceVersion (version meta.k8s.io/v1)');
   if (typeof start !== 'string' || start === '')

@@ -17,7 +17,9 @@ import { objectKey, type ServedResource, type StoredResource } from './resources
 const generateAttempts = 8;
 
 /** A write's outcome before it is encoded: cached bytes, or for a dry run only a value in the stored version. */
-export type Written = { readonly kind: 'stored'; readonly object: CachedObject } | { readonly kind: 'dryRun'; readonly value: JsonObject };
+export type Written =
+  | { readonly kind: 'stored'; readonly object: CachedObject }
+  | { readonly kind: 'dryRun'; readonly value: JsonObject };
 
 /** @param object decoded, in the served version. */
 export async function createObject(
@@ -58,7 +60,8 @@ export async function createObject(
 }
 
 /** Fields of the main resource that a create or update does not write; the managed fields must not claim them. */
-export const resetFieldsOf = (stored: StoredResource): readonly string[] => (stored.strategy.subresources?.status ? statusField : none);
+export const resetFieldsOf = (stored: StoredResource): readonly string[] =>
+  stored.strategy.subresources?.status ? statusField : none;
 const statusField: readonly string[] = ['status'];
 const none: readonly string[] = [];
 
@@ -125,7 +128,12 @@ async function tryCreate(
     ];
     if (errors.length > 0) throw ApiError.invalid(stored.gvk, name, errors);
     for (const warning of strategy.warningsOnCreate?.(next) ?? []) context.warnings.push(warning);
-    await validateAdmission(registry.admission, { ...subject, name }, toServed(registry, next, served, stored), undefined);
+    await validateAdmission(
+      registry.admission,
+      { ...subject, name },
+      toServed(registry, next, served, stored),
+      undefined,
+    );
     if ((metadataOf(next).resourceVersion ?? '') !== '')
       throw plainServerError('resourceVersion should not be set on objects to be created');
     const key = objectKey(namespace, name);

@@ -55,14 +55,21 @@ const order = [
 ] as const;
 
 /** A new object with these metadata fields replaced; `undefined` removes one. */
-export function withMeta(object: JsonObject, changes: { readonly [K in keyof Metadata]?: Metadata[K] | undefined }): JsonObject {
+export function withMeta(
+  object: JsonObject,
+  changes: { readonly [K in keyof Metadata]?: Metadata[K] | undefined },
+): JsonObject {
   return Object.freeze({ ...object, metadata: orderMetadata({ ...metadataOf(object), ...changes } as Metadata) });
 }
 
 /** What goes into the store: kind, apiVersion and metadata first, no resourceVersion, no selfLink. */
 export function storedForm(object: JsonObject, kind: string, apiVersion: string): JsonObject {
   const { kind: _kind, apiVersion: _apiVersion, metadata: _metadata, ...rest } = object;
-  const metadata = orderMetadata({ ...metadataOf(object), resourceVersion: undefined, selfLink: undefined } as Metadata & {
+  const metadata = orderMetadata({
+    ...metadataOf(object),
+    resourceVersion: undefined,
+    selfLink: undefined,
+  } as Metadata & {
     resourceVersion: undefined;
   });
   return Object.freeze({ kind, apiVersion, metadata, ...rest });

@@ -39,7 +39,8 @@ const integer = /^[+-]?[0-9]+$/;
 
 /** @throws ApiError 400 with strconv's message. */
 export function parseInteger(text: string): number {
-  if (!integer.test(text)) throw ApiError.badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+  if (!integer.test(text))
+    throw ApiError.badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
   const value = Number(text);
   if (Math.abs(value) > 2 ** 63)
     throw ApiError.badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: value out of range`);
@@ -96,7 +97,8 @@ function watchErrors({ resourceVersionMatch, sendInitialEvents, continue: token 
   if (resourceVersionMatch !== '') {
     if (sendInitialEvents === undefined)
       errors.push(forbidden(match, 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided'));
-    if (resourceVersionMatch !== 'NotOlderThan') errors.push(unsupported(match, resourceVersionMatch, ['NotOlderThan']));
+    if (resourceVersionMatch !== 'NotOlderThan')
+      errors.push(unsupported(match, resourceVersionMatch, ['NotOlderThan']));
     if (token !== '') errors.push(forbidden(match, 'resourceVersionMatch is forbidden when continue is provided'));
   }
   return errors;
@@ -114,7 +116,11 @@ export function parseWriteOptions(
   const errors: FieldError[] = [];
   if (kind === 'PatchOptions') {
     if (apply && fieldManager === '')
-      errors.push({ type: 'FieldValueRequired', field: 'fieldManager', message: 'Required value: is required for apply patch' });
+      errors.push({
+        type: 'FieldValueRequired',
+        field: 'fieldManager',
+        message: 'Required value: is required for apply patch',
+      });
     if (!apply && force !== null) errors.push(forbidden('force', 'may not be specified for non-apply patch'));
   }
   errors.push(...fieldManagerErrors(fieldManager));
@@ -133,10 +139,13 @@ export function parseWriteOptions(
 function fieldManagerErrors(fieldManager: string): FieldError[] {
   const errors: FieldError[] = [];
   if (Buffer.byteLength(fieldManager) > 128)
-    errors.push({ type: 'FieldValueTooLong', field: 'fieldManager', message: 'Too long: may not be more than 128 bytes' });
+    errors.push({
+      type: 'FieldValueTooLong',
+      field: 'fieldManager',
+      message: 'Too long: may not be more than 128 bytes',
+    });
   const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}]/u.exec(fieldManager);
-  if (unprintable)
-    errors.push(invalid('fieldManager', fieldManager, `should only contain printable characters`));
+  if (unprintable) errors.push(invalid('fieldManager', fieldManager, `should only contain printable characters`));
   return errors;
 }
 
@@ -161,7 +170,9 @@ export function parseDeleteOptions(query: URLSearchParams, body: JsonObject | un
   if (propagationPolicy !== undefined && !['Foreground', 'Background', 'Orphan'].includes(propagationPolicy))
     errors.push(unsupported('propagationPolicy', propagationPolicy, ['Foreground', 'Background', 'Orphan', 'nil']));
   if (propagationPolicy !== undefined && orphanDependents !== undefined)
-    errors.push(invalid('propagationPolicy', propagationPolicy, 'orphanDependents and deletionPropagation cannot be both set'));
+    errors.push(
+      invalid('propagationPolicy', propagationPolicy, 'orphanDependents and deletionPropagation cannot be both set'),
+    );
   if (errors.length > 0) throw ApiError.invalid({ group: 'meta.k8s.io', kind: 'DeleteOptions' }, '', errors);
   return request;
 }
@@ -210,9 +221,13 @@ const unsupported = (field: string, value: string, supported: readonly string[])
 export function parseResourceVersion(text: string, bad: (why: string) => ApiError): number {
   if (text === '') return 0;
   if (!/^[0-9]+$/.test(text))
-    throw bad(`resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`);
+    throw bad(
+      `resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
+    );
   const value = Number(text);
   if (value >= 2 ** 64)
-    throw bad(`resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: value out of range`);
+    throw bad(
+      `resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: value out of range`,
+    );
   return value;
 }

@@ -42,7 +42,8 @@ export interface ResourceTable {
   readonly served: readonly ServedResource[];
 }
 
-export const apiVersionOf = (group: string, version: string): string => (group === '' ? version : `${group}/${version}`);
+export const apiVersionOf = (group: string, version: string): string =>
+  group === '' ? version : `${group}/${version}`;
 
 /** Kinds that live in another group's storage. Source: storage cohabitation. */
 const home: Readonly<Record<string, { readonly group: string; readonly version: string }>> = {
@@ -90,7 +91,8 @@ export function buildResourceTable(
     hasVersion: (group, version) => versionsOf.get(group)?.has(version) ?? false,
     find: (group, version, resource) => table.get(`${group}/${version}/${resource}`),
     stored: [...stored.values()],
-    storedResource: (group, resource) => stored.get(home[`${group}/${resource}`] ? `/${resource}` : `${group}/${resource}`),
+    storedResource: (group, resource) =>
+      stored.get(home[`${group}/${resource}`] ? `/${resource}` : `${group}/${resource}`),
     served: [...table.values()],
   };
 }
@@ -127,7 +129,8 @@ function storedResource(
 }
 
 /** The key of an object within its resource. */
-export const objectKey = (namespace: string, name: string): string => (namespace === '' ? name : `${namespace}/${name}`);
+export const objectKey = (namespace: string, name: string): string =>
+  namespace === '' ? name : `${namespace}/${name}`;
 
 /** The key in the store. */
 export const storeKey = (resource: StoredResource, key: string): string => `/registry/${resource.prefix}/${key}`;

@@ -46,7 +46,12 @@ export class Rounds {
   }
 
   /** @returns undefined when the key exists already. */
-  async create(resource: StoredResource, key: string, value: JsonObject, signal: AbortSignal): Promise<CachedObject | undefined> {
+  async create(
+    resource: StoredResource,
+    key: string,
+    value: JsonObject,
+    signal: AbortSignal,
+  ): Promise<CachedObject | undefined> {
     const at = storeKey(resource, key);
     const done = await this.#put(at, value, 0, signal);
     if (!done.txn.succeeded) return undefined;
@@ -73,7 +78,12 @@ export class Rounds {
   #adopt(
     resource: StoredResource,
     key: string,
-    kv: { readonly key: string; readonly value: Uint8Array; readonly modRevision: number; readonly createRevision: number },
+    kv: {
+      readonly key: string;
+      readonly value: Uint8Array;
+      readonly modRevision: number;
+      readonly createRevision: number;
+    },
   ): CachedObject {
     const { cache, transformer } = this.#options;
     const bytes = transformer.fromStorage(kv.value, kv.key);
@@ -156,9 +166,8 @@ export class Rounds {
       const txn = await store.txn(
         {
           compare: [{ key: at, target: 'modRevision', op: '=', value: expectedRevision }],
-          // biome-ignore lint/suspicious/noThenProperty: the store's transactions are shaped like etcd's
-          then: [{ type: 'put', key: at, value: stored }],
-          ...(expectedRevision === 0 ? {} : { else: [{ type: 'range', key: at }] }),
+          success: [{ type: 'put', key: at, value: stored }],
+          ...(expectedRevision === 0 ? {} : { failure: [{ type: 'range', key: at }] }),
         },
         signal,
       );
@@ -174,9 +183,8 @@ export class Rounds {
     return this.#options.store.txn(
       {
         compare: [{ key: at, target: 'modRevision', op: '=', value: revision }],
-        // biome-ignore lint/suspicious/noThenProperty: the store's transactions are shaped like etcd's
-        then: [{ type: 'delete', key: at }],
-        else: [{ type: 'range', key: at }],
+        success: [{ type: 'delete', key: at }],
+        failure: [{ type: 'range', key: at }],
       },
       signal,
     );

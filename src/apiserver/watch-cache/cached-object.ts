@@ -131,7 +131,9 @@ export function normalizeStored(value: Uint8Array): Uint8Array {
 /** `{"kind":"..","apiVersion":"..",` in either order and nothing else. */
 function isHead(buffer: Buffer, end: number): boolean {
   if (end > 512) return false;
-  return /^\{"(?:kind":"[^"\\]*","apiVersion|apiVersion":"[^"\\]*","kind)":"[^"\\]*",$/.test(buffer.toString('latin1', 0, end));
+  return /^\{"(?:kind":"[^"\\]*","apiVersion|apiVersion":"[^"\\]*","kind)":"[^"\\]*",$/.test(
+    buffer.toString('latin1', 0, end),
+  );
 }
 
 /** UTF-8 bytes in a buffer of their own, outside the pool. */

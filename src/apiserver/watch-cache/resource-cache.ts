@@ -8,8 +8,8 @@ import { CacheEvent } from './cache-event.ts';
 import type { CachedObject } from './cached-object.ts';
 import { History } from './history.ts';
 import { byKey, type OrderedTree, orderedTree } from './ordered-tree.ts';
-import { type WatchScope, WatcherIndex } from './watcher-index.ts';
 import type { Watcher } from './watcher.ts';
+import { WatcherIndex, type WatchScope } from './watcher-index.ts';
 
 /** The resource's state at one revision; never changes. */
 export interface Snapshot {

@@ -5,9 +5,10 @@
  * 1. `revision` only grows, and when it is R every resource's cache shows exactly the store's state at R.
  * 2. Between two store batches the caches do not change: whoever reads several of them without waiting sees one revision.
  */
+
+import type { JsonObject } from '../../api/json.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
-import type { JsonObject } from '../../api/json.ts';
 import { prefixEnd, type Store, StoreError, type StoreEvent, type WatchBatch } from '../../store/store.ts';
 import { registryPrefix, splitKey } from '../registry/keys.ts';
 import type { Transformer } from '../registry/transformer.ts';

@@ -1,0 +1,182 @@
+/**
+ * The form nearly everybody asks for: whole objects as JSON in a version whose shape is the stored one. Nothing is parsed or encoded; answers are pieces of
+ * the cached bytes around a resourceVersion (see `CachedObject`).
+ */
+import type { Encodable, WatchEventType, WatchFrame } from '../../api/exchange.ts';
+import type { JsonObject } from '../../api/json.ts';
+import type { CachedObject } from '../watch-cache/cached-object.ts';
+import type { Form, ListMeta } from './forms.ts';
+import { ValueFrame } from './value-frame.ts';
+
+const latin = (text: string): Uint8Array => Buffer.from(text, 'latin1');
+const closeAndLineFeed = latin('}\n');
+const lineFeed = latin('\n');
+const chunkBytes = 512 * 1024;
+
+export class JsonForm implements Form {
+  readonly #kind: string;
+  readonly #apiVersion: string;
+  /** `{"kind":"Pod","apiVersion":"v1",` */
+  readonly #head: Uint8Array;
+  readonly #frameHeads: Readonly<Record<'ADDED' | 'MODIFIED' | 'DELETED', Uint8Array>>;
+  /** Items of built-in lists carry no kind and apiVersion; those of custom ones do. */
+  readonly #itemHead: Uint8Array;
+  readonly #valueOf: (object: CachedObject) => JsonObject;
+  readonly #bookmarkBody: JsonObject;
+
+  constructor(options: {
+    readonly kind: string;
+    readonly apiVersion: string;
+    readonly builtin: boolean;
+    readonly valueOf: (object: CachedObject) => JsonObject;
+    /** An object of the kind with no field set, as the codec writes it. */
+    readonly empty: JsonObject;
+  }) {
+    const { kind, apiVersion, builtin, valueOf, empty } = options;
+    this.#kind = kind;
+    this.#apiVersion = apiVersion;
+    this.#head = latin(`{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(apiVersion)},`);
+    this.#itemHead = builtin ? latin('{') : this.#head;
+    this.#valueOf = valueOf;
+    this.#bookmarkBody = empty;
+    const frameHead = (type: WatchEventType): Uint8Array =>
+      Buffer.concat([latin(`{"type":"${type}","object":`), this.#head]);
+    this.#frameHeads = { ADDED: frameHead('ADDED'), MODIFIED: frameHead('MODIFIED'), DELETED: frameHead('DELETED') };
+  }
+
+  encodable(object: CachedObject): Encodable {
+    return { bytes: () => this.#join(this.#head, object, object.revision, lineFeed), value: () => this.#value(object) };
+  }
+
+  encodableValue(value: JsonObject, encode: (value: JsonObject) => Uint8Array): Encodable {
+    return { bytes: () => encode(value), value: () => value };
+  }
+
+  #value(object: CachedObject): JsonObject {
+    const value = this.#valueOf(object);
+    return value.apiVersion === this.#apiVersion ? value : Object.freeze({ ...value, apiVersion: this.#apiVersion });
+  }
+
+  object(_type: WatchEventType, object: CachedObject, revision: number): JsonObject {
+    const value = this.#value(object);
+    if (object.revision === revision) return value;
+    const metadata = Object.freeze({ ...(value.metadata as JsonObject), resourceVersion: String(revision) });
+    return Object.freeze({ ...value, metadata });
+  }
+
+  frame(type: WatchEventType, object: CachedObject, revision: number): Uint8Array {
+    return this.#join(this.#frameHeads[type as 'ADDED'], object, revision, closeAndLineFeed);
+  }
+
+  #join(head: Uint8Array, object: CachedObject, revision: number, tail: Uint8Array): Uint8Array {
+    const { bytes, headLength, hole } = object;
+    const text = object.holeText(revision);
+    const joined = Buffer.allocUnsafe(head.byteLength + bytes.byteLength - headLength + text.length + tail.byteLength);
+    joined.set(head, 0);
+    let at = head.byteLength;
+    joined.set(bytes.subarray(headLength, hole), at);
+    at += hole - headLength;
+    joined.write(text, at, 'latin1');
+    at += text.length;
+    joined.set(bytes.subarray(hole), at);
+    at += bytes.byteLength - hole;
+    joined.set(tail, at);
+    return joined;
+  }
+
+  bookmark(revision: number, initialEventsEnd: boolean): WatchFrame {
+    const metadata = Object.freeze({
+      resourceVersion: String(revision),
+      ...(initialEventsEnd ? { annotations: Object.freeze({ 'k8s.io/initial-events-end': 'true' }) } : {}),
+    });
+    const { kind: _kind, apiVersion: _apiVersion, metadata: _metadata, ...rest } = this.#bookmarkBody;
+    return new ValueFrame(
+      'BOOKMARK',
+      Object.freeze({ kind: this.#kind, apiVersion: this.#apiVersion, metadata, ...rest }),
+    );
+  }
+
+  error(status: JsonObject): WatchFrame {
+    return new ValueFrame('ERROR', status);
+  }
+
+  list(objects: readonly CachedObject[], meta: ListMeta): ReturnType<Form['list']> {
+    const head = latin(
+      `{"kind":"${this.#kind}List","apiVersion":"${this.#apiVersion}","metadata":${JSON.stringify(meta)},"items":[`,
+    );
+    const tail = latin(']}\n');
+    let byteLength = head.byteLength + tail.byteLength + Math.max(0, objects.length - 1);
+    for (let i = 0; i < objects.length; i++) byteLength += this.#itemLength(objects[i]!);
+    return {
+      kind: 'list',
+      byteLength,
+      chunks: () => this.#chunks(objects, head, tail, byteLength),
+      value: () => this.#listValue(objects, meta),
+    };
+  }
+
+  #itemLength(object: CachedObject): number {
+    const { bytes, headLength, holeBefore, holeAfter, revision } = object;
+    return (
+      this.#itemHead.byteLength +
+      bytes.byteLength -
+      headLength +
+      holeBefore.length +
+      holeAfter.length +
+      '"resourceVersion":""'.length +
+      String(revision).length
+    );
+  }
+
+  /** Pieces of about half a megabyte: few enough for the socket, small enough to stream with back-pressure. */
+  *#chunks(
+    objects: readonly CachedObject[],
+    head: Uint8Array,
+    tail: Uint8Array,
+    byteLength: number,
+  ): Iterable<Uint8Array> {
+    let chunk = Buffer.allocUnsafe(Math.min(byteLength, chunkBytes));
+    let left = byteLength;
+    chunk.set(head, 0);
+    let at = head.byteLength;
+    for (let i = 0; i < objects.length; i++) {
+      const object = objects[i]!;
+      const { bytes, headLength, hole } = object;
+      const needed = this.#itemLength(object) + 1;
+      if (at + needed > chunk.byteLength) {
+        yield chunk.subarray(0, at);
+        left -= at;
+        chunk = Buffer.allocUnsafe(Math.max(Math.min(left, chunkBytes), needed));
+        at = 0;
+      }
+      if (i > 0) chunk[at++] = 0x2c;
+      chunk.set(this.#itemHead, at);
+      at += this.#itemHead.byteLength;
+      chunk.set(bytes.subarray(headLength, hole), at);
+      at += hole - headLength;
+      const text = object.holeText(object.revision);
+      chunk.write(text, at, 'latin1');
+      at += text.length;
+      chunk.set(bytes.subarray(hole), at);
+      at += bytes.byteLength - hole;
+    }
+    if (at + tail.byteLength > chunk.byteLength) {
+      yield chunk.subarray(0, at);
+      yield tail;
+      return;
+    }
+    chunk.set(tail, at);
+    yield chunk.subarray(0, at + tail.byteLength);
+  }
+
+  #listValue(objects: readonly CachedObject[], meta: ListMeta): JsonObject {
+    const items = new Array<JsonObject>(objects.length);
+    for (let i = 0; i < objects.length; i++) items[i] = this.#value(objects[i]!);
+    return Object.freeze({
+      kind: `${this.#kind}List`,
+      apiVersion: this.#apiVersion,
+      metadata: Object.freeze({ ...meta }),
+      items: Object.freeze(items),
+    });
+  }
+}

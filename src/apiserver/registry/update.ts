@@ -1,0 +1,297 @@
+/**
+ * PUT, and the second half of PATCH: a change of one object in compare-and-swap rounds.
+ * Source: endpoints/handlers/update.go, registry/generic/registry/store.go (Update), registry/rest/update.go (BeforeUpdate).
+ */
+import { ApiError } from '../../api/errors.ts';
+import type { JsonObject } from '../../api/json.ts';
+import { formatTime } from '../../api/time.ts';
+import type { UpdateStrategy } from '../strategies/strategy.ts';
+import type { CachedObject } from '../watch-cache/cached-object.ts';
+import { type AdmissionSubject, admit, validateAdmission } from './admit.ts';
+import type { RequestContext } from './context.ts';
+import { toServed, toStored } from './conversion.ts';
+import { resetFieldsOf, settle, storeNew, type Written } from './create.ts';
+import { managerOf, withoutDuplicateOwners } from './managers.ts';
+import {
+  inNamespace,
+  keptOnUpdate,
+  type Metadata,
+  metadataOf,
+  modified,
+  plainServerError,
+  storedForm,
+  withMeta,
+} from './object-meta.ts';
+import type { WriteRequest } from './options.ts';
+import type { Registry, Reservation } from './registry.ts';
+import { objectKey, type ServedResource, type StoredResource } from './resources.ts';
+import type { Decision } from './rounds.ts';
+
+export interface UpdateRequest {
+  readonly served: ServedResource;
+  readonly stored: StoredResource;
+  readonly namespace: string;
+  readonly name: string;
+  /** Empty for the main resource. */
+  readonly subresource: string;
+  readonly options: WriteRequest;
+  readonly optionsKind: 'UpdateOptions' | 'PatchOptions';
+  /** The strategy of the endpoint: the kind's own, or that of a subresource. */
+  readonly strategy: UpdateStrategy;
+  /** Authorizes a create in its place (AllowCreateOnUpdate); throws 403. */
+  readonly authorizeCreate?: () => void | Promise<void>;
+  /**
+   * The object as the caller wants it, from the present one (absent: it does not exist). Both in the served version. Called in every round.
+   */
+  next(current: JsonObject | undefined): JsonObject | Promise<JsonObject>;
+}
+
+export interface Updated {
+  readonly written: Written;
+  readonly created: boolean;
+  /** The last finalizer went: the object is gone. */
+  readonly deleted: boolean;
+}
+
+export async function updateObject(
+  registry: Registry,
+  context: RequestContext,
+  request: UpdateRequest,
+): Promise<Updated> {
+  const { served, stored, namespace, name } = request;
+  const key = objectKey(namespace, name);
+  let creation: Written | undefined;
+  let dryRun: JsonObject | undefined;
+  let last: JsonObject | undefined;
+  let deleted = false;
+  // Warnings of a round that has to be repeated do not count.
+  const warningsBefore = context.warnings.length;
+  const decide = async (current: CachedObject | undefined): Promise<Decision> => {
+    context.warnings.length = warningsBefore;
+    if (current === undefined) {
+      creation = await createInstead(registry, context, request);
+      return { kind: 'keep' };
+    }
+    const step = await prepare(registry, context, request, current);
+    last = step.value;
+    deleted = step.remove;
+    if (request.options.dryRun) {
+      dryRun = step.value;
+      return { kind: 'keep' };
+    }
+    return step.remove ? { kind: 'delete' } : { kind: 'write', value: step.value };
+  };
+  const outcome = await withReservation(registry, context, request, decide, key);
+  if (creation) return { written: creation, created: true, deleted: false };
+  if (dryRun)
+    return { written: { kind: 'dryRun', value: withRevision(dryRun, outcome.object) }, created: false, deleted };
+  if (deleted) {
+    await registry.hooks.deleted(stored, last!, context.signal);
+    return { written: { kind: 'dryRun', value: withRevision(last!, outcome.object) }, created: false, deleted: true };
+  }
+  return { written: { kind: 'stored', object: outcome.object }, created: false, deleted: false };
+
+  async function withReservation(
+    registry: Registry,
+    context: RequestContext,
+    request: UpdateRequest,
+    decide: (current: CachedObject | undefined) => Promise<Decision>,
+    key: string,
+  ) {
+    let reservation: Reservation | undefined;
+    let committed = false;
+    try {
+      const outcome = await registry.rounds.update(
+        request.stored,
+        key,
+        async (current) => {
+          await settle(reservation, false);
+          reservation = undefined;
+          const decision = await decide(current);
+          if (decision.kind !== 'write' || current === undefined) return decision;
+          reservation = await registry.hooks.reserve(stored, decision.value, registry.cache.valueOf(current), {
+            dryRun: false,
+            signal: context.signal,
+          });
+          return reservation ? { kind: 'write', value: reservation.object } : decision;
+        },
+        context.signal,
+      );
+      committed = outcome.changed;
+      return outcome;
+    } finally {
+      await settle(reservation, committed);
+    }
+  }
+}
+
+const withRevision = (value: JsonObject, object: CachedObject): JsonObject =>
+  withMeta(value, { resourceVersion: String(object.revision) });
+
+async function createInstead(registry: Registry, context: RequestContext, request: UpdateRequest): Promise<Written> {
+  const { served, stored, namespace, name, options, subresource } = request;
+  if (!stored.strategy.allowCreateOnUpdate || subresource !== '') throw ApiError.notFound(served.qualified, name);
+  await request.authorizeCreate?.();
+  const now = formatTime(registry.clock.now());
+  let next = inNamespace(await request.next(undefined), namespace, stored.namespaced);
+  next = managed(registry, context, request, undefined, next, now);
+  const subject: AdmissionSubject = {
+    ...subjectOf(context, request),
+    operation: 'CREATE',
+    options: { kind: 'CreateOptions', apiVersion: 'meta.k8s.io/v1' },
+    dryRun: options.dryRun,
+  };
+  next = (await admit(registry.admission, subject, next, undefined)) ?? next;
+  return storeNew(
+    registry,
+    context,
+    served,
+    stored,
+    namespace,
+    withoutDuplicateOwners(next, context.warnings),
+    subject,
+    now,
+  );
+}
+
+function subjectOf(context: RequestContext, request: UpdateRequest): AdmissionSubject {
+  const { served, namespace, name, options, subresource, optionsKind } = request;
+  return {
+    context,
+    served,
+    operation: 'UPDATE',
+    subresource,
+    namespace,
+    name,
+    options: {
+      kind: optionsKind,
+      apiVersion: 'meta.k8s.io/v1',
+      ...(options.dryRun ? { dryRun: ['All'] } : {}),
+      ...(options.fieldManager === '' ? {} : { fieldManager: options.fieldManager }),
+    },
+    dryRun: options.dryRun,
+  };
+}
+
+function managed(
+  registry: Registry,
+  context: RequestContext,
+  { served, stored, options, subresource }: UpdateRequest,
+  live: JsonObject | undefined,
+  next: JsonObject,
+  now: string,
+): JsonObject {
+  return registry.managedFields.update({
+    live,
+    next: withoutDuplicateOwners(next, context.warnings),
+    type: served.schema.type,
+    apiVersion: served.apiVersion,
+    manager: managerOf(options.fieldManager, context.request.headers['user-agent']),
+    subresource,
+    now,
+    resetFields: subresource === '' ? resetFieldsOf(stored) : subresource === 'status' ? specField : noFields,
+  });
+}
+const specField: readonly string[] = ['spec'];
+const noFields: readonly string[] = [];
+
+/** One round: from the present state to what would be stored. */
+async function prepare(
+  registry: Registry,
+  context: RequestContext,
+  request: UpdateRequest,
+  current: CachedObject,
+): Promise<{ readonly value: JsonObject; readonly remove: boolean }> {
+  const { served, stored, namespace, name, subresource } = request;
+  const previous = registry.cache.valueOf(current);
+  const live = toServed(registry, previous, served, stored);
+  const now = formatTime(registry.clock.now());
+  const subject = subjectOf(context, request);
+  let next = inNamespace(await request.next(live), namespace, stored.namespaced);
+  checkUid(request, next, previous, current);
+  next = managed(registry, context, request, live, next, now);
+  next = (await admit(registry.admission, subject, next, live)) ?? next;
+  next = toStored(registry, withoutDuplicateOwners(next, context.warnings), served, stored);
+  next = checkRevision(request, next, current);
+  next = beforeUpdate(registry, context, request, next, previous, now);
+  await validateAdmission(registry.admission, subject, toServed(registry, next, served, stored), live);
+  const value = storedForm(next, stored.gvk.kind, stored.apiVersion);
+  return {
+    value,
+    remove: subresource !== 'status' && emptied(stored, metadataOf(next), metadataOf(previous), next, name),
+  };
+}
+
+function checkUid(request: UpdateRequest, next: JsonObject, previous: JsonObject, current: CachedObject): void {
+  const wanted = metadataOf(next).uid ?? '';
+  const uid = metadataOf(previous).uid ?? '';
+  // A patch that changes the uid is refused as an invalid change of an immutable field, not as a failed precondition.
+  if (request.optionsKind !== 'UpdateOptions' || wanted === '' || wanted === uid) return;
+  const key = `/registry/${request.stored.prefix}/${current.key}`;
+  throw ApiError.conflict(
+    request.served.qualified,
+    request.name,
+    `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${wanted}, UID in object meta: ${uid}`,
+  );
+}
+
+/** Optimistic locking: a given resourceVersion must be the present one; without one the update is unconditional where the kind allows it. */
+function checkRevision(request: UpdateRequest, next: JsonObject, current: CachedObject): JsonObject {
+  const { stored, served, name } = request;
+  const given = metadataOf(next).resourceVersion ?? '';
+  if (given !== '' && !/^[0-9]+$/.test(given))
+    throw plainServerError(`strconv.ParseUint: parsing ${JSON.stringify(given)}: invalid syntax`);
+  const revision = given === '' ? 0 : Number(given);
+  if (revision === 0) {
+    if (stored.strategy.allowUnconditionalUpdate === false)
+      throw ApiError.invalid(stored.gvk, name, [
+        {
+          type: 'FieldValueInvalid',
+          field: 'metadata.resourceVersion',
+          message: 'Invalid value: 0: must be specified for an update',
+        },
+      ]);
+    return withMeta(next, { resourceVersion: String(current.revision) });
+  }
+  if (revision !== current.revision) throw modified(served.qualified, name);
+  return next;
+}
+
+function beforeUpdate(
+  registry: Registry,
+  context: RequestContext,
+  request: UpdateRequest,
+  wanted: JsonObject,
+  previous: JsonObject,
+  now: string,
+): JsonObject {
+  const { stored, strategy } = request;
+  let next = keptOnUpdate(wanted, previous);
+  next = strategy.prepareForUpdate?.(next, previous, { now, user: context.user }) ?? next;
+  const rules = { namespaced: stored.namespaced, validateName: stored.strategy.validateName };
+  const errors = [
+    ...registry.kinds.validateMetaUpdate(next, previous, rules),
+    ...(strategy.validateUpdate?.(next, previous) ?? []),
+  ];
+  if (errors.length > 0) throw ApiError.invalid(stored.gvk, metadataOf(next).name ?? '', errors);
+  for (const warning of strategy.warningsOnUpdate?.(next, previous) ?? []) context.warnings.push(warning);
+  return next;
+}
+
+/** A terminating object whose last finalizer goes is deleted by the update that takes it. Source: ShouldDeleteDuringUpdate. */
+function emptied(
+  stored: StoredResource,
+  next: Metadata,
+  previous: Metadata,
+  object: JsonObject,
+  _name: string,
+): boolean {
+  if (next.finalizers !== undefined && next.finalizers.length > 0) return false;
+  if (!previous.deletionTimestamp) return false;
+  if (stored.group === '' && stored.resource === 'namespaces') {
+    const finalizers = (object.spec as JsonObject | undefined)?.finalizers as readonly string[] | undefined;
+    return finalizers === undefined || finalizers.length === 0;
+  }
+  if (previous.finalizers === undefined || previous.finalizers.length === 0) return false;
+  return (previous.deletionGracePeriodSeconds ?? 0) === 0;
+}
