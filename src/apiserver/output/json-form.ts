@@ -32,12 +32,12 @@ export class JsonForm implements Form {
     /** An object of the kind with no field set, as the codec writes it. */
     readonly empty: JsonObject;
   }) {
-    const { kind, apiVersion, builtin, valueOf, empty } = options;
+    const { kind, apiVersion, builtin, empty } = options;
     this.#kind = kind;
     this.#apiVersion = apiVersion;
     this.#head = latin(`{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(apiVersion)},`);
     this.#itemHead = builtin ? latin('{') : this.#head;
-    this.#valueOf = valueOf;
+    this.#valueOf = options.valueOf;
     this.#bookmarkBody = empty;
     const frameHead = (type: WatchEventType): Uint8Array =>
       Buffer.concat([latin(`{"type":"${type}","object":`), this.#head]);

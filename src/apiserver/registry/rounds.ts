@@ -4,7 +4,7 @@
  */
 import { ApiError } from '../../api/errors.ts';
 import type { JsonObject } from '../../api/json.ts';
-import type { Store, TxnResult } from '../../store/store.ts';
+import type { RangeResult, Store, TxnResult } from '../../store/store.ts';
 import type { CachedObject } from '../watch-cache/cached-object.ts';
 import type { ResourceCache } from '../watch-cache/resource-cache.ts';
 import type { WatchCache } from '../watch-cache/watch-cache.ts';
@@ -72,10 +72,15 @@ export class Rounds {
     const { store } = this.#options;
     const { kvs } = await store.range({ key: storeKey(resource, key) }, signal);
     const kv = kvs[0];
-    return kv && this.#adopt(resource, key, kv);
+    return kv && this.adopt(resource, key, kv);
   }
 
-  #adopt(
+  /** Keys and values of a past revision. @throws StoreError `compacted` */
+  rangeAt(key: string, end: string, limit: number, revision: number, signal: AbortSignal): Promise<RangeResult> {
+    return this.#options.store.range({ key, end, limit, revision }, signal);
+  }
+
+  adopt(
     resource: StoredResource,
     key: string,
     kv: {
@@ -194,7 +199,7 @@ export class Rounds {
   #present(resource: StoredResource, key: string, txn: TxnResult): CachedObject | undefined {
     const result = txn.results[0];
     const kv = result?.type === 'range' ? result.kvs[0] : undefined;
-    return kv && this.#adopt(resource, splitKey(kv.key)?.objectKey ?? key, kv);
+    return kv && this.adopt(resource, splitKey(kv.key)?.objectKey ?? key, kv);
   }
 
   /** What was written, as the cache holds it or will hold it in a moment. */

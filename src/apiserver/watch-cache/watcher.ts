@@ -29,7 +29,7 @@ export class Watcher implements WatchStream {
   #ended = false;
   #wake: (() => void) | undefined;
   #ready: Promise<void> | undefined;
-  #onClose: (() => void) | undefined;
+  #onClose: (() => void)[] = [];
   /** Monotonic milliseconds of the next bookmark; the bookmark keeper's. */
   nextBookmarkAt = 0;
 
@@ -51,8 +51,9 @@ export class Watcher implements WatchStream {
     this.#initialEnd = options.initialEnd;
   }
 
+  /** Called once at the end, however it comes. */
   onClose(fn: () => void): void {
-    this.#onClose = fn;
+    this.#onClose.push(fn);
   }
 
   get ended(): boolean {
@@ -131,8 +132,9 @@ export class Watcher implements WatchStream {
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#onClose?.();
-    this.#onClose = undefined;
+    const after = this.#onClose;
+    this.#onClose = [];
+    for (const fn of after) fn();
     this.#notify();
   }
 
