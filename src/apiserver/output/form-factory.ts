@@ -4,9 +4,9 @@ import { ApiError } from '../../api/errors.ts';
 import type { JsonObject } from '../../api/json.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Negotiated } from '../negotiation/negotiation.ts';
-import type { Registry } from '../registry/registry.ts';
 import { toServed } from '../registry/conversion.ts';
 import { metadataOf, withMeta } from '../registry/object-meta.ts';
+import type { Registry } from '../registry/registry.ts';
 import type { ServedResource, StoredResource } from '../registry/resources.ts';
 import type { CachedObject } from '../watch-cache/cached-object.ts';
 import { type Encoder, encoderFor } from './encoders.ts';
@@ -53,7 +53,9 @@ export class FormFactory {
     if (mediaType === 'application/json' && as === undefined && !pretty && sameShape(served, stored))
       return this.#json(served, stored);
     const include = as?.kind === 'Table' ? includeObject(query) : 'Metadata';
-    const key = [served.apiVersion, served.schema.resource, mediaType, as?.kind, as?.version, include, pretty].join('|');
+    const key = [served.apiVersion, served.schema.resource, mediaType, as?.kind, as?.version, include, pretty].join(
+      '|',
+    );
     const found = this.#forms.get(key);
     if (found) return found;
     return this.#make(served, stored, negotiated, include).then((form) => {
@@ -127,7 +129,11 @@ export class FormFactory {
     return {
       one: (object, revision) => ofOne(full.one(object, revision)),
       oneValue: ofOne,
-      list: (objects, metadata) => table(objects.map((o) => full.one(o, o.revision)), metadata),
+      list: (objects, metadata) =>
+        table(
+          objects.map((o) => full.one(o, o.revision)),
+          metadata,
+        ),
       bookmark: (revision, initialEventsEnd) => {
         const object = full.bookmark(revision, initialEventsEnd);
         return { ...ofOne(object), columnDefinitions: null };

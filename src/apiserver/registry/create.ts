@@ -1,12 +1,12 @@
 /** POST. Source: endpoints/handlers/create.go, registry/generic/registry/store.go (Create), registry/rest/create.go. */
 import { ApiError } from '../../api/errors.ts';
 import type { JsonObject } from '../../api/json.ts';
+import { generateName as generatedName } from '../../api/names.ts';
 import { formatTime } from '../../api/time.ts';
 import type { CachedObject } from '../watch-cache/cached-object.ts';
 import { type AdmissionSubject, admit, validateAdmission } from './admit.ts';
 import type { RequestContext } from './context.ts';
 import { toServed, toStored } from './conversion.ts';
-import { generatedName } from './generated-name.ts';
 import { managerOf, withoutDuplicateOwners } from './managers.ts';
 import { filledForCreate, inNamespace, metadataOf, plainServerError, storedForm, withMeta } from './object-meta.ts';
 import type { WriteRequest } from './options.ts';

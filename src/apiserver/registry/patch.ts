@@ -1,5 +1,12 @@
 /** PATCH: JSON, merge and strategic merge patches as updates. Source: endpoints/handlers/patch.go. */
-import { DecodeError, decodeObject, encodeText, JsonSyntaxError, parseJson, StrictDecodeError } from '../../api/codec/index.ts';
+import {
+  DecodeError,
+  decodeObject,
+  encodeText,
+  JsonSyntaxError,
+  parseJson,
+  StrictDecodeError,
+} from '../../api/codec/index.ts';
 import { ApiError, isConflict } from '../../api/errors.ts';
 import type { JsonObject, JsonValue } from '../../api/json.ts';
 import { goValue } from '../../api/patch/go-format.ts';
@@ -55,14 +62,25 @@ export function patchedObject(
     if (!(error instanceof StrictDecodeError) && !(error instanceof DecodeError)) throw error;
     const shown = type === 'strategic' ? goValue(patch) : sortedText(tree);
     throw ApiError.invalid({ group: '', kind: '' }, '', [
-      { type: 'FieldValueInvalid', field: 'patch', message: `Invalid value: ${JSON.stringify(shown)}: ${error.message}` },
+      {
+        type: 'FieldValueInvalid',
+        field: 'patch',
+        message: `Invalid value: ${JSON.stringify(shown)}: ${error.message}`,
+      },
     ]);
   }
 }
 
 /** A patched document as upstream prints it: its top level is a Go map, so its keys are sorted. */
 function sortedText(tree: JsonValue): string {
-  if (typeof tree !== 'object' || tree === null || Array.isArray(tree)) return encodeText(tree as JsonObject);
+  if (typeof tree !== 'object' || tree === null || Array.isArray(tree))
+    return encodeText(tree as unknown as JsonObject);
   const object = tree as JsonObject;
-  return encodeText(Object.fromEntries(Object.keys(object).sort().map((key) => [key, object[key]])));
+  return encodeText(
+    Object.fromEntries(
+      Object.keys(object)
+        .sort()
+        .map((key) => [key, object[key]]),
+    ),
+  );
 }

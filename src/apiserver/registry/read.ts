@@ -1,16 +1,16 @@
 /** GET and LIST from the watch cache, with upstream's resourceVersion rules; the store answers only for revisions the cache no longer has. */
 import { ApiError } from '../../api/errors.ts';
 import { prefixEnd, StoreError } from '../../store/store.ts';
-import { type CachedObject } from '../watch-cache/cached-object.ts';
-import { selectFrom } from '../watch-cache/resource-cache.ts';
 import type { ListMeta } from '../output/forms.ts';
+import type { CachedObject } from '../watch-cache/cached-object.ts';
+import { selectFrom } from '../watch-cache/resource-cache.ts';
 import type { RequestContext } from './context.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
 import { registryPrefix, splitKey } from './keys.ts';
 import { type ListRequest, parseResourceVersion } from './options.ts';
 import type { Registry } from './registry.ts';
 import { objectKey, type ServedResource, type StoredResource } from './resources.ts';
-import { type Selectors } from './selection.ts';
+import type { Selectors } from './selection.ts';
 
 /** Upstream: blockTimeout of the watch cache. */
 const waitMs = 3_000;
@@ -38,7 +38,8 @@ export async function readObject(
 export async function caughtUp(registry: Registry, signal: AbortSignal): Promise<void> {
   const { cache } = registry;
   const revision = await cache.currentRevision();
-  if (cache.revision < revision && !(await cache.reached(revision, waitMs, signal))) throw tooLarge(revision, cache.revision);
+  if (cache.revision < revision && !(await cache.reached(revision, waitMs, signal)))
+    throw tooLarge(revision, cache.revision);
 }
 
 async function notOlderThan(registry: Registry, revision: number, signal: AbortSignal): Promise<void> {
@@ -149,7 +150,10 @@ function page(
 ): Listed {
   if (limit === 0 || found.length <= limit) return { objects: found, meta: { resourceVersion: String(revision) } };
   const objects = found.slice(0, limit);
-  return { objects, meta: continued(objects.at(-1)!, revision, namespace, countRemaining ? found.length - limit : undefined) };
+  return {
+    objects,
+    meta: continued(objects.at(-1)!, revision, namespace, countRemaining ? found.length - limit : undefined),
+  };
 }
 
 function continued(last: CachedObject, revision: number, namespace: string, remaining: number | undefined): ListMeta {

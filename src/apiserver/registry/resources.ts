@@ -1,6 +1,5 @@
 /** The registry's view of the schema: served versions of resources, and the stored resources behind them. */
 import type { GroupVersionKind, ResourceSchema, Schema, StructType } from '../../api/schema/model.ts';
-import { defaultStrategy } from '../strategies/default-strategy.ts';
 import type { Strategy } from '../strategies/strategy.ts';
 import type { ResourceCache } from '../watch-cache/resource-cache.ts';
 import { type FieldLabels, fieldLabels } from './field-labels.ts';
@@ -70,7 +69,7 @@ export function buildResourceTable(
     else byStored.set(id, [resource]);
   }
   const stored = new Map<string, StoredResource>();
-  for (const [id, versions] of byStored) stored.set(id, storedResource(schema, id, versions, strategies[id] ?? defaultStrategy(versions[0]!)));
+  for (const [id, versions] of byStored) stored.set(id, storedResource(schema, id, versions, strategies[id] ?? {}));
   const table = new Map<string, ServedResource>();
   const versionsOf = new Map<string, Set<string>>();
   for (const resource of served) {

@@ -1,14 +1,14 @@
 /** WATCH from the cache: from now with what is there, from a past revision out of the history, or with initial events and a bookmark. */
 import { ApiError } from '../../api/errors.ts';
-import type { JsonObject } from '../../api/json.ts';
 import type { WatchFrame, WatchStream } from '../../api/exchange.ts';
+import type { JsonObject } from '../../api/json.ts';
 import { type Form, hasFirstFrame } from '../output/forms.ts';
 import type { CachedObject } from '../watch-cache/cached-object.ts';
 import { Watcher } from '../watch-cache/watcher.ts';
 import type { RequestContext } from './context.ts';
+import { plainServerError } from './object-meta.ts';
 import { type ListRequest, parseResourceVersion } from './options.ts';
 import { caughtUp, type ListScope, selectionOf } from './read.ts';
-import { plainServerError } from './object-meta.ts';
 import type { Registry } from './registry.ts';
 
 export interface WatchLimits {

@@ -1,0 +1,454 @@
+/**
+ * Requests about resources: finds the resource, the verb's operation and the form of the answer. Authentication and authorization have happened.
+ * Source: k8s.io/apiserver/pkg/endpoints/installer.go, handlers/.
+ */
+import { decodeBody } from '../../api/codec/index.ts';
+import { ApiError } from '../../api/errors.ts';
+import type { ApiResponse } from '../../api/exchange.ts';
+import type { JsonObject } from '../../api/json.ts';
+import { type PatchType, patchTypes } from '../../api/patch/patch.ts';
+import type { StructType } from '../../api/schema/model.ts';
+import type { AuthorizationDecision } from '../authorization/authorizer.ts';
+import {
+  type Negotiated,
+  negotiateAccept,
+  negotiateBody,
+  negotiatePatch,
+  requireShape,
+} from '../negotiation/negotiation.ts';
+import { encoderFor } from '../output/encoders.ts';
+import type { FormFactory } from '../output/form-factory.ts';
+import { isTrue } from '../request-info.ts';
+import type { RequestContext } from './context.ts';
+import { toServed } from './conversion.ts';
+import { createObject, type Written } from './create.ts';
+import { type Deleted, deleteObject } from './delete.ts';
+import { deleteCollection } from './delete-collection.ts';
+import { metadataOf, withMeta, withUrlName } from './object-meta.ts';
+import {
+  checkListOptions,
+  type DeleteRequest,
+  parseDeleteOptions,
+  parseListOptions,
+  parseWriteOptions,
+} from './options.ts';
+import { patchedObject, patchOf, withPatchRetries } from './patch.ts';
+import { type ListScope, listObjects, readObject } from './read.ts';
+import type { Registry } from './registry.ts';
+import type { ServedResource, StoredResource } from './resources.ts';
+import { headersFor, notFoundPage, objectResponse, valueEncodable, warningHeader } from './respond.ts';
+import { parseSelectors } from './selection.ts';
+import type { SubresourceHandlers } from './subresources.ts';
+import { type Updated, updateObject } from './update.ts';
+import { openWatch, type WatchLimits } from './watch.ts';
+
+export interface ResourceHandlerOptions {
+  readonly registry: Registry;
+  readonly forms: FormFactory;
+  readonly watchLimits: WatchLimits;
+  readonly subresources: SubresourceHandlers;
+  /** For what a request needs beyond its own verb: a create by update. */
+  readonly authorize: (context: RequestContext, verb: string) => AuthorizationDecision | Promise<AuthorizationDecision>;
+  readonly protobufEncoder: () => Promise<(value: JsonObject) => Uint8Array>;
+  /** Whether server-side apply is there. */
+  readonly apply: boolean;
+}
+
+/** Where a request points: a collection, an object, or a subresource of one. */
+export interface Target {
+  readonly served: ServedResource;
+  readonly stored: StoredResource;
+  readonly namespace: string;
+  readonly name: string;
+  readonly subresource: string;
+}
+
+const unknownResource = (): ApiError =>
+  new ApiError({
+    code: 404,
+    reason: 'NotFound',
+    message: 'the server could not find the requested resource',
+    details: {},
+  });
+export const methodNotAllowed = (): ApiError =>
+  new ApiError({
+    code: 405,
+    reason: 'MethodNotAllowed',
+    message: 'the server does not allow this method on the requested resource',
+    details: {},
+  });
+
+export class ResourceHandler {
+  readonly #options: ResourceHandlerOptions;
+
+  constructor(options: ResourceHandlerOptions) {
+    this.#options = options;
+  }
+
+  /** @throws ApiError for every expected failure. */
+  async handle(context: RequestContext): Promise<ApiResponse> {
+    const { registry, subresources } = this.#options;
+    const { info, request } = context;
+    const { table } = registry;
+    if (!table.hasVersion(info.apiGroup, info.apiVersion)) {
+      if (!table.hasGroup(info.apiGroup)) return notFoundPage();
+      throw unknownResource();
+    }
+    const [resource = '', name = '', subresource = '', ...rest] = info.parts;
+    const served = table.find(info.apiGroup, info.apiVersion, resource);
+    if (served === undefined) throw unknownResource();
+    const { namespaced } = served.schema;
+    const method = request.method;
+    // The path of a namespaced collection without its namespace is only read.
+    if (!namespaced && info.namespace !== '' && resource !== 'namespaces') throw unknownResource();
+    if (namespaced && info.namespace === '') {
+      if (name !== '') throw unknownResource();
+      if (method !== 'GET' && method !== 'HEAD' && served.stored) throw methodNotAllowed();
+    }
+    const namespace = namespaced ? info.namespace : '';
+    if (subresource !== '') {
+      if (!Object.hasOwn(served.schema.subresources, subresource)) throw unknownResource();
+      const special = subresources.find(served, subresource);
+      if (special) return special({ context, served, namespace, name, subresource, rest, handler: this });
+      if (rest.length > 0) throw unknownResource();
+    }
+    const { stored } = served;
+    if (stored === undefined) {
+      const virtual = subresources.virtual(served);
+      if (!virtual) throw unknownResource();
+      return virtual({ context, served, namespace, name, subresource, rest, handler: this });
+    }
+    const target: Target = { served, stored, namespace, name, subresource };
+    if (subresource !== '') return this.#object(context, target, served.schema.subresources[subresource]!.verbs);
+    if (name === '') return this.#collection(context, target);
+    return this.#object(context, target, served.schema.verbs);
+  }
+
+  #collection(context: RequestContext, target: Target): Promise<ApiResponse> {
+    const { method } = context.request;
+    const { verbs } = target.served.schema;
+    if (method === 'GET' || method === 'HEAD') return this.#list(context, target);
+    if (method === 'POST' && verbs.includes('create')) return this.#create(context, target);
+    if (method === 'DELETE' && verbs.includes('deletecollection')) return this.#deleteCollection(context, target);
+    throw methodNotAllowed();
+  }
+
+  #object(context: RequestContext, target: Target, verbs: readonly string[]): Promise<ApiResponse> {
+    const { method } = context.request;
+    switch (method) {
+      case 'GET':
+      case 'HEAD':
+        if (!verbs.includes('get')) throw methodNotAllowed();
+        // A watch on the deprecated path /api/v1/watch/.../NAME.
+        return context.info.verb === 'watch' ? this.#list(context, target) : this.#get(context, target);
+      case 'PUT':
+        if (!verbs.includes('update')) throw methodNotAllowed();
+        return this.#update(context, target);
+      case 'PATCH':
+        if (!verbs.includes('patch')) throw methodNotAllowed();
+        return this.#patch(context, target);
+      case 'DELETE':
+        if (!verbs.includes('delete')) throw methodNotAllowed();
+        return this.#delete(context, target);
+      default:
+        throw methodNotAllowed();
+    }
+  }
+
+  async #get(context: RequestContext, { served, stored, namespace, name }: Target): Promise<ApiResponse> {
+    const { registry } = this.#options;
+    const negotiated = negotiateAccept(context.request, endpoint);
+    requireShape(negotiated.as, false, goType(served));
+    const form = this.#options.forms.form(served, stored, negotiated, context.query);
+    const object = await readObject(registry, context, served, stored, namespace, name);
+    return objectResponse(
+      200,
+      (form instanceof Promise ? await form : form).encodable(object),
+      negotiated.contentType,
+      context.warnings,
+    );
+  }
+
+  async #list(context: RequestContext, target: Target): Promise<ApiResponse> {
+    const { registry, watchLimits } = this.#options;
+    const { served, stored, namespace, name } = target;
+    const watch = context.info.verb === 'watch' || isTrue(context.query.get('watch'));
+    const negotiated = negotiateAccept(context.request, { protobuf: true, collection: true, watch });
+    if (!watch) requireShape(negotiated.as, true, `${goType(served)}List`);
+    const options = { ...parseListOptions(context.query), watch };
+    const selectors = parseSelectors(
+      options.labelSelector,
+      nameTerm(options.fieldSelector, name),
+      stored.fields,
+      served.schema.fieldSelectors,
+      stored.isPods,
+    );
+    checkListOptions(options);
+    const made = this.#options.forms.form(served, stored, negotiated, context.query);
+    const form = made instanceof Promise ? await made : made;
+    const scope: ListScope = { stored, namespace, selectors };
+    if (watch) {
+      const stream = await openWatch(registry, context, scope, options, form, watchLimits);
+      return { status: 200, headers: headersFor(negotiated.contentType), body: { kind: 'watch', stream } };
+    }
+    const { objects, meta } = await listObjects(registry, context, scope, options);
+    return { status: 200, headers: headersFor(negotiated.contentType), body: form.list(objects, meta) };
+  }
+
+  async #create(context: RequestContext, { served, stored, namespace }: Target): Promise<ApiResponse> {
+    const { registry } = this.#options;
+    const negotiated = negotiateAccept(context.request, endpoint);
+    const options = parseWriteOptions(context.query, 'CreateOptions');
+    const object = await this.decode(context, served.gvk, served.schema.type, options.fieldValidation);
+    const written = await createObject(registry, context, served, stored, namespace, object, options);
+    return this.written(201, context, served, stored, written, negotiated);
+  }
+
+  async #update(context: RequestContext, target: Target): Promise<ApiResponse> {
+    const { registry } = this.#options;
+    const { served, name } = target;
+    const negotiated = negotiateAccept(context.request, endpoint);
+    const options = parseWriteOptions(context.query, 'UpdateOptions');
+    const decoded = await this.decode(context, served.gvk, served.schema.type, options.fieldValidation);
+    const object = registry.kinds.applyDefaults(withUrlName(decoded, name), served.gvk);
+    const updated = await updateObject(registry, context, {
+      ...target,
+      options,
+      optionsKind: 'UpdateOptions',
+      strategy: this.#strategy(target),
+      authorizeCreate: () => this.#authorizeCreate(context),
+      next: () => object,
+    });
+    return this.updated(context, target, updated, negotiated);
+  }
+
+  async #patch(context: RequestContext, target: Target): Promise<ApiResponse> {
+    const { registry } = this.#options;
+    const { served, name } = target;
+    const type = this.patchType(context);
+    const negotiated = negotiateAccept(context.request, endpoint);
+    const options = parseWriteOptions(context.query, 'PatchOptions');
+    const patch = patchOf(context, type);
+    const updated = await withPatchRetries(patch, () =>
+      updateObject(registry, context, {
+        ...target,
+        options,
+        optionsKind: 'PatchOptions',
+        strategy: this.#strategy(target),
+        next: (current) => {
+          if (current === undefined) throw ApiError.notFound(served.qualified, name);
+          const { fieldValidation } = options;
+          const next = patchedObject(type, patch, current, served.schema.type, fieldValidation, context.warnings);
+          return registry.kinds.applyDefaults(withUrlName(next, name), served.gvk);
+        },
+      }),
+    );
+    return this.updated(context, target, updated, negotiated);
+  }
+
+  /** @throws ApiError 415 */
+  patchType(context: RequestContext): PatchType {
+    const type = negotiatePatch(context.request.headers['content-type'], {
+      strategic: true,
+      apply: this.#options.apply,
+    });
+    const known = patchTypes[type];
+    if (known === undefined) throw new Error(`Patch type ${type} was accepted but cannot be applied`);
+    return known;
+  }
+
+  async #delete(context: RequestContext, { served, stored, namespace, name }: Target): Promise<ApiResponse> {
+    const { registry } = this.#options;
+    const negotiated = negotiateAccept(context.request, endpoint);
+    const options = await this.deleteOptions(context);
+    const deleted = await deleteObject(registry, context, served, stored, namespace, name, options);
+    // A cascading deletion that is not over yet is only accepted.
+    const status = !deleted.gone && options.orphanDependents === false ? 202 : 200;
+    if (!deleted.gone || returnsObject.has(`${stored.group}/${stored.resource}`))
+      return this.written(status, context, served, stored, deleted.object, negotiated);
+    return this.status(context, negotiated, deletionStatus(registry, served, name, deleted));
+  }
+
+  async #deleteCollection(context: RequestContext, target: Target): Promise<ApiResponse> {
+    const { registry } = this.#options;
+    const { served, stored, namespace } = target;
+    const negotiated = negotiateAccept(context.request, endpoint);
+    const options = await this.deleteOptions(context);
+    const list = { ...parseListOptions(context.query), watch: false };
+    const selectors = parseSelectors(
+      list.labelSelector,
+      list.fieldSelector,
+      stored.fields,
+      served.schema.fieldSelectors,
+      stored.isPods,
+    );
+    checkListOptions(list);
+    const made = this.#options.forms.form(served, stored, negotiated, context.query);
+    const form = made instanceof Promise ? await made : made;
+    const { objects, meta } = await deleteCollection(
+      registry,
+      context,
+      { stored, namespace, selectors },
+      list,
+      served,
+      options,
+    );
+    return { status: 200, headers: headersFor(negotiated.contentType), body: form.list(objects, meta) };
+  }
+
+  async deleteOptions(context: RequestContext): Promise<DeleteRequest> {
+    const { body } = context.request;
+    if (body === undefined || ('bytes' in body && body.bytes.byteLength === 0))
+      return parseDeleteOptions(context.query, undefined);
+    const { schema } = this.#options.registry;
+    const type = schema.type('meta.v1.DeleteOptions');
+    if (!type) throw new Error('The schema has no DeleteOptions');
+    const { object } = await decodeBody(body, {
+      schema,
+      expected: { group: 'meta.k8s.io', version: 'v1', kind: 'DeleteOptions' },
+      type,
+      fieldValidation: 'Ignore',
+      mediaType: negotiateBody(context.request.headers['content-type']),
+      aliases: type.gvks,
+    } as Parameters<typeof decodeBody>[1]);
+    return parseDeleteOptions(context.query, object);
+  }
+
+  /** The strategy of the endpoint: the kind's, or the subresource's. */
+  #strategy({ stored, subresource }: Target) {
+    if (subresource === '') return stored.strategy;
+    return stored.strategy.subresources?.[subresource] ?? {};
+  }
+
+  async #authorizeCreate(context: RequestContext): Promise<void> {
+    const decision = await this.#options.authorize(context, 'create');
+    if (decision.kind === 'allow') return;
+    const { info } = context;
+    throw ApiError.forbidden({ group: info.apiGroup, resource: info.resource }, info.name, decision.reason);
+  }
+
+  /** The request's body as an object of the endpoint's kind. @throws ApiError 400, 415 */
+  async decode(
+    context: RequestContext,
+    expected: { readonly group: string; readonly version: string; readonly kind: string },
+    type: StructType,
+    fieldValidation: 'Ignore' | 'Warn' | 'Strict',
+  ): Promise<JsonObject> {
+    const { body, headers } = context.request;
+    const mediaType = negotiateBody(headers['content-type']);
+    const decoded = decodeBody(body ?? { bytes: new Uint8Array() }, {
+      schema: this.#options.registry.schema,
+      expected,
+      type,
+      fieldValidation,
+      mediaType,
+    });
+    const { object, warnings } = decoded instanceof Promise ? await decoded : decoded;
+    context.warnings.push(...warnings);
+    return object;
+  }
+
+  updated(
+    context: RequestContext,
+    { served, stored }: Target,
+    updated: Updated,
+    negotiated: Negotiated,
+  ): Promise<ApiResponse> {
+    return this.written(updated.created ? 201 : 200, context, served, stored, updated.written, negotiated);
+  }
+
+  async written(
+    status: number,
+    context: RequestContext,
+    served: ServedResource,
+    stored: StoredResource,
+    written: Written,
+    negotiated: Negotiated,
+  ): Promise<ApiResponse> {
+    const { registry, forms } = this.#options;
+    const made = forms.form(served, stored, negotiated, context.query);
+    const form = made instanceof Promise ? await made : made;
+    if (written.kind === 'stored')
+      return objectResponse(status, form.encodable(written.object), negotiated.contentType, context.warnings);
+    const value = toServed(registry, written.value, served, stored);
+    const object = form.encodableValue(value, await this.#encoder(negotiated));
+    return objectResponse(status, object, negotiated.contentType, context.warnings);
+  }
+
+  /** A value that is no stored object: scales, reviews, statuses. */
+  async value(
+    status: number,
+    context: RequestContext,
+    value: JsonObject,
+    negotiated: Negotiated,
+  ): Promise<ApiResponse> {
+    return objectResponse(
+      status,
+      valueEncodable(value, await this.#encoder(negotiated)),
+      negotiated.contentType,
+      context.warnings,
+    );
+  }
+
+  status(context: RequestContext, negotiated: Negotiated, value: JsonObject): Promise<ApiResponse> {
+    return this.value(200, context, value, negotiated);
+  }
+
+  #encoder({ mediaType, pretty }: Negotiated) {
+    return encoderFor(mediaType, pretty, this.#options.protobufEncoder);
+  }
+
+  get registry(): Registry {
+    return this.#options.registry;
+  }
+  warnings(context: RequestContext) {
+    return warningHeader(context.warnings);
+  }
+}
+
+export const endpoint = { protobuf: true, collection: false, watch: false } as const;
+const goType = (served: ServedResource): string => `*core.${served.gvk.kind}`;
+
+/** The name of a deprecated watch path is one more field term. */
+function nameTerm(fieldSelector: string, name: string): string {
+  if (name === '') return fieldSelector;
+  return fieldSelector === '' ? `metadata.name=${name}` : `${fieldSelector},metadata.name=${name}`;
+}
+
+/** Kinds whose deletion answers with the object itself. Source: ReturnDeletedObject. */
+const returnsObject: ReadonlySet<string> = new Set([
+  '/pods',
+  '/services',
+  '/serviceaccounts',
+  '/persistentvolumes',
+  '/persistentvolumeclaims',
+  '/resourcequotas',
+  '/podtemplates',
+  'storage.k8s.io/csidrivers',
+  'storage.k8s.io/csinodes',
+  'storage.k8s.io/storageclasses',
+  'storage.k8s.io/volumeattachments',
+  'resource.k8s.io/deviceclasses',
+  'resource.k8s.io/resourceclaims',
+  'resource.k8s.io/resourceclaimtemplates',
+  'resource.k8s.io/resourceslices',
+]);
+
+function deletionStatus(registry: Registry, served: ServedResource, name: string, deleted: Deleted): JsonObject {
+  const value = deleted.object.kind === 'stored' ? registry.cache.valueOf(deleted.object.object) : deleted.object.value;
+  const { group, resource } = served.qualified;
+  return {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Success',
+    details: {
+      name,
+      ...(group === '' ? {} : { group }),
+      kind: resource,
+      uid: metadataOf(value).uid ?? '',
+    },
+  };
+}
+
+export { withMeta };

@@ -1,0 +1,175 @@
+/**
+ * Rules of metadata that every kind obeys, in upstream's words and order.
+ * Source: k8s.io/apimachinery/pkg/api/validation/objectmeta.go.
+ */
+
+import { sameJson } from '../../api/edit.ts';
+import type { FieldError } from '../../api/errors.ts';
+import type { JsonObject, JsonValue } from '../../api/json.ts';
+import { checkDns1123Subdomain, checkLabelValue, checkQualifiedName } from '../../api/names.ts';
+import { type Metadata, metadataOf } from './object-meta.ts';
+import type { MetaRules } from './registry.ts';
+
+const annotationsMaxBytes = 256 * 1024;
+
+export function validateMeta(object: JsonObject, rules: MetaRules): readonly FieldError[] {
+  const meta = metadataOf(object);
+  const errors: FieldError[] = [];
+  const checkName = rules.validateName ?? ((name: string) => checkDns1123Subdomain(name));
+  const { name = '', generateName = '' } = meta;
+  if (generateName !== '')
+    for (const why of checkName(generateName, { prefix: true }))
+      errors.push(invalid('metadata.generateName', generateName, why));
+  if (name === '') errors.push(required('metadata.name', 'name or generateName is required'));
+  else for (const why of checkName(name, { prefix: false })) errors.push(invalid('metadata.name', name, why));
+  if (rules.namespaced && (meta.namespace ?? '') === '') errors.push(required('metadata.namespace', ''));
+  if (!rules.namespaced && (meta.namespace ?? '') !== '')
+    errors.push(forbidden('metadata.namespace', 'not allowed on this type'));
+  if ((meta.generation ?? 0) < 0)
+    errors.push(invalid('metadata.generation', meta.generation!, 'must be greater than or equal to 0'));
+  if (meta.labels) labelErrors(meta.labels, errors);
+  if (meta.annotations) annotationErrors(meta.annotations, errors);
+  if (meta.ownerReferences) ownerErrors(meta.ownerReferences, errors);
+  if (meta.finalizers) finalizerErrors(meta.finalizers, errors);
+  return errors;
+}
+
+export function validateMetaUpdate(next: JsonObject, previous: JsonObject, rules: MetaRules): readonly FieldError[] {
+  const now = metadataOf(next);
+  const before = metadataOf(previous);
+  // The generic registry checks the new object's metadata as a whole first; its name was checked when it was created.
+  const whole = validateMeta(next, { ...rules, validateName: () => none });
+  const change = changeErrors(now, before);
+  return whole.length === 0 && change.length === 0 ? none : [...whole, ...change];
+}
+
+const none: readonly never[] = [];
+
+function changeErrors(now: Metadata, before: Metadata): FieldError[] {
+  const errors: FieldError[] = [];
+  const added = newFinalizers(now, before);
+  if (before.deletionTimestamp && added.length > 0)
+    errors.push(
+      forbidden(
+        'metadata.finalizers',
+        `no new finalizers can be added if the object is being deleted, found new finalizers []string{${added.map((f) => JSON.stringify(f)).join(', ')}}`,
+      ),
+    );
+  if ((now.generation ?? 0) < (before.generation ?? 0))
+    errors.push(invalid('metadata.generation', now.generation ?? 0, 'must not be decremented'));
+  immutable(errors, 'metadata.name', now.name ?? '', before.name ?? '');
+  immutable(errors, 'metadata.namespace', now.namespace ?? '', before.namespace ?? '');
+  immutable(errors, 'metadata.uid', now.uid ?? '', before.uid ?? '');
+  immutable(errors, 'metadata.creationTimestamp', now.creationTimestamp ?? null, before.creationTimestamp ?? null);
+  immutable(errors, 'metadata.deletionTimestamp', now.deletionTimestamp ?? null, before.deletionTimestamp ?? null);
+  immutable(
+    errors,
+    'metadata.deletionGracePeriodSeconds',
+    now.deletionGracePeriodSeconds ?? null,
+    before.deletionGracePeriodSeconds ?? null,
+  );
+  return errors;
+}
+
+function newFinalizers(now: Metadata, before: Metadata): string[] {
+  const had = new Set(before.finalizers ?? []);
+  return [...new Set((now.finalizers ?? []).filter((f) => !had.has(f)))].sort();
+}
+
+function immutable(errors: FieldError[], field: string, now: JsonValue, before: JsonValue): void {
+  if (!sameJson(now, before)) errors.push(invalid(field, now, 'field is immutable'));
+}
+
+function labelErrors(labels: Readonly<Record<string, string>>, errors: FieldError[]): void {
+  for (const key in labels) {
+    for (const why of checkQualifiedName(key)) errors.push(invalid('metadata.labels', key, why));
+    const value = labels[key]!;
+    for (const why of checkLabelValue(value)) errors.push(invalid('metadata.labels', value, why));
+  }
+}
+
+function annotationErrors(annotations: Readonly<Record<string, string>>, errors: FieldError[]): void {
+  let total = 0;
+  for (const key in annotations) {
+    for (const why of checkQualifiedName(key.toLowerCase())) errors.push(invalid('metadata.annotations', key, why));
+    total += key.length + annotations[key]!.length;
+  }
+  if (total <= annotationsMaxBytes / 3) return;
+  let bytes = 0;
+  for (const key in annotations) bytes += Buffer.byteLength(key) + Buffer.byteLength(annotations[key]!);
+  if (bytes > annotationsMaxBytes)
+    errors.push({
+      type: 'FieldValueTooLong',
+      field: 'metadata.annotations',
+      message: `Too long: may not be more than ${annotationsMaxBytes} bytes`,
+    });
+}
+
+function ownerErrors(owners: readonly JsonObject[], errors: FieldError[]): void {
+  let controller: JsonObject | undefined;
+  owners.forEach((owner) => {
+    const at = 'metadata.ownerReferences';
+    const apiVersion = String(owner.apiVersion ?? '');
+    if (apiVersion.split('/').at(-1) === '')
+      errors.push(invalid(`${at}.apiVersion`, apiVersion, 'version must not be empty'));
+    if ((owner.kind ?? '') === '') errors.push(invalid(`${at}.kind`, '', 'must not be empty'));
+    if ((owner.name ?? '') === '') errors.push(invalid(`${at}.name`, '', 'must not be empty'));
+    if ((owner.uid ?? '') === '') errors.push(invalid(`${at}.uid`, '', 'must not be empty'));
+    if (apiVersion === 'v1' && owner.kind === 'Event')
+      errors.push(invalid(at, goOwner(owner), '/v1, Kind=Event is disallowed from being an owner'));
+    if (owner.controller !== true) return;
+    if (controller)
+      errors.push(
+        invalid(
+          at,
+          `[${owners.map(goOwner).join(' ')}]`,
+          `Only one reference can have Controller set to true. Found "true" in references for ${controller.kind}/${controller.name} and ${owner.kind}/${owner.name}`,
+        ),
+      );
+    else controller = owner;
+  });
+}
+
+/** How Go prints an OwnerReference: pointers as addresses, which nobody can match. */
+const goOwner = (owner: JsonObject): string => JSON.stringify(owner);
+
+const standardFinalizers: ReadonlySet<string> = new Set(['kubernetes', 'orphan', 'foregroundDeletion']);
+
+function finalizerErrors(finalizers: readonly string[], errors: FieldError[]): void {
+  finalizers.forEach((finalizer) => {
+    const problems = checkQualifiedName(finalizer);
+    for (const why of problems) errors.push(invalid('metadata.finalizers', finalizer, why));
+    if (problems.length === 0 && !finalizer.includes('/') && !standardFinalizers.has(finalizer))
+      errors.push(
+        invalid(
+          'metadata.finalizers',
+          finalizer,
+          'name is neither a standard finalizer name nor is it fully qualified',
+        ),
+      );
+  });
+  if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion'))
+    errors.push(
+      invalid(
+        'metadata.finalizers',
+        `[${finalizers.join(' ')}]`,
+        'finalizer orphan and foregroundDeletion cannot be both set',
+      ),
+    );
+}
+
+const invalid = (field: string, value: JsonValue, why: string): FieldError => ({
+  type: 'FieldValueInvalid',
+  field,
+  message: `Invalid value: ${value === null ? 'null' : JSON.stringify(value)}: ${why}`,
+});
+const required = (field: string, why: string): FieldError => ({
+  type: 'FieldValueRequired',
+  field,
+  message: why === '' ? 'Required value' : `Required value: ${why}`,
+});
+const forbidden = (field: string, why: string): FieldError => ({
+  type: 'FieldValueForbidden',
+  field,
+  message: `Forbidden: ${why}`,
+});
