@@ -1,13 +1,15 @@
 /** POST. Source: endpoints/handlers/create.go, registry/generic/registry/store.go (Create), registry/rest/create.go. */
 import { ApiError } from '../../api/errors.ts';
 import type { JsonObject } from '../../api/json.ts';
+import { managerName } from '../../api/managed-fields/manager-name.ts';
+import { resetFields } from '../../api/managed-fields/reset-fields.ts';
 import { generateName as generatedName } from '../../api/names.ts';
 import { formatTime } from '../../api/time.ts';
 import type { CachedObject } from '../watch-cache/cached-object.ts';
 import { type AdmissionSubject, admit, validateAdmission } from './admit.ts';
 import type { RequestContext } from './context.ts';
 import { toServed, toStored } from './conversion.ts';
-import { managerOf, withoutDuplicateOwners } from './managers.ts';
+import { withoutDuplicateOwners } from './managers.ts';
 import { filledForCreate, inNamespace, metadataOf, plainServerError, storedForm, withMeta } from './object-meta.ts';
 import type { WriteRequest } from './options.ts';
 import type { Registry, Reservation } from './registry.ts';
@@ -34,16 +36,7 @@ export async function createObject(
   const now = formatTime(registry.clock.now());
   let next = inNamespace(registry.kinds.applyDefaults(object, served.gvk), namespace, stored.namespaced);
   next = withoutDuplicateOwners(next, context.warnings);
-  next = registry.managedFields.update({
-    live: undefined,
-    next,
-    type: served.schema.type,
-    apiVersion: served.apiVersion,
-    manager: managerOf(options.fieldManager, context.request.headers['user-agent']),
-    subresource: '',
-    now,
-    resetFields: resetFieldsOf(stored),
-  });
+  next = withManager(registry, context, served, stored, '', options, undefined, next, now);
   const subject: AdmissionSubject = {
     context,
     served,
@@ -59,11 +52,36 @@ export async function createObject(
   return storeNew(registry, context, served, stored, namespace, next, subject, now);
 }
 
-/** Fields of the main resource that a create or update does not write; the managed fields must not claim them. */
-export const resetFieldsOf = (stored: StoredResource): readonly string[] =>
-  stored.strategy.subresources?.status ? statusField : none;
-const statusField: readonly string[] = ['status'];
-const none: readonly string[] = [];
+/** The object with managedFields as they are after this request. Both objects in the served version. */
+export function withManager(
+  registry: Registry,
+  context: RequestContext,
+  served: ServedResource,
+  stored: StoredResource,
+  subresource: string,
+  options: WriteRequest,
+  live: JsonObject | undefined,
+  next: JsonObject,
+  now: string,
+): JsonObject {
+  const { kinds, table } = registry;
+  return registry.fieldManager.update({
+    ...(live === undefined ? {} : { previous: live }),
+    next,
+    type: served.schema.type,
+    manager: managerName(options.fieldManager, context.request.headers['user-agent'] ?? ''),
+    subresource,
+    apiVersion: served.apiVersion,
+    now,
+    ignored: resetFields(stored.group, stored.resource, subresource),
+    reset: context.clearsManagers,
+    convert: (object, apiVersion) => {
+      const other = table.served.find((s) => s.stored === stored && s.apiVersion === apiVersion);
+      if (other === undefined) return undefined;
+      return { object: kinds.convert(object, served.gvk, other.gvk), type: other.schema.type };
+    },
+  });
+}
 
 const createOptions = (options: WriteRequest): JsonObject => ({
   kind: 'CreateOptions',

@@ -1,7 +1,8 @@
 /** What the registry's operations stand on. Everything that other rooms provide comes in here, so that each can be replaced in a test. */
 import type { FieldError } from '../../api/errors.ts';
 import type { JsonObject } from '../../api/json.ts';
-import type { GroupVersionKind, Schema, StructType } from '../../api/schema/model.ts';
+import type { FieldManager } from '../../api/managed-fields/managed-fields.ts';
+import type { GroupVersionKind, Schema } from '../../api/schema/model.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
 import type { AdmissionPlugin } from '../admission/admission.ts';
@@ -18,7 +19,7 @@ export interface Registry {
   readonly random: Random;
   readonly admission: readonly AdmissionPlugin[];
   readonly kinds: KindFunctions;
-  readonly managedFields: FieldManagement;
+  readonly fieldManager: FieldManager;
   readonly hooks: StorageHooks;
 }
 
@@ -36,24 +37,6 @@ export interface KindFunctions {
 export interface MetaRules {
   readonly namespaced: boolean;
   readonly validateName: ((name: string, options: { readonly prefix: boolean }) => readonly string[]) | undefined;
-}
-
-export interface FieldManagement {
-  /**
-   * The object with managedFields as they are after `manager` wrote `next`. Both in the same version, without anything the strategy resets taken out.
-   * @param live undefined for a create.
-   */
-  update(request: {
-    readonly live: JsonObject | undefined;
-    readonly next: JsonObject;
-    readonly type: StructType;
-    readonly apiVersion: string;
-    readonly manager: string;
-    readonly subresource: string;
-    readonly now: string;
-    /** Top-level fields this endpoint does not own, such as `status` on the main resource. */
-    readonly resetFields: readonly string[];
-  }): JsonObject;
 }
 
 /** What must happen around a write beyond the object itself: addresses and ports of Services. A hook may wait. */

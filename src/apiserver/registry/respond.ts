@@ -57,6 +57,21 @@ export function encodeLine(value: JsonObject): Uint8Array {
   return line;
 }
 
+/** In struct order, deep enough frozen for callers in process. */
+export function statusObject({ status }: ApiError): JsonObject {
+  const { kind, apiVersion, metadata, status: outcome, message, reason, details, code } = status;
+  return Object.freeze({
+    kind,
+    apiVersion,
+    metadata: Object.freeze({ ...metadata }),
+    status: outcome,
+    ...(message ? { message } : {}),
+    ...(reason ? { reason } : {}),
+    ...(details ? { details } : {}),
+    code,
+  }) as unknown as JsonObject;
+}
+
 /** A Status in the media type the caller understands. */
 export function errorResponse(
   error: ApiError,
@@ -66,7 +81,7 @@ export function errorResponse(
     readonly warnings?: readonly string[];
   } = {},
 ): ApiResponse {
-  const status = error.status as unknown as JsonObject;
+  const status = statusObject(error);
   const retryAfter = error.status.details?.retryAfterSeconds;
   return {
     status: error.code,

@@ -10,8 +10,8 @@ import type { CachedObject } from '../watch-cache/cached-object.ts';
 import { type AdmissionSubject, admit, validateAdmission } from './admit.ts';
 import type { RequestContext } from './context.ts';
 import { toServed, toStored } from './conversion.ts';
-import { resetFieldsOf, settle, storeNew, type Written } from './create.ts';
-import { managerOf, withoutDuplicateOwners } from './managers.ts';
+import { settle, storeNew, type Written, withManager } from './create.ts';
+import { withoutDuplicateOwners } from './managers.ts';
 import {
   inNamespace,
   keptOnUpdate,
@@ -58,7 +58,7 @@ export async function updateObject(
   context: RequestContext,
   request: UpdateRequest,
 ): Promise<Updated> {
-  const { served, stored, namespace, name } = request;
+  const { stored, namespace, name } = request;
   const key = objectKey(namespace, name);
   let creation: Written | undefined;
   let dryRun: JsonObject | undefined;
@@ -181,19 +181,9 @@ function managed(
   next: JsonObject,
   now: string,
 ): JsonObject {
-  return registry.managedFields.update({
-    live,
-    next: withoutDuplicateOwners(next, context.warnings),
-    type: served.schema.type,
-    apiVersion: served.apiVersion,
-    manager: managerOf(options.fieldManager, context.request.headers['user-agent']),
-    subresource,
-    now,
-    resetFields: subresource === '' ? resetFieldsOf(stored) : subresource === 'status' ? specField : noFields,
-  });
+  const deduplicated = withoutDuplicateOwners(next, context.warnings);
+  return withManager(registry, context, served, stored, subresource, options, live, deduplicated, now);
 }
-const specField: readonly string[] = ['spec'];
-const noFields: readonly string[] = [];
 
 /** One round: from the present state to what would be stored. */
 async function prepare(

@@ -6,16 +6,19 @@
 import { sameJson } from '../../api/edit.ts';
 import type { FieldError } from '../../api/errors.ts';
 import type { JsonObject, JsonValue } from '../../api/json.ts';
-import { checkDns1123Subdomain, checkLabelValue, checkQualifiedName } from '../../api/names.ts';
+import { checkDns1123Subdomain, checkLabelValue, checkQualifiedName, maskTrailingDash } from '../../api/names.ts';
 import { type Metadata, metadataOf } from './object-meta.ts';
 import type { MetaRules } from './registry.ts';
+
+const subdomain = (name: string, { prefix }: { readonly prefix: boolean }): readonly string[] =>
+  checkDns1123Subdomain(prefix ? maskTrailingDash(name) : name);
 
 const annotationsMaxBytes = 256 * 1024;
 
 export function validateMeta(object: JsonObject, rules: MetaRules): readonly FieldError[] {
   const meta = metadataOf(object);
   const errors: FieldError[] = [];
-  const checkName = rules.validateName ?? ((name: string) => checkDns1123Subdomain(name));
+  const checkName = rules.validateName ?? subdomain;
   const { name = '', generateName = '' } = meta;
   if (generateName !== '')
     for (const why of checkName(generateName, { prefix: true }))

@@ -1,7 +1,6 @@
 /** WATCH from the cache: from now with what is there, from a past revision out of the history, or with initial events and a bookmark. */
 import { ApiError } from '../../api/errors.ts';
 import type { WatchFrame, WatchStream } from '../../api/exchange.ts';
-import type { JsonObject } from '../../api/json.ts';
 import { type Form, hasFirstFrame } from '../output/forms.ts';
 import type { CachedObject } from '../watch-cache/cached-object.ts';
 import { Watcher } from '../watch-cache/watcher.ts';
@@ -10,6 +9,7 @@ import { plainServerError } from './object-meta.ts';
 import { type ListRequest, parseResourceVersion } from './options.ts';
 import { caughtUp, type ListScope, selectionOf } from './read.ts';
 import type { Registry } from './registry.ts';
+import { statusObject } from './respond.ts';
 
 export interface WatchLimits {
   /** Events a watcher may leave untaken before it is closed. */
@@ -69,7 +69,7 @@ export async function openWatch(
     ...(initialEnd === undefined ? {} : { initialEnd }),
   });
   if (stale) {
-    watcher.push(form.error(stale.status as unknown as JsonObject));
+    watcher.push(form.error(statusObject(stale)));
     watcher.end();
     return watcher;
   }

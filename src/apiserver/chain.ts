@@ -1,0 +1,198 @@
+/**
+ * The handler chain: request info, panic guard, authentication, impersonation, authorization, routing. Never rejects; failures are answers with a Status
+ * (decision 8: the same for HTTPS and in-process callers).
+ */
+import { ApiError } from '../api/errors.ts';
+import type { ApiHandler, ApiRequest, ApiResponse } from '../api/exchange.ts';
+import { parseDuration } from '../api/time.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import { StoreError } from '../store/store.ts';
+import type { Authenticator, UserInfo } from './authentication/authenticator.ts';
+import type { AuthorizationAttributes, Authorizer } from './authorization/authorizer.ts';
+import { type HealthCheck, health } from './health.ts';
+import { negotiateError } from './negotiation/negotiation.ts';
+import { type Encoder, encoderFor } from './output/encoders.ts';
+import type { RequestContext } from './registry/context.ts';
+import type { ResourceHandler } from './registry/resource-handler.ts';
+import { errorResponse, notFoundPage, textResponse } from './registry/respond.ts';
+import { parseRequestInfo, type RequestInfo } from './request-info.ts';
+import type { RequestMetrics } from './request-metrics.ts';
+
+export interface ChainOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly metrics: RequestMetrics;
+  readonly authenticator: Authenticator;
+  readonly authorizer: Authorizer;
+  /** Whom the request acts as, from `Impersonate-*` headers; the caller itself without them. @throws ApiError 400, 403 */
+  readonly impersonate: (request: ApiRequest, caller: UserInfo) => UserInfo | Promise<UserInfo>;
+  readonly resources: ResourceHandler;
+  /** Discovery, OpenAPI, version and other documents; undefined for paths they do not know. */
+  readonly documents: (request: ApiRequest) => ApiResponse | undefined | Promise<ApiResponse | undefined>;
+  readonly checks: readonly HealthCheck[];
+  /** Prometheus text. */
+  readonly metricsText: () => Promise<string>;
+  readonly protobufEncoder: () => Promise<Encoder>;
+}
+
+export interface Chain {
+  readonly handler: ApiHandler;
+  /** The chain for callers whose identity is known: authentication is left out, nothing else. */
+  handlerAs(user: UserInfo): ApiHandler;
+  authorize(context: RequestContext, verb: string): ReturnType<Authorizer['authorize']>;
+}
+
+export function createChain(options: ChainOptions): Chain {
+  const run = async (request: ApiRequest, known: UserInfo | undefined): Promise<ApiResponse> => {
+    const started = options.clock.monotonic();
+    const query = new URLSearchParams(request.query);
+    const info = parseRequestInfo(request.method, request.path, query);
+    let response: ApiResponse;
+    try {
+      response = await answer(options, request, info, query, known);
+    } catch (error) {
+      response = await failure(options, request, error);
+    }
+    const auditId = request.headers['audit-id'] ?? options.random.uuid();
+    options.metrics.observe(info, request.method, response.status, options.clock.monotonic() - started);
+    return { ...response, headers: { 'audit-id': auditId, 'cache-control': 'no-cache, private', ...response.headers } };
+  };
+  return {
+    handler: (request) => run(request, undefined),
+    handlerAs: (user) => (request) => run(request, user),
+    authorize: (context, verb) =>
+      options.authorizer.authorize(attributesOf(context.info, context.user, verb), context.signal),
+  };
+}
+
+async function answer(
+  options: ChainOptions,
+  request: ApiRequest,
+  info: RequestInfo,
+  query: URLSearchParams,
+  known: UserInfo | undefined,
+): Promise<ApiResponse> {
+  const caller = known ?? (await authenticated(options, request));
+  const acting = options.impersonate(request, caller);
+  const user = acting instanceof Promise ? await acting : acting;
+  checkTimeout(info, query);
+  const attributes = attributesOf(info, user, info.verb);
+  const asked = options.authorizer.authorize(attributes, request.signal);
+  const decision = asked instanceof Promise ? await asked : asked;
+  if (decision.kind !== 'allow') throw forbidden(attributes, decision.reason);
+  if (info.isResourceRequest && info.parts.length > 0) {
+    const context: RequestContext = {
+      request,
+      info,
+      query,
+      user,
+      signal: request.signal,
+      warnings: [],
+      clearsManagers: false,
+    };
+    return options.resources.handle(context);
+  }
+  return other(options, request, query);
+}
+
+async function authenticated({ authenticator, log }: ChainOptions, request: ApiRequest): Promise<UserInfo> {
+  const asked = authenticator.authenticate(request);
+  const result = asked instanceof Promise ? await asked : asked;
+  if (result.kind === 'authenticated') return result.user;
+  if (result.kind === 'rejected') log.debug('Could not authenticate a request', { error: result.error });
+  throw ApiError.unauthorized();
+}
+
+/** `?timeout=` of ordinary requests must be a duration; watches and logs have their own limits. */
+function checkTimeout(info: RequestInfo, query: URLSearchParams): void {
+  const timeout = query.get('timeout');
+  if (timeout === null || timeout === '' || info.verb === 'watch') return;
+  if (parseDuration(timeout) === undefined)
+    throw ApiError.badRequest(
+      `invalid timeout specified in the request URL - time: invalid duration ${JSON.stringify(timeout)}`,
+    );
+}
+
+function attributesOf(info: RequestInfo, user: UserInfo, verb: string): AuthorizationAttributes {
+  return {
+    user,
+    verb,
+    namespace: info.namespace,
+    apiGroup: info.apiGroup,
+    apiVersion: info.apiVersion,
+    resource: info.resource,
+    subresource: info.subresource,
+    name: info.name,
+    resourceRequest: info.isResourceRequest,
+    path: info.path,
+    ...(info.fieldSelector === '' ? {} : { fieldSelector: info.fieldSelector }),
+  };
+}
+
+/** Source: handlers/responsewriters.Forbidden. */
+function forbidden(attributes: AuthorizationAttributes, reason: string): ApiError {
+  const { user, verb, path, resource, subresource, namespace, apiGroup, name, resourceRequest } = attributes;
+  const who = `User ${JSON.stringify(user.name)} cannot ${verb}`;
+  const whole = subresource === '' ? resource : `${resource}/${subresource}`;
+  const where = namespace === '' ? 'at the cluster scope' : `in the namespace ${JSON.stringify(namespace)}`;
+  const text = resourceRequest
+    ? `${who} resource ${JSON.stringify(whole)} in API group ${JSON.stringify(apiGroup)} ${where}`
+    : `${who} path ${JSON.stringify(path)}`;
+  return ApiError.forbidden(
+    { group: apiGroup, resource: resourceRequest ? resource : '' },
+    resourceRequest ? name : '',
+    reason === '' ? text : `${text}: ${reason}`,
+  );
+}
+
+async function other(options: ChainOptions, request: ApiRequest, query: URLSearchParams): Promise<ApiResponse> {
+  const { log } = options;
+  const path = request.path;
+  const isRead = request.method === 'GET' || request.method === 'HEAD';
+  if (isRead) {
+    const checked = await health(path, query, options.checks, (name, reason) => {
+      log.info('A health check failed', { check: name, reason });
+    });
+    if (checked) return checked;
+    if (path === '/metrics')
+      return textResponse(200, await options.metricsText(), {
+        'content-type': 'text/plain; version=0.0.4; charset=utf-8',
+      });
+  }
+  return (await options.documents(request)) ?? notFoundPage();
+}
+
+async function failure(options: ChainOptions, request: ApiRequest, error: unknown): Promise<ApiResponse> {
+  const mediaType = negotiateError(request);
+  const encode =
+    mediaType === 'application/json' ? undefined : await encoderFor(mediaType, false, options.protobufEncoder);
+  return errorResponse(expected(options, request, error), {
+    contentType: mediaType,
+    ...(encode ? { encode } : {}),
+  });
+}
+
+/** Expected failures carry their Status; the store's are turned into one; anything else is a bug: logged with its stack, answered with 500. */
+function expected({ log }: ChainOptions, request: ApiRequest, error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  if (error instanceof StoreError) {
+    log.warn('The store failed a request', { method: request.method, path: request.path, error });
+    switch (error.code) {
+      case 'unavailable':
+      case 'closed':
+      case 'readonly':
+      case 'inUse':
+        return ApiError.serviceUnavailable(error.message);
+      case 'tooLarge':
+        return ApiError.tooLarge(error.message);
+      default:
+        return new ApiError({ code: 500, message: error.message }, { cause: error });
+    }
+  }
+  if (!request.signal.aborted)
+    log.error('A request failed unexpectedly', { method: request.method, path: request.path, error });
+  return ApiError.internal(error);
+}

@@ -1,0 +1,70 @@
+/** `/healthz`, `/livez`, `/readyz`: named checks, `?verbose`, `?exclude=`, one path for each check. Source: apiserver/pkg/server/healthz. */
+import type { ApiResponse } from '../api/exchange.ts';
+import { notFoundPage, textResponse } from './registry/respond.ts';
+
+export interface HealthCheck {
+  readonly name: string;
+  /** Which of the three endpoints run it; absent: all. */
+  readonly on?: readonly HealthEndpoint[];
+  /** @returns undefined when well, else why not (for the log; callers without rights only see that it failed). */
+  check(): string | undefined | Promise<string | undefined>;
+}
+
+export type HealthEndpoint = 'healthz' | 'livez' | 'readyz';
+const endpoints: readonly HealthEndpoint[] = ['healthz', 'livez', 'readyz'];
+
+/** @returns undefined when the path is no health check. */
+export async function health(
+  path: string,
+  query: URLSearchParams,
+  checks: readonly HealthCheck[],
+  onFailure: (name: string, reason: string) => void,
+): Promise<ApiResponse | undefined> {
+  const [, endpoint, name, ...rest] = path.split('/') as [string, HealthEndpoint, string | undefined, ...string[]];
+  if (!endpoints.includes(endpoint)) return undefined;
+  const mine = checks.filter(({ on }) => on === undefined || on.includes(endpoint));
+  const rule = [name, ...rest].filter((part) => part !== undefined && part !== '').join('/');
+  if (rule !== '') {
+    const one = mine.find((check) => check.name === rule);
+    if (!one) return notFoundPage();
+    const reason = await one.check();
+    if (reason === undefined) return textResponse(200, 'ok');
+    onFailure(one.name, reason);
+    return textResponse(500, `internal server error: ${reason}\n`, noSniff);
+  }
+  return all(endpoint, mine, query, onFailure);
+}
+
+const noSniff = { 'x-content-type-options': 'nosniff' };
+
+async function all(
+  endpoint: HealthEndpoint,
+  checks: readonly HealthCheck[],
+  query: URLSearchParams,
+  onFailure: (name: string, reason: string) => void,
+): Promise<ApiResponse> {
+  const excluded = new Set(query.getAll('exclude').flatMap((value) => value.split(',')));
+  const lines: string[] = [];
+  const failed: string[] = [];
+  for (const check of checks) {
+    if (excluded.delete(check.name)) {
+      lines.push(`[+]${check.name} excluded: ok`);
+      continue;
+    }
+    const reason = await check.check();
+    if (reason === undefined) lines.push(`[+]${check.name} ok`);
+    else {
+      onFailure(check.name, reason);
+      failed.push(check.name);
+      lines.push(`[-]${check.name} failed: reason withheld`);
+    }
+  }
+  if (excluded.size > 0 && !(excluded.size === 1 && excluded.has('')))
+    lines.push(
+      `warn: some health checks cannot be excluded: no matches for ${[...excluded].map((name) => JSON.stringify(name)).join(',')}`,
+    );
+  const text = `${lines.join('\n')}\n`;
+  if (failed.length > 0) return textResponse(500, `${text}${endpoint} check failed\n`, noSniff);
+  if (!query.has('verbose')) return textResponse(200, 'ok', noSniff);
+  return textResponse(200, `${text}${endpoint} check passed\n`, noSniff);
+}

@@ -1,0 +1,263 @@
+/**
+ * The API server: `createApiServer(options)` puts the chain, the registry and the watch cache together. No HTTP here: `serve/` turns bytes into requests,
+ * in-process callers hand them over as they are (decision 8).
+ */
+
+import { encode } from '../api/codec/index.ts';
+import { createBuiltinDefaulter } from '../api/defaulting/index.ts';
+import { ApiError } from '../api/errors.ts';
+import type { ApiHandler, ApiRequest, ApiResponse } from '../api/exchange.ts';
+import { deepFreeze } from '../api/freeze.ts';
+import type { JsonObject } from '../api/json.ts';
+import { createFieldManager } from '../api/managed-fields/managed-fields.ts';
+import { builtinSchema } from '../api/schema/builtin.ts';
+import type { ResourceSchema, Schema } from '../api/schema/model.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import type { MetricsRegistry } from '../base/metrics.ts';
+import type { Random } from '../base/random.ts';
+import type { Store } from '../store/store.ts';
+import type { AdmissionPlugin } from './admission/admission.ts';
+import type { Authenticator, UserInfo } from './authentication/authenticator.ts';
+import type { Authorizer } from './authorization/authorizer.ts';
+import { createChain } from './chain.ts';
+import { compactRegularly } from './compaction.ts';
+import type { HealthCheck } from './health.ts';
+import { FormFactory, type ProtobufSupport } from './output/form-factory.ts';
+import { builtinPrinter } from './printers/index.ts';
+import { convertBuiltin } from './registry/conversions/index.ts';
+import { kindFunctions } from './registry/kind-functions.ts';
+import type { ObjectReader } from './registry/object-reader.ts';
+import { createReader } from './registry/reader.ts';
+import { noHooks, type Registry, type StorageHooks } from './registry/registry.ts';
+import { ResourceHandler } from './registry/resource-handler.ts';
+import { buildResourceTable } from './registry/resources.ts';
+import { errorResponse } from './registry/respond.ts';
+import { Rounds } from './registry/rounds.ts';
+import { parseStored } from './registry/stored-value.ts';
+import { builtinSubresources, builtinVirtual, type KubeletClient } from './registry/subresource-table.ts';
+import { type SubresourceHandler, subresourceHandlers } from './registry/subresources.ts';
+import { identityTransformer, type Transformer } from './registry/transformer.ts';
+import { defaultWatchLimits, type WatchLimits } from './registry/watch.ts';
+import { createRequestMetrics } from './request-metrics.ts';
+import { builtinStrategies } from './strategies/index.ts';
+import { WatchCache } from './watch-cache/watch-cache.ts';
+
+/** What security parts are made from: they read stored objects, which exist only once the cache does. */
+export interface SecurityContext {
+  readonly reader: ObjectReader;
+  readonly schema: Schema;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+export interface Security {
+  readonly authenticator: Authenticator;
+  readonly authorizer: Authorizer;
+  /** In the order they run. */
+  readonly admission: readonly AdmissionPlugin[];
+  /** Absent: `Impersonate-*` headers are refused. */
+  readonly impersonate?: (request: ApiRequest, caller: UserInfo) => UserInfo | Promise<UserInfo>;
+  /** `group/resource/subresource` or `group/resource` -> what answers it: tokens and reviews. */
+  readonly subresources?: Readonly<Record<string, SubresourceHandler>>;
+  readonly virtual?: Readonly<Record<string, SubresourceHandler>>;
+  /** `/.well-known/openid-configuration` and the like, by path. */
+  readonly documents?: ReadonlyMap<string, ApiResponse>;
+}
+
+export interface ApiServerOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly metrics: MetricsRegistry;
+  readonly security: (context: SecurityContext) => Security;
+  /** Default: the built-in schema. */
+  readonly schema?: Schema;
+  readonly serves?: (resource: ResourceSchema) => boolean;
+  readonly transformer?: Transformer;
+  /** Cluster IPs and node ports. */
+  readonly hooks?: (context: SecurityContext) => StorageHooks;
+  /** Discovery, OpenAPI, `/version`; undefined for other paths. */
+  readonly documents?: (request: ApiRequest) => ApiResponse | undefined | Promise<ApiResponse | undefined>;
+  /** For `kubectl logs`; without it that answers 501. */
+  readonly kubelet?: KubeletClient;
+  readonly protobuf?: ProtobufSupport;
+  readonly watchLimits?: Partial<WatchLimits>;
+  /** Encoded bytes of objects whose parsed values are kept. Default 32 MiB. */
+  readonly valueBudgetBytes?: number;
+  /** Default 5 minutes; 0: never. Upstream: --etcd-compaction-interval. */
+  readonly compactionIntervalMs?: number;
+  /** Added to ping, etcd and informer-sync. */
+  readonly checks?: readonly HealthCheck[];
+}
+
+export interface ApiServer {
+  readonly handler: ApiHandler;
+  /** For callers whose identity is known: bootstrap, tests, the same process. Authorization and admission run. */
+  handlerAs(user: UserInfo): ApiHandler;
+  readonly reader: ObjectReader;
+  readonly registry: Registry;
+  /** Resolves when the watch cache is filled. Rejects when the store cannot be read before `signal` aborts. Call once. */
+  start(signal?: AbortSignal): Promise<void>;
+  /** Ends open watches and the watch on the store; idempotent. The store stays open. */
+  stop(): Promise<void>;
+  readonly checks: readonly HealthCheck[];
+}
+
+const valueBudgetDefault = 32 * 1024 * 1024;
+const compactionDefaultMs = 300_000;
+
+export function createApiServer(options: ApiServerOptions): ApiServer {
+  const { store, clock, random, log, metrics } = options;
+  const schema = options.schema ?? builtinSchema;
+  const transformer = options.transformer ?? identityTransformer;
+  const table = buildResourceTable(schema, builtinStrategies(schema), options.serves);
+  const cache = new WatchCache({
+    store,
+    clock,
+    log,
+    transformer,
+    resources: table.stored.map(({ prefix, fields, isPods }) => ({
+      prefix,
+      extract: (value: JsonObject) => fields.extract(value),
+      indexNodes: isPods,
+    })),
+    parse: parseStored,
+    freeze: deepFreeze,
+    valueBudgetBytes: options.valueBudgetBytes ?? valueBudgetDefault,
+  });
+  const rounds = new Rounds({ store, cache, transformer, encode });
+  const reader = createReader(table, cache, rounds);
+  const context: SecurityContext = { reader, schema, clock, random, log };
+  const security = options.security(context);
+  const registry: Registry = {
+    schema,
+    table,
+    cache,
+    rounds,
+    clock,
+    random,
+    admission: security.admission,
+    kinds: kindFunctions(schema, createBuiltinDefaulter(schema), convertBuiltin),
+    fieldManager: createFieldManager(),
+    hooks: options.hooks?.(context) ?? noHooks,
+  };
+  const protobuf = options.protobuf ?? noProtobuf;
+  const forms = new FormFactory({ registry, clock, printerFor: builtinPrinter, protobuf });
+  const resources = new ResourceHandler({
+    registry,
+    forms,
+    watchLimits: { ...defaultWatchLimits, ...options.watchLimits },
+    subresources: subresourceHandlers(
+      { ...builtinSubresources(options.kubelet), ...security.subresources },
+      { ...builtinVirtual(), ...security.virtual },
+    ),
+    authorize: (request, verb) => chain.authorize(request, verb),
+    protobufEncoder: () => protobuf.encoder(),
+    apply: false,
+  });
+  const stopping = new AbortController();
+  const checks: readonly HealthCheck[] = [
+    { name: 'ping', check: () => undefined },
+    { name: 'etcd', check: () => storeAnswers(store) },
+    {
+      name: 'informer-sync',
+      on: ['readyz'],
+      check: () => (cache.filled ? undefined : 'the watch cache is not filled yet'),
+    },
+    {
+      name: 'shutdown',
+      on: ['readyz'],
+      check: () => (stopping.signal.aborted ? 'process is shutting down' : undefined),
+    },
+    ...(options.checks ?? []),
+  ];
+  const chain = createChain({
+    clock,
+    random,
+    log,
+    metrics: createRequestMetrics(metrics),
+    authenticator: security.authenticator,
+    authorizer: security.authorizer,
+    impersonate: security.impersonate ?? refuseImpersonation,
+    resources,
+    documents: (request) => security.documents?.get(request.path) ?? options.documents?.(request),
+    checks,
+    metricsText: () => metrics.text(),
+    protobufEncoder: () => protobuf.encoder(),
+  });
+  metrics.gauge<never>({
+    name: 'apiserver_registered_watchers',
+    help: 'Number of currently registered watchers.',
+    collect: (gauge) => gauge.set({} as Record<never, string>, cache.watcherCount()),
+  });
+  let running: Promise<void> | undefined;
+
+  return {
+    handler: guarded(chain.handler, stopping.signal),
+    handlerAs: (user) => guarded(chain.handlerAs(user), stopping.signal),
+    reader,
+    registry,
+    checks,
+    start(signal) {
+      if (running) throw new Error('The API server was started already');
+      const filled = Promise.withResolvers<void>();
+      const ended = cache.run(stopping.signal, () => filled.resolve());
+      const interval = options.compactionIntervalMs ?? compactionDefaultMs;
+      const compaction =
+        interval > 0
+          ? compactRegularly({ store, cache, clock, log, intervalMs: interval }, stopping.signal)
+          : undefined;
+      running = Promise.all([ended, compaction]).then(() => {
+        filled.reject(new Error('The API server stopped before its cache was filled'));
+      });
+      running.catch((error: unknown) => {
+        log.error('The watch cache failed', { error });
+        filled.reject(error);
+      });
+      signal?.addEventListener('abort', () => stopping.abort(), { once: true });
+      if (signal?.aborted) stopping.abort();
+      return filled.promise;
+    },
+    async stop() {
+      stopping.abort();
+      await running;
+    },
+  };
+}
+
+/** After the stop nothing is answered any more from a cache that no longer follows the store. */
+function guarded(handler: ApiHandler, stopping: AbortSignal): ApiHandler {
+  return (request) => {
+    if (!stopping.aborted) return handler(request);
+    return Promise.resolve(errorResponse(ApiError.serviceUnavailable('apiserver is shutting down')));
+  };
+}
+
+async function storeAnswers(store: Store): Promise<string | undefined> {
+  try {
+    await store.currentRevision();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function refuseImpersonation(request: ApiRequest, caller: UserInfo): UserInfo {
+  for (const name in request.headers)
+    if (name.startsWith('impersonate-')) throw ApiError.badRequest('impersonation is not set up on this server');
+  return caller;
+}
+
+const noProtobuf: ProtobufSupport = {
+  encoder: () =>
+    Promise.reject(
+      new ApiError({ code: 406, reason: 'NotAcceptable', message: 'protobuf answers are not supported yet' }),
+    ),
+  framer: () =>
+    Promise.reject(
+      new ApiError({ code: 406, reason: 'NotAcceptable', message: 'protobuf answers are not supported yet' }),
+    ),
+};
