@@ -3,8 +3,8 @@
  * is included). Run: `node bench/hollow-kubelets.ts [nodes] [pods]`.
  */
 import type { JsonObject } from '../src/api/json.ts';
-import { builtinSchema } from '../src/api/schema/builtin.ts';
 import { applyStrategicPatch } from '../src/api/patch/strategic.ts';
+import { builtinSchema } from '../src/api/schema/builtin.ts';
 import { createMetricsRegistry } from '../src/base/metrics.ts';
 import { createRealClock } from '../src/base/real-clock.ts';
 import { createSeededRandom } from '../src/base/seeded-random.ts';
@@ -78,7 +78,9 @@ for (let i = 0; i < nodes; i++) {
   running.push(kubelet.run(stop.signal));
 }
 await clock.sleep(500);
-console.log(`${nodes} nodes registered: ${(cpuMs() - startCpu).toFixed(0)} CPU ms in ${(clock.monotonic() - startAt).toFixed(0)} ms`);
+console.log(
+  `${nodes} nodes registered: ${(cpuMs() - startCpu).toFixed(0)} CPU ms in ${(clock.monotonic() - startAt).toFixed(0)} ms`,
+);
 
 const cpu = cpuMs();
 const at = clock.monotonic();
@@ -87,7 +89,11 @@ for (let i = 0; i < pods; i++)
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name: `p-${i}`, namespace: 'default', generation: 1, creationTimestamp: '2026-01-01T00:00:00Z' },
-    spec: { nodeName: `hollow-${i % nodes}`, restartPolicy: 'Always', containers: [{ name: 'app', image: 'app:1', resources: {} }] },
+    spec: {
+      nodeName: `hollow-${i % nodes}`,
+      restartPolicy: 'Always',
+      containers: [{ name: 'app', image: 'app:1', resources: {} }],
+    },
     status: { phase: 'Pending', qosClass: 'BestEffort' },
   });
 const done = (): boolean => {
