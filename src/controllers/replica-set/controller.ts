@@ -1,0 +1,346 @@
+/**
+ * Keeps as many pods of a template running as a ReplicaSet (or a ReplicationController, which differs in its selector only) asks for.
+ * Source: pkg/controller/replicaset.
+ */
+import { isApiError, isConflict, isNotFound } from '../../api/errors.ts';
+import { controllerOf, isBeingDeleted, newControllerRef } from '../../api/meta.ts';
+import type { ResourceRef } from '../../api/object.ts';
+import { type LabelMatcher, labelMatcherFrom, matchLabels, SelectorError } from '../../api/selectors/label-selector.ts';
+import type { ReplicaSet } from '../../api/types/apps-v1.ts';
+import type { Pod } from '../../api/types/core-v1.ts';
+import { resources } from '../../api/types/resources.ts';
+import { createWorkQueue } from '../../client/create-work-queue.ts';
+import { keyOf } from '../../client/informer.ts';
+import { runWorkers } from '../../client/run-workers.ts';
+import { claim } from '../adoption.ts';
+import type { Controller, ControllerContext } from '../controller.ts';
+import { Expectations } from '../expectations.ts';
+import { namespaceIndex, ownerIndex } from '../owner-index.ts';
+import { isPodActive, isPodTerminating, nextAvailabilityMs } from '../pod-state.ts';
+import { podsToDelete } from './ranking.ts';
+import { type ReplicaFailure, replicaSetStatus, sameStatus } from './status.ts';
+
+/** At most so many pods are created or deleted in one sync, so that one big workload cannot keep a worker for ever. */
+const burstReplicas = 500;
+const slowStartInitialBatchSize = 1;
+
+export interface ReplicaSetControllerOptions {
+  /** --concurrent-replicaset-syncs */
+  readonly workers?: number;
+}
+
+export function replicaSetController({ workers = 5 }: ReplicaSetControllerOptions = {}): Controller {
+  return {
+    name: 'replicaset-controller',
+    run: (context, signal) => new ReplicaSetRun(context).run(workers, signal),
+  };
+}
+
+class ReplicaSetRun {
+  private readonly context: ControllerContext;
+  private readonly ref: ResourceRef<ReplicaSet> = resources.replicaSets;
+  private readonly replicaSets;
+  private readonly pods;
+  private readonly podsOf;
+  private readonly replicaSetsIn;
+  private readonly siblings;
+  private readonly expectations: Expectations;
+  private readonly queue;
+
+  constructor(context: ControllerContext) {
+    this.context = context;
+    this.replicaSets = context.informers.informer(resources.replicaSets);
+    this.pods = context.informers.informer(resources.pods);
+    this.podsOf = ownerIndex(this.pods);
+    this.siblings = ownerIndex(this.replicaSets);
+    this.replicaSetsIn = namespaceIndex(this.replicaSets);
+    this.expectations = new Expectations(context.clock);
+    this.queue = createWorkQueue<string>({ clock: context.clock });
+  }
+
+  async run(workers: number, signal: AbortSignal): Promise<void> {
+    const { clock, log, informers } = this.context;
+    const off = [this.watchReplicaSets(), this.watchPods()];
+    try {
+      await informers.waitForSync(signal);
+      await runWorkers(
+        this.queue,
+        workers,
+        (key) => this.sync(key, signal),
+        { clock, log, kind: 'replicaSet' },
+        signal,
+      );
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      for (const stop of off) stop();
+    }
+  }
+
+  private watchReplicaSets(): () => void {
+    return this.replicaSets.addHandler({
+      onAdd: (replicaSet) => this.queue.add(keyOf(replicaSet)),
+      onUpdate: (previous, replicaSet) => {
+        // Another one under the same name: what was expected of the old one will never be seen.
+        if (previous.metadata.uid !== replicaSet.metadata.uid) this.expectations.forget(keyOf(previous));
+        this.queue.add(keyOf(replicaSet));
+      },
+      onDelete: (replicaSet) => {
+        this.expectations.forget(keyOf(replicaSet));
+        this.queue.add(keyOf(replicaSet));
+      },
+    });
+  }
+
+  private watchPods(): () => void {
+    return this.pods.addHandler({
+      onAdd: (pod) => {
+        // After a restart a pod may show up that is already on its way out.
+        if (pod.metadata.deletionTimestamp) return this.podGone(pod);
+        const key = this.ownerKey(pod);
+        if (key !== undefined) {
+          this.expectations.observedCreation(key, pod.metadata.uid!);
+          this.queue.add(key);
+        } else if (!controllerOf(pod)) this.wakeAdopters(pod);
+      },
+      onUpdate: (previous, pod) => {
+        if (pod.metadata.deletionTimestamp && previous.metadata.deletionTimestamp === undefined) {
+          this.podGone(pod);
+          // Its labels may have changed in the same moment: the old owner must hear of it, too.
+          if (previous.metadata.uid !== pod.metadata.uid) this.podGone(previous);
+          return;
+        }
+        if (previous.metadata.uid !== pod.metadata.uid) this.podGone(previous);
+        const [before, key] = [this.ownerKey(previous), this.ownerKey(pod)];
+        if (before !== undefined && before !== key) this.queue.add(before);
+        if (key !== undefined) {
+          if (previous.metadata.uid !== pod.metadata.uid || before !== key)
+            this.expectations.observedCreation(key, pod.metadata.uid!);
+          this.queue.add(key);
+        } else if (!controllerOf(pod) && (before !== undefined || previous.metadata.labels !== pod.metadata.labels))
+          this.wakeAdopters(pod);
+      },
+      onDelete: (pod) => this.podGone(pod),
+    });
+  }
+
+  private podGone(pod: Pod): void {
+    const key = this.ownerKey(pod);
+    if (key === undefined) return;
+    this.expectations.observedDeletion(key, pod.metadata.uid!);
+    this.queue.add(key);
+  }
+
+  private ownerKey(pod: Pod): string | undefined {
+    const owner = controllerOf(pod);
+    if (owner?.kind !== 'ReplicaSet' || !owner.apiVersion.startsWith('apps/')) return undefined;
+    return `${pod.metadata.namespace}/${owner.name}`;
+  }
+
+  /** Those whose selector an orphan matches. */
+  private wakeAdopters(pod: Pod): void {
+    for (const replicaSet of this.replicaSetsIn(pod.metadata.namespace ?? '')) {
+      const selector = selectorOf(replicaSet);
+      if (selector && matchLabels(selector, pod.metadata.labels)) this.queue.add(keyOf(replicaSet));
+    }
+  }
+
+  private async sync(key: string, signal: AbortSignal): Promise<{ requeueAfterMs: number } | undefined> {
+    const { clock, client, log } = this.context;
+    const replicaSet = this.replicaSets.get(key);
+    if (!replicaSet) {
+      this.expectations.forget(key);
+      return undefined;
+    }
+    const selector = selectorOf(replicaSet);
+    if (!selector) {
+      // Validation lets none in; trying again would not help.
+      log.error('ReplicaSet has an invalid selector', { replicaSet: key });
+      return undefined;
+    }
+    const mayManage = this.expectations.satisfied(key);
+    const candidates = [
+      ...this.podsOf.ownedBy(replicaSet.metadata.uid!),
+      ...this.podsOf.orphansIn(replicaSet.metadata.namespace!),
+    ].filter((pod) => isPodActive(pod) || isPodTerminating(pod));
+    const owned = await claim(
+      client,
+      { ref: this.ref, object: replicaSet, selector },
+      { ref: resources.pods, candidates },
+      signal,
+    );
+    const active = owned.filter(isPodActive);
+    const terminating = owned.filter(isPodTerminating);
+    let failure: ReplicaFailure | undefined;
+    let error: unknown;
+    if (mayManage && !isBeingDeleted(replicaSet)) {
+      ({ failure, error } = await this.manage(replicaSet, key, active, signal));
+    }
+    const status = replicaSetStatus(replicaSet, { active, terminating }, failure, clock.now());
+    if (!sameStatus(replicaSet.status, status)) await this.writeStatus(replicaSet, status, signal);
+    if (error !== undefined) throw error;
+    const minReadySeconds = replicaSet.spec?.minReadySeconds ?? 0;
+    const next = nextAvailabilityMs(active, minReadySeconds, clock.now());
+    return next === undefined ? undefined : { requeueAfterMs: next };
+  }
+
+  private async manage(
+    replicaSet: ReplicaSet,
+    key: string,
+    active: readonly Pod[],
+    signal: AbortSignal,
+  ): Promise<{ failure?: ReplicaFailure; error?: unknown }> {
+    const wanted = replicaSet.spec?.replicas ?? 1;
+    const end = this.expectations.begin(key);
+    try {
+      if (active.length < wanted) {
+        const error = await this.createPods(replicaSet, key, Math.min(wanted - active.length, burstReplicas), signal);
+        return error === undefined ? {} : { error, failure: { reason: 'FailedCreate', message: messageOf(error) } };
+      }
+      if (active.length > wanted) {
+        const count = Math.min(active.length - wanted, burstReplicas);
+        const victims = podsToDelete(active, this.related(replicaSet), count, this.context.clock.now());
+        const error = await this.deletePods(replicaSet, key, victims, signal);
+        return error === undefined ? {} : { error, failure: { reason: 'FailedDelete', message: messageOf(error) } };
+      }
+      return {};
+    } finally {
+      end();
+    }
+  }
+
+  /**
+   * In batches of 1, 2, 4, ...: when the quota is used up or a webhook refuses, only as many requests fail as have succeeded before.
+   * @returns the first error of the batch that failed.
+   */
+  private async createPods(replicaSet: ReplicaSet, key: string, count: number, signal: AbortSignal): Promise<unknown> {
+    const { client, events } = this.context;
+    const pods = client.resource(resources.pods);
+    const pod = podFromTemplate(replicaSet, this.ref);
+    for (let left = count, batch = slowStartInitialBatchSize; left > 0; batch *= 2) {
+      const size = Math.min(left, batch);
+      const results = await Promise.allSettled(
+        Array.from({ length: size }, async () => {
+          try {
+            const created = await pods.create(pod, { signal });
+            this.expectations.created(key, created.metadata.uid!);
+            events.event(replicaSet, {
+              type: 'Normal',
+              reason: 'SuccessfulCreate',
+              message: `Created pod: ${created.metadata.name}`,
+            });
+          } catch (error) {
+            // Nothing can be created in a namespace that goes away: not a failure of the ReplicaSet.
+            if (isNamespaceTerminating(error)) return;
+            if (!signal.aborted)
+              events.event(replicaSet, {
+                type: 'Warning',
+                reason: 'FailedCreate',
+                message: `Error creating: ${messageOf(error)}`,
+              });
+            throw error;
+          }
+        }),
+      );
+      left -= size;
+      const failed = results.find((result) => result.status === 'rejected');
+      if (failed) return failed.reason;
+    }
+    return undefined;
+  }
+
+  private async deletePods(
+    replicaSet: ReplicaSet,
+    key: string,
+    victims: readonly Pod[],
+    signal: AbortSignal,
+  ): Promise<unknown> {
+    const { client, events } = this.context;
+    const pods = client.resource(resources.pods);
+    for (const { metadata } of victims) this.expectations.deleting(key, metadata.uid!);
+    const results = await Promise.allSettled(
+      victims.map(async ({ metadata }) => {
+        try {
+          await pods.delete(metadata.name!, {
+            namespace: metadata.namespace!,
+            body: { preconditions: { uid: metadata.uid! } },
+            signal,
+          });
+          events.event(replicaSet, {
+            type: 'Normal',
+            reason: 'SuccessfulDelete',
+            message: `Deleted pod: ${metadata.name}`,
+          });
+        } catch (error) {
+          // It is not coming back, and no event may follow: do not wait for one.
+          this.expectations.notDeleted(key, metadata.uid!);
+          // Gone, or another pod under its name.
+          if (isNotFound(error) || isConflict(error)) return;
+          if (!signal.aborted)
+            events.event(replicaSet, {
+              type: 'Warning',
+              reason: 'FailedDelete',
+              message: `Error deleting: ${messageOf(error)}`,
+            });
+          throw error;
+        }
+      }),
+    );
+    return results.find((result) => result.status === 'rejected')?.reason;
+  }
+
+  /** Active pods of all ReplicaSets with the same owner (a Deployment's old and new ones). */
+  private related(replicaSet: ReplicaSet): readonly Pod[] {
+    const owner = controllerOf(replicaSet);
+    const family = owner ? this.siblings.ownedBy(owner.uid) : [replicaSet];
+    return family.flatMap(({ metadata }) => this.podsOf.ownedBy(metadata.uid!).filter(isPodActive));
+  }
+
+  /** On a conflict once more with what the server has; the next sync does the rest. */
+  private async writeStatus(replicaSet: ReplicaSet, status: ReplicaSet['status'], signal: AbortSignal): Promise<void> {
+    const replicaSets = this.context.client.resource(resources.replicaSets);
+    const { name, namespace } = replicaSet.metadata;
+    try {
+      await replicaSets.updateStatus({ ...replicaSet, status: status! }, { signal });
+    } catch (error) {
+      if (isNotFound(error)) return;
+      if (!isConflict(error)) throw error;
+      const current = await replicaSets.get(name!, { namespace: namespace!, signal });
+      if (current.metadata.uid === replicaSet.metadata.uid)
+        await replicaSets.updateStatus({ ...current, status: status! }, { signal });
+    }
+  }
+}
+
+function selectorOf(replicaSet: ReplicaSet): LabelMatcher | undefined {
+  try {
+    return labelMatcherFrom(replicaSet.spec?.selector);
+  } catch (error) {
+    if (error instanceof SelectorError) return undefined;
+    throw error;
+  }
+}
+
+/** The pod a template asks for, owned by `owner`. The server makes up the name. */
+export function podFromTemplate(owner: ReplicaSet, ref: ResourceRef<ReplicaSet>): Pod {
+  const template = owner.spec?.template;
+  const { labels, annotations, finalizers } = template?.metadata ?? {};
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      generateName: `${owner.metadata.name}-`,
+      namespace: owner.metadata.namespace!,
+      ...(labels ? { labels } : {}),
+      ...(annotations ? { annotations } : {}),
+      ...(finalizers ? { finalizers } : {}),
+      ownerReferences: [newControllerRef(owner, ref)],
+    },
+    spec: template!.spec!,
+  };
+}
+
+export const isNamespaceTerminating = (error: unknown): boolean =>
+  isApiError(error) && (error.status.details?.causes?.some(({ reason }) => reason === 'NamespaceTerminating') ?? false);
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
