@@ -8,7 +8,10 @@ import type {
   StatefulSetSpec,
   StatefulSetUpdateStrategy,
 } from '../../types/apps-v1.ts';
-import type { HorizontalPodAutoscalerSpec as HpaV1Spec } from '../../types/autoscaling-v1.ts';
+import type {
+  HorizontalPodAutoscaler as HpaV1,
+  HorizontalPodAutoscalerSpec as HpaV1Spec,
+} from '../../types/autoscaling-v1.ts';
 import type {
   HorizontalPodAutoscalerBehavior,
   HorizontalPodAutoscalerSpec,
@@ -88,10 +91,14 @@ export const workloadRules: DefaultingRules = {
     ...(spec.successfulJobsHistoryLimit === undefined ? { successfulJobsHistoryLimit: 3 } : {}),
     ...(spec.failedJobsHistoryLimit === undefined ? { failedJobsHistoryLimit: 1 } : {}),
   }),
-  'autoscaling.v1.HorizontalPodAutoscalerSpec': (spec: HpaV1Spec) => ({
-    ...(spec.minReplicas === undefined ? { minReplicas: 1 } : {}),
-    ...(spec.targetCPUUtilizationPercentage === undefined ? { targetCPUUtilizationPercentage: 80 } : {}),
-  }),
+  // No CPU target where other metrics stand in the annotation: that is a v2 object seen through v1.
+  'autoscaling.v1.HorizontalPodAutoscaler': ({ metadata, spec }: HpaV1) =>
+    spec.targetCPUUtilizationPercentage === undefined &&
+    metadata.annotations?.['autoscaling.alpha.kubernetes.io/metrics'] === undefined
+      ? { spec: { ...spec, targetCPUUtilizationPercentage: 80 } }
+      : {},
+  'autoscaling.v1.HorizontalPodAutoscalerSpec': (spec: HpaV1Spec) =>
+    spec.minReplicas === undefined ? { minReplicas: 1 } : {},
   'autoscaling.v2.HorizontalPodAutoscalerSpec': (spec: HorizontalPodAutoscalerSpec) => ({
     ...(spec.minReplicas === undefined ? { minReplicas: 1 } : {}),
     ...(spec.metrics?.length
