@@ -650,7 +650,7 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>, o
     assert.equal((await store.range({ key: 'a' })).kvs[0]!.lease, lease);
     await watching(store, { ...all, startRevision: base + 1 }, async (iterator) => {
       const next = iterator.next();
-      await harness.advance(5000);
+      await harness.advance(4000);
       const { value } = await next;
       assert.deepEqual(value.events.map(show), ['delete a was x', 'delete b was x']);
       assert.equal(value.events[0].kv.modRevision, value.events[1].kv.modRevision);
@@ -662,8 +662,8 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>, o
   it('a renewed lease lives on', async (store, harness) => {
     const lease = await store.leaseGrant(3);
     await write(store, put('a', 'x', lease));
-    for (let i = 0; i < 3; i++) {
-      await harness.advance(1500);
+    for (let i = 0; i < 2; i++) {
+      await harness.advance(1700);
       assert.equal(await store.leaseKeepAlive(lease), 3);
     }
     assert.equal((await store.range({ key: 'a' })).count, 1);

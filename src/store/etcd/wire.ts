@@ -1,0 +1,137 @@
+/** etcd's gRPC services over @grpc/grpc-js with messages from `schema/etcd.json`. Both are loaded with the first store that is opened (decision 18). */
+import type * as Grpc from '@grpc/grpc-js';
+import type { Type } from 'protobufjs';
+
+export interface Tls {
+  /** PEM. */
+  readonly ca: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+export type MethodName =
+  | 'KV/Range'
+  | 'KV/Txn'
+  | 'KV/Compact'
+  | 'Lease/LeaseGrant'
+  | 'Lease/LeaseRevoke'
+  | 'Lease/LeaseKeepAlive'
+  | 'Maintenance/Status'
+  | 'Watch/Watch';
+
+interface Method {
+  readonly path: string;
+  readonly request: Type;
+  readonly response: Type;
+}
+
+/** One channel to one endpoint. */
+export interface Channel {
+  /** @param deadlineMs from now. Rejects with grpc's ServiceError, or the signal's reason. */
+  unary(method: MethodName, request: object, deadlineMs: number, signal?: AbortSignal): Promise<object>;
+  duplex(method: MethodName): Duplex;
+  close(): void;
+}
+export interface Duplex {
+  send(request: object): void;
+  /** Ends with the stream; throws grpc's ServiceError. */
+  readonly answers: AsyncIterable<object>;
+  /** The caller needs nothing more. Idempotent. */
+  cancel(): void;
+}
+
+/** @param now wall clock, for deadlines. */
+export async function loadWire(
+  now: () => number,
+): Promise<{ connect(endpoint: string, tls: Tls | undefined): Channel }> {
+  const [grpc, protobuf, schema] = await Promise.all([
+    import('@grpc/grpc-js'),
+    import('protobufjs/light.js'),
+    import('../../../schema/etcd.json', { with: { type: 'json' } }),
+  ]);
+  const root = protobuf.default.Root.fromJSON(schema.default as never);
+  const methods = new Map<MethodName, Method>();
+  const methodOf = (name: MethodName): Method => {
+    const known = methods.get(name);
+    if (known) return known;
+    const [service, method] = name.split('/') as [string, string];
+    const { requestType, responseType } = root.lookupService(`etcdserverpb.${service}`).methods[method]!;
+    const made = {
+      path: `/etcdserverpb.${name}`,
+      request: root.lookupType(`etcdserverpb.${requestType}`),
+      response: root.lookupType(`etcdserverpb.${responseType}`),
+    };
+    methods.set(name, made);
+    return made;
+  };
+  return { connect: (endpoint, tls) => connect(grpc, methodOf, now, endpoint, tls) };
+}
+
+const same = (bytes: Buffer): Buffer => bytes;
+const encode = (type: Type, value: object): Buffer => Buffer.from(type.encode(type.fromObject(value)).finish());
+
+function connect(
+  grpc: typeof Grpc,
+  methodOf: (name: MethodName) => Method,
+  now: () => number,
+  endpoint: string,
+  tls: Tls | undefined,
+): Channel {
+  const credentials = tls
+    ? grpc.credentials.createSsl(
+        Buffer.from(tls.ca),
+        tls.key === undefined ? null : Buffer.from(tls.key),
+        tls.cert === undefined ? null : Buffer.from(tls.cert),
+      )
+    : grpc.credentials.createInsecure();
+  const client = new grpc.Client(endpoint.replace(/^https?:\/\//, ''), credentials, {
+    'grpc.max_receive_message_length': -1,
+    'grpc.max_send_message_length': -1,
+    'grpc.initial_reconnect_backoff_ms': 100,
+    'grpc.max_reconnect_backoff_ms': 3000,
+    'grpc.keepalive_time_ms': 30_000,
+    'grpc.keepalive_timeout_ms': 10_000,
+    // One connection for each store, not one shared by address.
+    'grpc.use_local_subchannel_pool': 1,
+  });
+  return {
+    unary: (name, request, deadlineMs, signal) =>
+      new Promise((resolve, reject) => {
+        const method = methodOf(name);
+        const abort = (): void => {
+          active.cancel();
+          reject(signal?.reason);
+        };
+        const active = client.makeUnaryRequest(
+          method.path,
+          same,
+          same,
+          encode(method.request, request),
+          new grpc.Metadata(),
+          { deadline: now() + deadlineMs },
+          (error, answer) => {
+            signal?.removeEventListener('abort', abort);
+            if (error) reject(error);
+            else resolve(method.response.decode(answer ?? Buffer.alloc(0)));
+          },
+        );
+        signal?.addEventListener('abort', abort, { once: true });
+      }),
+    duplex: (name) => {
+      const method = methodOf(name);
+      const call = client.makeBidiStreamRequest(method.path, same, same);
+      return {
+        send: (request) => void call.write(encode(method.request, request)),
+        answers: (async function* () {
+          for await (const bytes of call) yield method.response.decode(bytes as Buffer);
+        })(),
+        cancel: () => {
+          // What a cancelled stream still says has no listener.
+          call.on('error', () => undefined);
+          call.cancel();
+        },
+      };
+    },
+    close: () => client.close(),
+  };
+}
