@@ -144,7 +144,7 @@ for (const [name, over] of [
           list.items.map((item) => [item.kind, item.metadata.name]),
           [['Pod', 'a']],
         );
-        await pods.delete('a', { namespace: 'ns' });
+        await pods.delete('a', { namespace: 'ns', body: { gracePeriodSeconds: 0 } });
         await assert.rejects(pods.get('a', { namespace: 'ns' }), { code: 404, reason: 'NotFound' });
       }));
 

@@ -1,6 +1,6 @@
 /**
- * An API server of 200 lines for tests that must inject faults: one map of objects, a log of changes, lists in pages and watches. No
- * validation, defaults, admission or users. Tests of behaviour use the real one.
+ * A small API server for tests that must inject faults: one map of objects, a log of changes, lists in pages, watches, finalizers and
+ * graceful deletion. No validation, defaults, admission or users. Tests of behaviour use the real one.
  */
 import { ApiError } from '../../api/errors.ts';
 import type {
@@ -13,6 +13,10 @@ import type {
 } from '../../api/exchange.ts';
 import { deepFreeze } from '../../api/freeze.ts';
 import type { JsonObject, JsonValue } from '../../api/json.ts';
+import type { KubeObject, ResourceRef } from '../../api/object.ts';
+import { formatTime } from '../../api/time.ts';
+import type { DeleteOptions, ObjectMeta } from '../../api/types/meta-v1.ts';
+import { apiVersionOf } from '../resource-path.ts';
 
 export interface FakeApiServer {
   readonly handler: ApiHandler;
@@ -35,6 +39,13 @@ export interface FakeApiServer {
   streamsLists: boolean;
 }
 
+export interface FakeOptions {
+  /** Wall clock for deletion times. */
+  readonly now?: () => number;
+  /** What discovery tells. */
+  readonly resources?: readonly ResourceRef<KubeObject>[];
+}
+
 interface Change {
   readonly revision: number;
   readonly type: WatchEventType;
@@ -47,7 +58,7 @@ interface Watcher extends WatchStream {
   readonly collection: (path: string) => boolean;
 }
 
-export function createFakeApiServer(): FakeApiServer {
+export function createFakeApiServer({ now = () => 0, resources = [] }: FakeOptions = {}): FakeApiServer {
   const objects = new Map<string, JsonObject>();
   let log: Change[] = [];
   let compacted = 0;
@@ -70,11 +81,68 @@ export function createFakeApiServer(): FakeApiServer {
     const before = objects.get(path);
     const metadata = object.metadata as JsonObject;
     const uid = (before?.metadata as JsonObject | undefined)?.uid ?? metadata.uid ?? `uid-${++uids}`;
-    return record(before ? 'MODIFIED' : 'ADDED', path, { ...object, metadata: { ...metadata, uid } });
+    const stored = record(before ? 'MODIFIED' : 'ADDED', path, { ...object, metadata: { ...metadata, uid } });
+    return before && isFinished(stored) ? record('DELETED', path, stored) : stored;
+  };
+  /** Being deleted, and nothing holds it any more. */
+  const isFinished = (object: JsonObject): boolean => {
+    const { deletionTimestamp, deletionGracePeriodSeconds, finalizers } = object.metadata as ObjectMeta;
+    const spec = object.spec as { readonly finalizers?: readonly string[] } | undefined;
+    return (
+      deletionTimestamp !== undefined &&
+      !(finalizers && finalizers.length > 0) &&
+      !(object.kind === 'Namespace' && spec?.finalizers && spec.finalizers.length > 0) &&
+      !(deletionGracePeriodSeconds ?? 0)
+    );
+  };
+  const deleteObject = (path: string, options: DeleteOptions | undefined): JsonObject => {
+    const object = objects.get(path)!;
+    const metadata = object.metadata as ObjectMeta;
+    const { uid, resourceVersion } = options?.preconditions ?? {};
+    if ((uid && uid !== metadata.uid) || (resourceVersion && resourceVersion !== metadata.resourceVersion))
+      throw ApiError.conflict({ group: '', resource: 'objects' }, metadata.name ?? '', 'the precondition failed');
+    const policy = { Foreground: 'foregroundDeletion', Orphan: 'orphan' }[options?.propagationPolicy ?? ''];
+    const finalizers = [
+      ...(metadata.finalizers ?? []),
+      ...(policy && !metadata.finalizers?.includes(policy) ? [policy] : []),
+    ];
+    const spec = (object.spec ?? {}) as { readonly nodeName?: string; readonly terminationGracePeriodSeconds?: number };
+    const grace =
+      object.kind === 'Pod' && spec.nodeName
+        ? (options?.gracePeriodSeconds ?? spec.terminationGracePeriodSeconds ?? 30)
+        : 0;
+    const marked = {
+      ...object,
+      metadata: {
+        ...metadata,
+        ...(finalizers.length > 0 ? { finalizers } : {}),
+        deletionTimestamp: metadata.deletionTimestamp ?? formatTime(now() + grace * 1000),
+        deletionGracePeriodSeconds: grace,
+      },
+    } as unknown as JsonObject;
+    return isFinished(marked) ? record('DELETED', path, object) : put(path, marked);
+  };
+  const discovery = (path: string): JsonObject | undefined => {
+    const versions = [...new Set(resources.map(apiVersionOf))];
+    if (path === '/api') return { kind: 'APIVersions', versions: ['v1'] };
+    if (path === '/apis') {
+      const groups = versions.filter((version) => version.includes('/'));
+      return { kind: 'APIGroupList', groups: groups.map((groupVersion) => ({ versions: [{ groupVersion }] })) };
+    }
+    const groupVersion = path.replace(/^\/apis?\//, '');
+    if (!versions.includes(groupVersion)) return undefined;
+    const verbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
+    const own = resources.filter((resource) => apiVersionOf(resource) === groupVersion);
+    return {
+      kind: 'APIResourceList',
+      resources: own.map(({ resource: name, kind, namespaced }) => ({ name, kind, namespaced, verbs })),
+    };
   };
 
   const handle = (request: ApiRequest): ApiResponse => {
     const query = new URLSearchParams(request.query);
+    const found = request.method === 'GET' ? discovery(request.path) : undefined;
+    if (found) return answer(200, found);
     const { collection, name, subresource } = split(request.path);
     const path = name === undefined ? '' : `${collection.path}/${name}`;
     const body = bodyOf(request);
@@ -87,20 +155,29 @@ export function createFakeApiServer(): FakeApiServer {
           throw ApiError.alreadyExists({ group: '', resource: collection.resource }, String(metadata.name));
         return answer(201, put(target, { ...body!, metadata: { namespace: collection.namespace, ...metadata } }));
       }
-      if (query.get('watch') === 'true') return watch(collection.matches, query);
-      return list(collection.matches, query);
+      const byName = /^metadata\.name=(.+)$/.exec(query.get('fieldSelector') ?? '')?.[1];
+      const matches = byName
+        ? (candidate: string): boolean => collection.matches(candidate) && candidate.endsWith(`/${byName}`)
+        : collection.matches;
+      if (request.method === 'DELETE') {
+        for (const each of [...objects.keys()])
+          if (matches(each)) deleteObject(each, body as DeleteOptions | undefined);
+        return answer(200, { kind: 'Status', apiVersion: 'v1', status: 'Success' });
+      }
+      if (query.get('watch') === 'true') return watch(matches, query);
+      return list(matches, query);
     }
     if (!existing) throw ApiError.notFound({ group: '', resource: collection.resource }, name);
     if (request.method === 'GET') return answer(200, existing);
     if (request.method === 'DELETE') {
-      record('DELETED', path, existing);
-      return answer(200, { kind: 'Status', apiVersion: 'v1', status: 'Success' });
+      return answer(200, deleteObject(path, body as DeleteOptions | undefined));
     }
     const version = (existing.metadata as JsonObject).resourceVersion;
     const asked = (body?.metadata as JsonObject | undefined)?.resourceVersion;
     if (asked !== undefined && asked !== version)
       throw ApiError.conflict({ group: '', resource: collection.resource }, name, 'the object has been modified');
-    if (request.method === 'PATCH') return answer(200, put(path, merge(existing, body!) as JsonObject));
+    if (request.method === 'PATCH')
+      return answer(200, put(path, patched(existing, body!, request.headers['content-type'])));
     if (subresource === 'status') return answer(200, put(path, { ...existing, status: body!.status ?? {} }));
     return answer(200, put(path, body!));
   };
@@ -271,6 +348,16 @@ function split(path: string): {
     `^/${root}${namespace === undefined ? '(/namespaces/[^/]+)?' : `/namespaces/${namespace}`}/${resource}/[^/]+$`,
   );
   return { collection: { path: base, resource, namespace, matches: (p) => pattern.test(p) }, name, subresource };
+}
+
+/** Of strategic merge only what tests need: conditions are merged by type. */
+function patched(object: JsonObject, patch: JsonObject, contentType: string | undefined): JsonObject {
+  const result = merge(object, patch) as JsonObject;
+  const conditions = (patch.status as JsonObject | undefined)?.conditions as readonly JsonObject[] | undefined;
+  if (!contentType?.includes('strategic') || !conditions) return result;
+  const before = ((object.status as JsonObject | undefined)?.conditions ?? []) as readonly JsonObject[];
+  const kept = before.filter((old) => !conditions.some((condition) => condition.type === old.type));
+  return { ...result, status: { ...(result.status as JsonObject), conditions: [...kept, ...conditions] } };
 }
 
 function merge(target: JsonValue | undefined, patch: JsonValue): JsonValue {
