@@ -10,6 +10,7 @@ import type { JsonObject, JsonValue } from '../json.ts';
 import { canonicalQuantity } from '../quantity.ts';
 import type { FieldSchema, SpecialType, StructType, TypeRef } from '../schema/model.ts';
 import { canonicalBase64 } from './base64.ts';
+import { maxKeptDepth } from './json-text.ts';
 import { compareUtf8, setOwn } from './own.ts';
 import { canonicalMicroTime, canonicalTime } from './time.ts';
 
@@ -235,7 +236,7 @@ export class Canonical {
   }
 
   /** Any JSON value, copied and frozen; members keep their order. */
-  raw(given: unknown): JsonValue {
+  raw(given: unknown, depth = 1): JsonValue {
     if (typeof given === 'string') return wellFormed(given);
     if (this.#owned && typeof given === 'object' && given !== null) {
       this.#freeze(given);
@@ -248,15 +249,19 @@ export class Canonical {
     if (given === null || given === undefined) return null;
     if (typeof given === 'boolean' || typeof given === 'bigint') return given;
     if (given instanceof NumberLiteral) return this.raw(Number(given.source));
+    if (depth > maxKeptDepth) {
+      this.bad = true;
+      return null;
+    }
     if (Array.isArray(given)) {
       const out: JsonValue[] = [];
-      for (let i = 0; i < given.length; i++) out.push(this.raw(given[i]));
+      for (let i = 0; i < given.length; i++) out.push(this.raw(given[i], depth + 1));
       return Object.freeze(out);
     }
     if (isObject(given)) {
       const out: Out = {};
       for (const key of Object.keys(given))
-        if (given[key] !== undefined) setOwn(out, wellFormed(key), this.raw(given[key]));
+        if (given[key] !== undefined) setOwn(out, wellFormed(key), this.raw(given[key], depth + 1));
       return Object.freeze(out);
     }
     this.bad = true;

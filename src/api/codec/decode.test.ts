@@ -11,6 +11,7 @@ const kinds: Readonly<Record<string, GroupVersionKind>> = {
   ConfigMap: { group: '', version: 'v1', kind: 'ConfigMap' },
   Service: { group: '', version: 'v1', kind: 'Service' },
   Deployment: { group: 'apps', version: 'v1', kind: 'Deployment' },
+  ControllerRevision: { group: 'apps', version: 'v1', kind: 'ControllerRevision' },
   Event: { group: '', version: 'v1', kind: 'Event' },
   Lease: { group: 'coordination.k8s.io', version: 'v1', kind: 'Lease' },
   HorizontalPodAutoscaler: { group: 'autoscaling', version: 'v1', kind: 'HorizontalPodAutoscaler' },
@@ -349,6 +350,25 @@ const syntax: readonly (readonly [input: string, message: string])[] = [
 for (const [input, message] of syntax)
   test(`json: ${JSON.stringify(input)} fails as in Go`, () =>
     assert.throws(() => parseJson(bytesOf(input)), { message }));
+
+test('codec: deep nesting is dropped with an unknown field, and refused where it would be kept', () => {
+  const nest = (n: number): string => `${'{"a":'.repeat(n)}1${'}'.repeat(n)}`;
+  const decode = (kind: string, text: string) =>
+    decodeObject({ bytes: bytesOf(text) }, typeOf(kind), { fieldValidation: 'Warn' });
+  assert.deepEqual(decode('ConfigMap', `{"x":${nest(9_000)}}`).warnings, ['unknown field "x"']);
+  assert.equal(encode(decode('ControllerRevision', `{"data":${nest(900)}}`).object).length > 900, true);
+  for (const n of [1_100, 9_000]) {
+    assert.throws(() => decode('ControllerRevision', `{"data":${nest(n)}}`), { message: 'exceeded max depth' });
+    assert.throws(() => parseJson(bytesOf(deep(n))), { message: 'exceeded max depth' });
+    assert.throws(
+      () =>
+        decodeObject({ value: { data: JSON.parse(nest(n)) } }, typeOf('ControllerRevision'), {
+          fieldValidation: 'Warn',
+        }),
+      { message: 'exceeded max depth' },
+    );
+  }
+});
 
 test('json: duplicates are reported once, with their path, and the last value counts', () => {
   assert.deepEqual(parseJson(bytesOf('{"a":{"b":1,"b":2,"b":3},"c":[{"d":1,"d":2}]}')), {

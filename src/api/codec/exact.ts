@@ -8,6 +8,7 @@ import { canonicalBase64 } from './base64.ts';
 import { NumberLiteral } from './canonical.ts';
 import { goType, shortName, structGoType } from './go-types.ts';
 import type { JsonNode } from './json-nodes.ts';
+import { maxKeptDepth } from './json-text.ts';
 import { setOwn } from './own.ts';
 import { canonicalMicroTime, canonicalTime } from './time.ts';
 
@@ -251,16 +252,17 @@ class ExactWalk {
 /** What Go calls a value that does not fit. */
 export const word = (node: JsonNode): string => (node.kind === 'boolean' ? 'bool' : node.kind);
 
-/** Any value, nothing dropped. @throws DecodeError for a number that no float64 holds. */
-function rawValue(node: JsonNode): unknown {
+/** Any value, nothing dropped. @throws DecodeError for a number that no float64 holds, and for extreme depth. */
+function rawValue(node: JsonNode, depth = 1): unknown {
+  if (depth > maxKeptDepth) throw new DecodeError('exceeded max depth');
   switch (node.kind) {
     case 'object': {
       const out: Plain = {};
-      for (let i = 0; i < node.keys.length; i++) setOwn(out, node.keys[i]!, rawValue(node.values[i]!));
+      for (let i = 0; i < node.keys.length; i++) setOwn(out, node.keys[i]!, rawValue(node.values[i]!, depth + 1));
       return out;
     }
     case 'array':
-      return node.items.map(rawValue);
+      return node.items.map((item) => rawValue(item, depth + 1));
     case 'number': {
       if (/^-?\d+$/.test(node.source)) {
         const integer = BigInt(node.source);

@@ -39,6 +39,12 @@ function sequenceLength(bytes: Uint8Array, at: number): number {
 export const maxDepth = 10_000;
 
 /**
+ * Untyped values that are kept (patches, custom objects, RawExtension) may nest this deep. Upstream keeps up to `maxDepth`; here every room
+ * walks such trees by recursion, and a limit keeps all of them clear of the stack's end. No real object comes near.
+ */
+export const maxKeptDepth = 1_000;
+
+/**
  * Looks over a text that may be JSON. @returns the number of object members (colons outside strings) when nothing in it needs the exact
  * parser, or -1: numbers with a fraction, an exponent, sixteen or more digits or a negative zero; escaped surrogates; extreme depth.
  * Whether the text is JSON at all is for `JSON.parse` to say.
@@ -64,7 +70,7 @@ export function plainMembers(text: string): number {
     } else {
       if (c === 0x3a) members++;
       else if (c === 0x7b || c === 0x5b) {
-        if (++depth > 1_000) return -1;
+        if (++depth > maxKeptDepth) return -1;
       } else if (c === 0x7d || c === 0x5d) depth--;
       else if (c === 0x2e || c === 0x45 || (c === 0x65 && digits > 0)) return -1;
       digits = 0;

@@ -2,7 +2,7 @@
 import type { JsonValue } from '../json.ts';
 import { countMembers } from './canonical.ts';
 import { type JsonNode, JsonSyntaxError, parseNodes } from './json-nodes.ts';
-import { decodeUtf8, plainMembers } from './json-text.ts';
+import { decodeUtf8, maxKeptDepth, plainMembers } from './json-text.ts';
 import { setOwn } from './own.ts';
 
 export interface ParsedJson {
@@ -14,7 +14,7 @@ export interface ParsedJson {
 
 /**
  * Integers beyond ±2^53 within int64 become bigint, other numbers are floats as in Go's unstructured decoding; a number no float64 holds is
- * refused. @throws JsonSyntaxError with Go's message.
+ * refused. @throws JsonSyntaxError with Go's message, also for values nested deeper than `maxKeptDepth`.
  */
 export function parseJson(bytes: Uint8Array | string): ParsedJson {
   const text = typeof bytes === 'string' ? bytes : decodeUtf8(bytes);
@@ -22,7 +22,7 @@ export function parseJson(bytes: Uint8Array | string): ParsedJson {
   if (plain !== undefined && countMembers(plain.value) === plain.members)
     return { value: plain.value as JsonValue, duplicates: [] };
   const duplicates: string[] = [];
-  const value = nodeValue(parseNodes(text), '', duplicates);
+  const value = nodeValue(parseNodes(text), '', duplicates, 1);
   return { value, duplicates };
 }
 
@@ -44,7 +44,8 @@ export function tryPlainJson(text: string): PlainJson | undefined {
   }
 }
 
-function nodeValue(node: JsonNode, path: string, duplicates: string[]): JsonValue {
+function nodeValue(node: JsonNode, path: string, duplicates: string[], depth: number): JsonValue {
+  if (depth > maxKeptDepth) throw new JsonSyntaxError('exceeded max depth');
   switch (node.kind) {
     case 'object': {
       const out: Record<string, JsonValue> = {};
@@ -56,12 +57,12 @@ function nodeValue(node: JsonNode, path: string, duplicates: string[]): JsonValu
           again.add(key);
           duplicates.push(at);
         }
-        setOwn(out, key, nodeValue(node.values[i]!, at, duplicates));
+        setOwn(out, key, nodeValue(node.values[i]!, at, duplicates, depth + 1));
       }
       return out;
     }
     case 'array':
-      return node.items.map((item, i) => nodeValue(item, `${path}[${i}]`, duplicates));
+      return node.items.map((item, i) => nodeValue(item, `${path}[${i}]`, duplicates, depth + 1));
     case 'number':
       return untypedNumber(node.source);
     case 'null':

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { decodeProtobuf } from '../../api/codec/protobuf/index.ts';
 import type { ApiRequest, ApiResponse } from '../../api/exchange.ts';
+import type { JsonArray } from '../../api/json.ts';
 import { builtinSchema } from '../../api/schema/builtin.ts';
 import { createDocumentRoutes } from './routes.ts';
 
@@ -83,7 +85,7 @@ test('discovery: the aggregated form is chosen in the order of Accept, and named
     (await get('/apis', { accept: `${aggregated('v9')},application/json` })).headers['content-type'],
     'application/json',
   );
-  assert.equal((await get('/apis', { accept: aggregated('v9') })).status, 406);
+  await assert.rejects(get('/apis', { accept: aggregated('v9') }), { code: 406 });
 });
 
 test('discovery: an aggregated document that the client has is answered with 304', async () => {
@@ -111,4 +113,21 @@ test('discovery: YAML when asked for', async () => {
   const { headers, text } = await get('/apis/apps', { accept: 'application/yaml' });
   assert.equal(headers['content-type'], 'application/yaml');
   assert.match(text, /^apiVersion: v1\nkind: APIGroup\nname: apps\n/);
+});
+
+test("discovery: protobuf when asked for, as upstream's controller manager does", async () => {
+  const response = await routes(request('/apis/apps/v1', { accept: 'application/vnd.kubernetes.protobuf, */*' }));
+  assert.ok(response);
+  assert.equal(response.headers['content-type'], 'application/vnd.kubernetes.protobuf');
+  const list = decodeProtobuf(bytesOf(response), { group: '', version: 'v1', kind: 'x' }, builtinSchema);
+  assert.deepEqual(
+    [list.kind, list.groupVersion, (list.resources as JsonArray).length],
+    ['APIResourceList', 'apps/v1', 12],
+  );
+});
+
+test('discovery: the version is indented JSON whatever is asked for', async () => {
+  const { text, headers } = await get('/version', { accept: 'application/yaml' });
+  assert.equal(headers['content-type'], 'application/json');
+  assert.match(text, /^\{\n {2}"major": "1",\n {2}"minor": "36",\n/);
 });

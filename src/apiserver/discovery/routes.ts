@@ -3,13 +3,12 @@
  * request that authentication and authorization let through; `undefined` means the path is somebody else's.
  */
 import { encode, encodePretty } from '../../api/codec/index.ts';
-import { ApiError } from '../../api/errors.ts';
 import type { ApiRequest, ApiResponse, Headers } from '../../api/exchange.ts';
 import type { JsonObject } from '../../api/json.ts';
 import type { ResourceSchema, Schema } from '../../api/schema/model.ts';
 import type { Info } from '../../api/types/apimachinery.ts';
 import { type AcceptClause, parseAccept } from '../negotiation/accept-header.ts';
-import { negotiateAccept } from '../negotiation/negotiation.ts';
+import { type Endpoint, negotiateAccept } from '../negotiation/negotiation.ts';
 import type { OpenApiDocuments } from '../openapi/documents.ts';
 import { type Tagged, tagged, taggedAnswer } from '../openapi/etag.ts';
 import {
@@ -68,6 +67,7 @@ class Documents {
   readonly #groups: readonly DiscoveryGroup[];
   /** Path -> document in the plain form. */
   readonly #plain: ReadonlyMap<string, () => JsonObject>;
+  /** By path and form. */
   readonly #encoded = new Map<string, Uint8Array>();
   readonly #aggregated = new Map<string, Tagged>();
   #openApi: OpenApiDocuments | undefined;
@@ -117,26 +117,44 @@ class Documents {
     return this.#openApi;
   }
 
+  /** API objects come in whatever form the client takes; `/` and `/version` are always indented JSON. */
   async #answerPlain(path: string, make: () => JsonObject, request: ApiRequest): Promise<ApiResponse> {
-    let negotiated: ReturnType<typeof negotiateAccept>;
-    try {
-      negotiated = negotiateAccept(request, { protobuf: false, collection: false, watch: false, transforms: false });
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      return json({ ...error.status } as JsonObject, error.code);
+    if (path === '/' || path === '/version')
+      return answerBytes(
+        'application/json',
+        this.#cached(path, () => encodePretty(make())),
+      );
+    const { mediaType, pretty } = negotiateAccept(request, documentEndpoint);
+    switch (mediaType) {
+      case 'application/json':
+        return answerBytes(
+          mediaType,
+          this.#cached(`${path} ${pretty}`, () => withNewLine(pretty ? encodePretty(make()) : encode(make()))),
+        );
+      case 'application/yaml': {
+        const { encodeYaml } = await import('../../api/codec/yaml.ts');
+        return answerBytes(
+          mediaType,
+          this.#cached(`${path} yaml`, () => encodeYaml(make())),
+        );
+      }
+      case 'application/vnd.kubernetes.protobuf': {
+        const { encodeProtobuf } = await import('../../api/codec/protobuf/index.ts');
+        return answerBytes(
+          mediaType,
+          this.#cached(`${path} protobuf`, () => encodeProtobuf({ apiVersion: 'v1', ...make() }, this.schema)),
+        );
+      }
     }
-    const { mediaType, pretty } = negotiated;
-    const key = `${mediaType} ${pretty} ${path}`;
+  }
+
+  #cached(key: string, make: () => Uint8Array): Uint8Array {
     let bytes = this.#encoded.get(key);
     if (!bytes) {
-      const document = make();
-      if (mediaType === 'application/yaml') {
-        const { encodeYaml } = await import('../../api/codec/yaml.ts');
-        bytes = encodeYaml(document);
-      } else bytes = withNewLine(pretty ? encodePretty(document) : encode(document));
+      bytes = make();
       this.#encoded.set(key, bytes);
     }
-    return { status: 200, headers: { 'content-type': mediaType }, body: { kind: 'bytes', bytes } };
+    return bytes;
   }
 
   #answerAggregated(path: string, version: AggregatedVersion, request: ApiRequest): ApiResponse {
@@ -172,8 +190,10 @@ function aggregatedVersion(accept: string | undefined): AggregatedVersion | unde
 const isJson = ({ type, subtype }: AcceptClause): boolean =>
   (type === '*' || type === 'application') && (subtype === '*' || subtype === 'json');
 
-const json = (document: JsonObject, status: number): ApiResponse => ({
-  status,
-  headers: { 'content-type': 'application/json' },
-  body: { kind: 'bytes', bytes: withNewLine(encode(document)) },
+const documentEndpoint: Endpoint = { protobuf: true, collection: false, watch: false, transforms: false };
+
+const answerBytes = (contentType: string, bytes: Uint8Array): ApiResponse => ({
+  status: 200,
+  headers: { 'content-type': contentType },
+  body: { kind: 'bytes', bytes },
 });
