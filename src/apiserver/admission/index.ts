@@ -1,0 +1,43 @@
+/** The built-in admission plugins, in upstream's order. Webhooks and policies will stand between them and the last. */
+import type { Clock } from '../../base/clock.ts';
+import type { Random } from '../../base/random.ts';
+import type { CheckEscalation } from '../authorization/escalation.ts';
+import type { ObjectReader } from '../registry/object-reader.ts';
+import type { AdmissionPlugin } from './admission.ts';
+import { createDefaultIngressClass, createDefaultStorageClass } from './default-classes.ts';
+import { createDefaultTolerationSeconds, type DefaultTolerationOptions } from './default-toleration-seconds.ts';
+import { createNamespaceLifecycle } from './namespace-lifecycle.ts';
+import { createPriorityPlugin } from './priority.ts';
+import { createRbacEscalationPlugin } from './rbac-escalation.ts';
+import { createServiceAccountPlugin } from './service-account.ts';
+import { storageObjectInUseProtection } from './storage-protection.ts';
+import { taintNodesByCondition } from './taint-nodes-by-condition.ts';
+
+export type { AdmissionAttributes, AdmissionOperation, AdmissionPlugin } from './admission.ts';
+
+export interface BuiltInAdmissionOptions {
+  readonly reader: ObjectReader;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Absent where RBAC does not decide (`--authorization-mode=AlwaysAllow`). */
+  readonly checkEscalation?: CheckEscalation;
+  readonly tolerations?: DefaultTolerationOptions;
+  /** `--disable-admission-plugins` */
+  readonly disabled?: readonly string[];
+}
+
+export function createBuiltInAdmission(options: BuiltInAdmissionOptions): readonly AdmissionPlugin[] {
+  const { reader, clock, random, checkEscalation, tolerations, disabled = [] } = options;
+  const plugins: AdmissionPlugin[] = [
+    createNamespaceLifecycle(reader, clock),
+    createServiceAccountPlugin({ reader, clock, random }),
+    taintNodesByCondition,
+    createPriorityPlugin(reader),
+    createDefaultTolerationSeconds(tolerations),
+    createDefaultStorageClass(reader),
+    storageObjectInUseProtection,
+    createDefaultIngressClass(reader),
+    ...(checkEscalation ? [createRbacEscalationPlugin(checkEscalation)] : []),
+  ];
+  return plugins.filter(({ name }) => !disabled.includes(name));
+}
