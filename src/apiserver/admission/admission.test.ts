@@ -150,7 +150,7 @@ test('ServiceAccount: pull secrets come from the account unless the pod has its 
     imagePullSecrets: [{ name: 's' }],
   });
   const pulled = async (spec: object): Promise<unknown> =>
-    ((await run(plugins, about('pods', { object: pod(spec) })))?.spec as JsonObject).imagePullSecrets;
+    (((await run(plugins, about('pods', { object: pod(spec) })))?.spec ?? {}) as JsonObject).imagePullSecrets;
   assert.deepEqual(await pulled({}), [{ name: 's' }]);
   assert.deepEqual(await pulled({ imagePullSecrets: [{ name: 't' }] }), [{ name: 't' }]);
 });
