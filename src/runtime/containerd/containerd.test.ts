@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { busyboxArchive } from '../../../test/images.ts';
 import { requires } from '../../../test/requirements.ts';
+import type { Logger } from '../../base/log.ts';
 import { createRealClock } from '../../base/real-clock.ts';
 import { createLocalSpawner } from '../../host/local-spawner.ts';
 import { createMounts } from '../../host/mounts.ts';
@@ -15,7 +16,8 @@ import { createCriClient } from '../cri-client.ts';
 import { downContainerd, startContainerd } from './containerd.ts';
 
 const clock = createRealClock();
-const log = { debug() {}, info() {}, warn: console.warn, error: console.error, with: () => log };
+const quiet = (): undefined => undefined;
+const log: Logger = { debug: quiet, info: quiet, warn: console.warn, error: console.error, with: () => log };
 const call = { timeoutMs: 60_000 };
 
 test('containerd of our own: starts, runs a pod, is adopted, outlives us, goes without a trace', async (t) => {
