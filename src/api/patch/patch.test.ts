@@ -53,6 +53,14 @@ test('strategic patch: live elements that the order does not name keep their pla
     ['p', 'r', 's', 'q'],
   );
 });
+test('strategic patch: an added element takes the place a deleted one left in the live order, as upstream', () => {
+  const live = ['p', 'q', 's'].map((name) => ({ name }));
+  const patch = {
+    '$setElementOrder/containers': [{ name: 'q' }, { name: 'n' }],
+    containers: [{ name: 'n' }, { name: 'p', $patch: 'delete' }],
+  };
+  assert.deepEqual(names(strategicSpec({ containers: live }, patch)), ['q', 's', 'n']);
+});
 test('strategic patch: an element is deleted, a list replaced, by directive', () => {
   assert.deepEqual(names(strategicSpec({ containers: [a, b] }, { containers: [{ name: 'a', $patch: 'delete' }] })), [
     'b',

@@ -44,12 +44,24 @@ export function mergeList(original: List, patch: List, type: MergeListType, isDe
       '',
     );
   }
+  return mergeKeyed(original, patch, type).merged;
+}
+
+/** @returns also the live order that `$setElementOrder` goes by */
+function mergeKeyed(
+  original: List,
+  patch: List,
+  type: MergeListType,
+): { readonly merged: List; readonly liveOrder: List } {
   const { mergeKey } = type;
   if (mergeKey === '') throw new StrategicPatchError('internal', 'cannot merge lists without merge key for struct');
-  const { kept, changes } = applyElementDirectives(original, patch, mergeKey);
-  const merged = mergeElements(kept, changes, type);
-  const [patched, untouched] = partition(merged, changes, mergeKey);
-  return interleave(sortBy(patched, changes, mergeKey), sortBy(untouched, kept, mergeKey), kept, mergeKey);
+  const { kept, changes, replaced } = applyElementDirectives(original, patch, mergeKey);
+  const combined = mergeElements(kept, changes, type);
+  const [patched, untouched] = partition(combined, changes, mergeKey);
+  const merged = interleave(sortBy(patched, changes, mergeKey), sortBy(untouched, kept, mergeKey), kept, mergeKey);
+  // Upstream appends new elements into the places that deleted ones left in the live list, and they then count as live there.
+  const liveOrder = replaced ? original : combined.slice(0, Math.max(original.length, kept.length));
+  return { merged, liveOrder };
 }
 
 /** A list with a `$setElementOrder`. `undefined`: it is neither in the object nor in the patch. */
@@ -62,23 +74,22 @@ export function orderList(
   const { mergeKey } = type;
   checkOrder(change ?? [], order, mergeKey);
   let merged: List;
+  let liveOrder = current ?? [];
   if (current === undefined) {
     if (change === undefined) return undefined;
     merged = withoutDirectives(change) as List;
   } else if (change === undefined) merged = current;
-  else merged = type.merges ? mergeList(current, change, type, false) : change;
+  else if (!type.merges) merged = change;
+  else if (mergeKey !== '' && current.length + change.length > 0 && elementKind(current, change) === 'object')
+    ({ merged, liveOrder } = mergeKeyed(current, change, type));
+  else merged = mergeList(current, change, type, false);
   const inOrder = new Set(order);
   const [patched, untouched] =
     mergeKey === ''
       ? [merged.filter((item) => inOrder.has(item)), merged.filter((item) => !inOrder.has(item))]
       : partition(merged, order, mergeKey);
   elementKind(current ?? [], change ?? []);
-  return interleave(
-    sortBy(patched, order, mergeKey),
-    sortBy(untouched, current ?? [], mergeKey),
-    current ?? [],
-    mergeKey,
-  );
+  return interleave(sortBy(patched, order, mergeKey), sortBy(untouched, liveOrder, mergeKey), liveOrder, mergeKey);
 }
 
 /** The patch's elements (deletions aside) must come in the order's sequence and be part of it. */
@@ -110,7 +121,7 @@ function applyElementDirectives(
   original: List,
   patch: List,
   mergeKey: string,
-): { readonly kept: List; readonly changes: List } {
+): { readonly kept: List; readonly changes: List; readonly replaced: boolean } {
   let kept = original;
   let replace = false;
   const changes: JsonValue[] = [];
@@ -135,7 +146,7 @@ function applyElementDirectives(
         throw unknownDirective(element['$patch'], element);
     }
   }
-  return replace ? { kept: changes, changes: [] } : { kept, changes };
+  return replace ? { kept: changes, changes: [], replaced: true } : { kept, changes, replaced: false };
 }
 
 function mergeElements(original: List, changes: List, type: MergeListType): List {

@@ -49,8 +49,9 @@ function parseRequirement(tokens: Tokens): LabelRequirement {
     const problems = checkQualifiedName(key);
     if (problems.length > 0)
       throw new SelectorError(`<nil>: Invalid value: ${JSON.stringify(key)}: ${problems.join('; ')}`);
+    if (negated) return makeRequirement(key, '!', []);
     const following = tokens.peek().kind;
-    if (following === 'end' || following === ',') return makeRequirement(key, negated ? '!' : 'exists', []);
+    if (following === 'end' || following === ',') return makeRequirement(key, 'exists', []);
     const operator = parseOperator(tokens);
     const values = operator === 'in' || operator === 'notin' ? parseValues(tokens) : parseExactValue(tokens);
     return makeRequirement(key, operator, [...values].sort());

@@ -61,6 +61,7 @@ for (const [selector, message] of [
   ['a in b', "unable to parse requirement: found 'b' expected: '('"],
   ['a in (=', "unable to parse requirement: found '=', expected: ',', ')' or identifier"],
   ['a in (,', "unable to parse requirement: found '', expected: ',', or identifier"],
+  ['!x=a', "found '=', expected: ',' or 'end of string'"],
   ['!', "unable to parse requirement: found '', expected: identifier"],
 ] as const)
   test(`label selector: refuses ${selector}`, () =>
