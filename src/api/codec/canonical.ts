@@ -49,37 +49,55 @@ export class Canonical {
     const out: Out = {};
     if (!isObject(input)) {
       if (input !== null && input !== undefined) this.bad = true;
-      this.#zeroFields(type, out);
+      for (const field of type.alwaysWritten) writeZero(field, out);
       return Object.freeze(out);
-    }
-    const { fields } = type;
-    let known = 0;
-    for (let i = 0; i < fields.length; i++) {
-      const field = fields[i]!;
-      const given = input[field.name];
-      if (given !== undefined) known++;
-      const value = given === undefined || given === null ? zeroField(field) : this.#field(field, given, type);
-      if (value !== omit) out[field.name] = value;
     }
     const keys = Object.keys(input);
     this.members += keys.length;
-    if (keys.length !== known) this.#unknownFields(type, input, keys);
+    const { alwaysWritten } = type;
+    const given = this.#givenFields(type, input, keys);
+    let due = 0;
+    for (let i = 0; i < given.length; i++) {
+      const field = given[i]!;
+      while (due < alwaysWritten.length && alwaysWritten[due]!.index < field.index)
+        writeZero(alwaysWritten[due++]!, out);
+      if (due < alwaysWritten.length && alwaysWritten[due] === field) due++;
+      const member = input[field.name];
+      if (member === null) {
+        if (alwaysWritten.includes(field)) writeZero(field, out);
+        continue;
+      }
+      const value = this.#field(field, member, type);
+      if (value !== omit) out[field.name] = value;
+    }
+    while (due < alwaysWritten.length) writeZero(alwaysWritten[due++]!, out);
     return Object.freeze(out);
   }
 
-  #unknownFields(type: StructType, input: Readonly<Record<string, unknown>>, keys: readonly string[]): void {
-    for (const key of keys) {
-      if (input[key] === undefined || type.fieldsByName.has(key)) continue;
-      this.unknown = true;
-      if (this.#owned) this.members += countMembers(input[key]);
+  /** The known fields that were given, in schema order. */
+  #givenFields(
+    type: StructType,
+    input: Readonly<Record<string, unknown>>,
+    keys: readonly string[],
+  ): readonly FieldSchema[] {
+    const given: FieldSchema[] = [];
+    let last = -1;
+    let ordered = true;
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i]!;
+      const field = type.fieldsByName.get(key);
+      if (field === undefined) {
+        if (input[key] === undefined) continue;
+        this.unknown = true;
+        if (this.#owned) this.members += countMembers(input[key]);
+        continue;
+      }
+      if (input[key] === undefined) continue;
+      if (field.index < last) ordered = false;
+      last = field.index;
+      given.push(field);
     }
-  }
-
-  #zeroFields(type: StructType, out: Out): void {
-    for (const field of type.fields) {
-      const value = zeroField(field);
-      if (value !== omit) out[field.name] = value;
-    }
+    return ordered ? given : given.sort(byIndex);
   }
 
   #field(field: FieldSchema, given: unknown, owner: StructType): Field {
@@ -289,22 +307,11 @@ export class Canonical {
   }
 }
 
-/** What upstream writes for a field that was not given. */
-function zeroField(field: FieldSchema): Field {
-  const { type, pointer, omitEmpty } = field;
-  if (pointer) return omitEmpty || field.omitZero ? omit : null;
-  switch (type.kind) {
-    case 'scalar':
-    case 'list':
-    case 'map':
-      return omitEmpty ? omit : zeroValue(type);
-    case 'struct': {
-      const value = zeroValue(type);
-      return field.omitZero && isEmpty(value as JsonObject) ? omit : value;
-    }
-    case 'special':
-      return field.omitZero ? omit : zeroValue(type);
-  }
+const byIndex = (a: FieldSchema, b: FieldSchema): number => a.index - b.index;
+
+/** What upstream writes for an `alwaysWritten` field that was not given. */
+function writeZero({ name, type, pointer }: FieldSchema, out: Out): void {
+  out[name] = pointer ? null : zeroValue(type);
 }
 
 function zeroValue(type: TypeRef): JsonValue {
@@ -316,10 +323,7 @@ function zeroValue(type: TypeRef): JsonValue {
       return null;
     case 'struct': {
       const out: Out = {};
-      for (const field of type.type.fields) {
-        const value = zeroField(field);
-        if (value !== omit) out[field.name] = value;
-      }
+      for (const field of type.type.alwaysWritten) writeZero(field, out);
       return Object.freeze(out);
     }
     case 'special':

@@ -89,6 +89,7 @@ interface Draft {
   unions: readonly UnionSchema[];
   fields: FieldSchema[];
   fieldsByName: Map<string, FieldSchema>;
+  alwaysWritten: FieldSchema[];
 }
 
 /** @param files package name (`core.v1`) -> its types. @throws Error naming the type and field when a reference is dangling. */
@@ -106,13 +107,14 @@ export function buildSchema(files: Readonly<Record<string, TypeFile>>, resources
       const struct = structs.get(`${pkg}.${short}`);
       if (!struct) continue;
       for (const [name, field] of Object.entries(data.fields ?? {})) {
-        const schema = fieldSchema(name, field, (expression) => {
+        const schema = fieldSchema(name, struct.fields.length, field, (expression) => {
           const ref = parseType(expression, field, pkg, structs, specials);
           if (!ref) throw new Error(`Schema: unknown type "${expression}" of field ${pkg}.${short}.${name}`);
           return ref;
         });
         struct.fields.push(schema);
         struct.fieldsByName.set(name, schema);
+        if (isAlwaysWritten(schema)) struct.alwaysWritten.push(schema);
       }
     }
   }
@@ -148,14 +150,21 @@ function draft(pkg: string, short: string, data: TypeData): Draft {
     unions: data.unions ?? [],
     fields: [],
     fieldsByName: new Map(),
+    alwaysWritten: [],
   };
 }
 
-function fieldSchema(name: string, data: FieldData, parse: (expression: string) => TypeRef): FieldSchema {
+function fieldSchema(
+  name: string,
+  index: number,
+  data: FieldData,
+  parse: (expression: string) => TypeRef,
+): FieldSchema {
   const pointer = data.type.startsWith('*');
   const [strategies = '', mergeKey] = (data.patch ?? '').split(':');
   return {
     name,
+    index,
     type: parse(pointer ? data.type.slice(1) : data.type),
     required: data.required ?? false,
     omitEmpty: data.omit?.includes('empty') ?? false,
@@ -170,6 +179,12 @@ function fieldSchema(name: string, data: FieldData, parse: (expression: string) 
     ...(data.protoType === undefined ? {} : { protoType: data.protoType }),
     ...(data.protoName === undefined ? {} : { protoName: data.protoName }),
   };
+}
+
+/** Go's `omitempty` does nothing for structs that are no pointers (nor for times and the like, which are structs). */
+export function isAlwaysWritten({ type, pointer, omitEmpty, omitZero }: FieldSchema): boolean {
+  if (omitZero) return false;
+  return !omitEmpty || (!pointer && (type.kind === 'struct' || type.kind === 'special'));
 }
 
 function parseType(

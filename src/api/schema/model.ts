@@ -41,6 +41,8 @@ export type TypeRef =
 export interface FieldSchema {
   /** JSON name. */
   readonly name: string;
+  /** Position among the struct's fields. */
+  readonly index: number;
   readonly type: TypeRef;
   /** Required in OpenAPI. */
   readonly required: boolean;
@@ -82,6 +84,8 @@ export interface StructType {
   /** In Go struct order, which is the order upstream writes JSON in. */
   readonly fields: readonly FieldSchema[];
   readonly fieldsByName: ReadonlyMap<string, FieldSchema>;
+  /** Fields that are written even when they were not given (as Go's zero value), in order. */
+  readonly alwaysWritten: readonly FieldSchema[];
 }
 
 export interface GroupVersionKind {

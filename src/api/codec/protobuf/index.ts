@@ -112,6 +112,7 @@ function messageType(gvk: GroupVersionKind, schema: Schema): StructType | undefi
 
 const field = (name: string, type: StructType, number: number): FieldSchema => ({
   name,
+  index: number - 1,
   type: { kind: 'struct', type },
   required: false,
   omitEmpty: true,
@@ -127,4 +128,5 @@ const metadataType = (name: string, fields: readonly FieldSchema[]): StructType 
   unions: [],
   fields,
   fieldsByName: new Map(fields.map((f) => [f.name, f])),
+  alwaysWritten: [],
 });
