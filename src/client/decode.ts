@@ -1,4 +1,5 @@
 /** Bytes from a server to deep-frozen values, and an answer's Status to an error. */
+import { JsonSyntaxError, parseJson } from '../api/codec/index.ts';
 import { ApiError } from '../api/errors.ts';
 import { deepFreeze } from '../api/freeze.ts';
 import type { JsonObject, JsonValue } from '../api/json.ts';
@@ -9,8 +10,9 @@ import { TransportError } from './transport.ts';
 export function decodeObject(text: string, what: string): JsonObject {
   let value: JsonValue;
   try {
-    value = JSON.parse(text) as JsonValue;
+    value = parseJson(text).value;
   } catch (cause) {
+    if (!(cause instanceof JsonSyntaxError)) throw cause;
     throw new TransportError('protocol', `Cannot read the answer to ${what}: not JSON: ${excerpt(text)}`, { cause });
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))

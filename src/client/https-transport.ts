@@ -1,6 +1,7 @@
 /** A Transport over HTTPS: HTTP/2 where the server agrees, HTTP/1.1 otherwise; plain HTTP for a local proxy. */
 import { isIP } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+import { encode } from '../api/codec/index.ts';
 import type { WatchEventType } from '../api/exchange.ts';
 import type { JsonObject } from '../api/json.ts';
 import type { Clock } from '../base/clock.ts';
@@ -51,7 +52,7 @@ export function createHttpsTransport(options: HttpsTransportOptions): Transport 
   };
   const send = async (request: TransportRequest): Promise<WireAnswer> => {
     const path = `${prefix}${request.path}${request.query ? `?${encodeQuery(request.query)}` : ''}`;
-    const body = request.body === undefined ? undefined : new TextEncoder().encode(encode(request.body));
+    const body = request.body === undefined ? undefined : encode(request.body);
     const { answer } = await withRetries(request, options.clock, async () => {
       if (closed) throw new TransportError('closed', `The transport to ${server.origin} is closed`);
       request.signal?.throwIfAborted();
@@ -195,12 +196,6 @@ function headersOf(
   for (const name in request.headers) headers[name.toLowerCase()] = request.headers[name]!;
   return headers;
 }
-
-/** Integers beyond 2^53 are bigint in our trees (decision 2) and plain digits on the wire. */
-function encode(value: unknown): string {
-  return JSON.stringify(value, (_, v) => (typeof v === 'bigint' ? rawJson(String(v)) : v));
-}
-const { rawJSON: rawJson } = JSON as unknown as { rawJSON(text: string): unknown };
 
 const what = (request: TransportRequest): string => `${request.method} ${request.path}`;
 
