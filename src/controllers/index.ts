@@ -3,11 +3,15 @@ import { createTaskGroup } from '../base/task-group.ts';
 import { type LeaderElectionOptions, runLeaderElection } from '../client/leader-election.ts';
 import { createClusterRoleAggregation } from './cluster-role-aggregation.ts';
 import type { Controller, ControllerContext } from './controller.ts';
+import { deploymentController } from './deployment/controller.ts';
+import { endpointSliceController } from './endpoint-slice/controller.ts';
+import { endpointsController } from './endpoints/controller.ts';
 import { createGarbageCollector, type GarbageCollectorOptions } from './garbage-collector/garbage-collector.ts';
 import { createNamespaceController, type NamespaceControllerOptions } from './namespace/namespace-controller.ts';
 import { createNodeIpamController, type NodeIpamOptions } from './node-ipam/node-ipam.ts';
 import { createNodeLifecycleController, type NodeLifecycleOptions } from './node-lifecycle/node-lifecycle.ts';
 import { createPodGarbageCollector, type PodGarbageCollectorOptions } from './pod-garbage-collector.ts';
+import { replicaSetController } from './replica-set/controller.ts';
 import { createRootCaPublisher } from './root-ca-publisher.ts';
 import { createServiceAccountController } from './service-accounts.ts';
 import { createTaintEvictionController } from './taint-eviction/taint-eviction.ts';
@@ -40,6 +44,10 @@ export function allControllers(options: ControllersOptions = {}): readonly Contr
     createTaintEvictionController(),
     createPodGarbageCollector(options.podGarbageCollector),
     createClusterRoleAggregation(),
+    deploymentController(),
+    replicaSetController(),
+    endpointSliceController(),
+    endpointsController(),
   ];
   if (options.rootCa !== undefined) all.push(createRootCaPublisher({ rootCa: options.rootCa }));
   if (options.nodeIpam !== false) all.push(createNodeIpamController(options.nodeIpam));
