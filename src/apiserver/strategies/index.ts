@@ -1,5 +1,7 @@
 /** The strategies of the built-in kinds: a table of data for what is common, and a small file for what is not. */
+import type { JsonObject } from '../../api/json.ts';
 import type { ResourceSchema, Schema } from '../../api/schema/model.ts';
+import { kindRules, validateChange, validateNew, validateSubresourceChange } from '../../api/validation/index.ts';
 import { combine, commonStrategy } from './common.ts';
 import {
   certificateSigningRequestStrategy,
@@ -124,10 +126,31 @@ function strategyOf(id: string, resource: ResourceSchema): Strategy {
   const own = ownStrategy(id, resource);
   if (own) strategy = combine(strategy, own);
   if (pathSegmentNamed.has(id)) strategy = combine(strategy, pathSegmentNames);
+  strategy = withRules(id, strategy);
   return {
     ...strategy,
     ...(createdOnUpdate.has(id) ? { allowCreateOnUpdate: true } : {}),
     ...(conditionalOnly.has(id) ? { allowUnconditionalUpdate: false } : {}),
+  };
+}
+
+/** The kind's validation, on the object itself and on what subresources change. */
+function withRules(id: string, strategy: Strategy): Strategy {
+  if (!kindRules[id]) return strategy;
+  const subresources = Object.fromEntries(
+    Object.entries(strategy.subresources ?? {}).map(([name, sub]) => [
+      name,
+      {
+        ...sub,
+        validateUpdate: (next: JsonObject, previous: JsonObject) => validateSubresourceChange(id, name, next, previous),
+      },
+    ]),
+  );
+  return {
+    ...strategy,
+    validate: (object) => validateNew(id, object),
+    validateUpdate: (next, previous) => validateChange(id, next, previous),
+    subresources,
   };
 }
 
