@@ -1,0 +1,309 @@
+/**
+ * Surroundings of pods on a real machine: folders, volumes, cgroups, files.
+ *
+ *   <root>/pods/<uid>/etc-hosts                          /etc/hosts of all containers
+ *   <root>/pods/<uid>/volumes/<plugin>/<name>            volumes
+ *   <root>/pods/<uid>/containers/<name>/<restart count>  termination message file
+ *   <podLogsDir>/<namespace>_<name>_<uid>/<container>/<restart count>.log
+ *   /kubepods[/burstable|/besteffort]/pod<uid>           cgroup
+ */
+import { chmod, mkdir, open, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { parseMilli, parseValue } from '../api/quantity.ts';
+import type { Pod, VolumeMount } from '../api/types/core-v1.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import type { CgroupLimits, Cgroups } from '../host/cgroups.ts';
+import { errorCode } from '../host/host-error.ts';
+import type { Mounts } from '../host/mounts.ts';
+import type { Mount, MountPropagation } from '../runtime/cri-types.ts';
+import type { KubeletConfig } from './config.ts';
+import { expand } from './containers/expansion.ts';
+import type { RuntimeContainer } from './containers/runtime-status.ts';
+import { EnvironmentError, type PodEnvironment } from './environment.ts';
+import type { ObjectSource } from './object-source.ts';
+import { hostsFile, podDns, podHostname } from './pods/dns.ts';
+import { isHostNetwork, podUid } from './pods/pod-info.ts';
+import { cpuQuota, cpuShares, qosClass } from './pods/qos.ts';
+import type { TokenManager } from './volumes/token-manager.ts';
+import { createVolumes, podFolder } from './volumes/volumes.ts';
+
+export interface HostEnvironmentOptions {
+  /** The kubelet's folder, e.g. `<data dir>/kubelet`. */
+  readonly root: string;
+  readonly podLogsDir: string;
+  readonly mounts: Mounts;
+  /** Absent: pods get no cgroups of their own and the runtime puts containers where it likes. */
+  readonly cgroups: Cgroups | undefined;
+  readonly objects: ObjectSource;
+  readonly tokens: TokenManager;
+  readonly config: KubeletConfig;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly nodeName: string;
+  readonly nodeIPs: readonly string[];
+  allocatable(): Readonly<Record<string, string>>;
+}
+
+/** Source: pkg/kubelet/kubelet_pods.go. */
+const hostsPath = '/etc/hosts';
+/** Longest termination message that is kept. */
+const messageMaxBytes = 4096;
+const messageMaxLines = 80;
+
+export function createHostEnvironment(options: HostEnvironmentOptions): PodEnvironment {
+  const { root, podLogsDir, cgroups, config, clock, nodeIPs, nodeName, objects, tokens } = options;
+  const volumes = createVolumes({ root, mounts: options.mounts, clock });
+  const content = (pod: Pod, fresh: boolean) => ({
+    objects,
+    tokens,
+    nodeName,
+    nodeIPs,
+    podIPs: pod.status?.podIPs?.map(({ ip }) => ip ?? '') ?? [],
+    allocatable: options.allocatable(),
+    fresh,
+  });
+  const logFolder = (namespace: string, name: string, uid: string): string =>
+    join(podLogsDir, `${namespace}_${name}_${uid}`);
+  const setUp = async (pod: Pod, fresh: boolean): Promise<void> => {
+    try {
+      await volumes.setUp(pod, content(pod, fresh));
+    } catch (error) {
+      if (error instanceof EnvironmentError) throw error;
+      throw new EnvironmentError(
+        'FailedMount',
+        `MountVolume.SetUp failed: ${error instanceof Error ? error.message : String(error)}`,
+        { cause: error },
+      );
+    }
+  };
+
+  return {
+    async prepare(pod) {
+      const folder = podFolder(root, podUid(pod));
+      await mkdir(join(folder, 'volumes'), { recursive: true, mode: 0o750 });
+      await mkdir(join(folder, 'containers'), { recursive: true, mode: 0o750 });
+      if (cgroups)
+        try {
+          await cgroups.ensure(cgroupPath(pod, config.cgroupRoot), podLimits(pod, config));
+        } catch (cause) {
+          throw new EnvironmentError(
+            'FailedCreatePodContainer',
+            `unable to ensure pod container exists: ${cause instanceof Error ? cause.message : String(cause)}`,
+            { cause },
+          );
+        }
+      await setUp(pod, true);
+    },
+    refresh: (pod) => setUp(pod, false),
+
+    async sandbox(pod) {
+      const { name = '', namespace = '' } = pod.metadata;
+      const logDirectory = logFolder(namespace, name, podUid(pod));
+      await mkdir(logDirectory, { recursive: true, mode: 0o755 });
+      return {
+        hostname: podHostname(pod, config.clusterDomain).hostname,
+        logDirectory,
+        cgroupParent: cgroups ? cgroupPath(pod, config.cgroupRoot) : '',
+        dns: podDns(pod, {
+          clusterDNS: config.clusterDNS,
+          clusterDomain: config.clusterDomain,
+          hostResolvConf: await readIfAny(config.resolvConf),
+        }),
+      };
+    },
+
+    async container(pod, container, { podIPs, restartCount, env }) {
+      const folder = podFolder(root, podUid(pod));
+      const { name = '', namespace = '' } = pod.metadata;
+      await mkdir(join(logFolder(namespace, name, podUid(pod)), container.name), { recursive: true, mode: 0o755 });
+      const mounts: Mount[] = [];
+      for (const mount of container.volumeMounts ?? [])
+        mounts.push(await volumeMount(pod, mount, volumes.path(pod, mount.name), env));
+      if (!(container.volumeMounts ?? []).some((mount) => mount.mountPath === hostsPath)) {
+        const path = join(folder, 'etc-hosts');
+        const hostFile = isHostNetwork(pod) ? await readIfAny(hostsPath) : '';
+        await writeFile(path, hostsFile(pod, { podIPs, clusterDomain: config.clusterDomain, hostFile }), {
+          mode: 0o644,
+        });
+        await chmod(path, 0o644);
+        mounts.push({ containerPath: hostsPath, hostPath: path, readonly: false });
+      }
+      if (container.terminationMessagePath) {
+        const path = join(folder, 'containers', container.name, String(restartCount));
+        await mkdir(dirname(path), { recursive: true, mode: 0o750 });
+        await writeFile(path, '', { mode: 0o666 });
+        await chmod(path, 0o666);
+        mounts.push({ containerPath: container.terminationMessagePath, hostPath: path, readonly: false });
+      }
+      return { mounts };
+    },
+
+    async terminationMessage(container) {
+      const path = container.mounts.find((mount) => mount.containerPath === container.terminationMessagePath)?.hostPath;
+      if (container.terminationMessagePath !== '' && path) {
+        const text = await readHead(path, messageMaxBytes);
+        if (text) return text;
+      }
+      if (
+        container.terminationMessagePolicy === 'FallbackToLogsOnError' &&
+        (container.exitCode !== 0 || container.reason === 'OOMKilled')
+      )
+        return logTail(container);
+      return undefined;
+    },
+
+    async release(uid) {
+      await volumes.tearDown(uid);
+      tokens.forget(uid);
+      if (!cgroups) return;
+      for (const group of ['', '/burstable', '/besteffort'])
+        await cgroups.remove(join(config.cgroupRoot, `/kubepods${group}/pod${uid}`));
+    },
+    removeLogs: ({ namespace, name, uid }) => rm(logFolder(namespace, name, uid), { recursive: true, force: true }),
+    async removeLog(logPath) {
+      if (logPath.startsWith(podLogsDir)) await rm(logPath, { force: true });
+    },
+    async present() {
+      try {
+        return await readdir(join(root, 'pods'));
+      } catch (error) {
+        if (errorCode(error) === 'ENOENT') return [];
+        throw error;
+      }
+    },
+  };
+}
+
+/** `/kubepods/burstable/pod<uid>`; guaranteed pods stand directly below kubepods. */
+function cgroupPath(pod: Pod, cgroupRoot: string): string {
+  const qos = qosClass(pod);
+  const tier = qos === 'Guaranteed' ? '' : `/${qos.toLowerCase()}`;
+  return join(cgroupRoot, `/kubepods${tier}/pod${podUid(pod)}`);
+}
+
+/** Limits hold for the pod as a whole only when every container has one. Source: pkg/kubelet/cm/helpers_linux.go. */
+function podLimits(pod: Pod, config: KubeletConfig): CgroupLimits {
+  const containers = [
+    ...(pod.spec?.containers ?? []),
+    ...(pod.spec?.initContainers ?? []).filter((c) => c.restartPolicy === 'Always'),
+  ];
+  const sum = (kind: 'requests' | 'limits', name: string, parse: (text: string) => number): number | undefined => {
+    let total = 0;
+    for (const { resources } of containers) {
+      const text = resources?.[kind]?.[name];
+      if (text === undefined) {
+        if (kind === 'limits') return undefined;
+        continue;
+      }
+      total += parse(text);
+    }
+    return total;
+  };
+  const cpuRequest = sum('requests', 'cpu', parseMilli) ?? 0;
+  const cpuLimit = sum('limits', 'cpu', parseMilli);
+  const memoryLimit = sum('limits', 'memory', parseValue);
+  return {
+    cpuShares: cpuShares(cpuRequest || (cpuLimit ?? 0)),
+    cpuQuota: cpuLimit && config.cpuCFSQuota ? cpuQuota(cpuLimit) : undefined,
+    memoryBytes: memoryLimit || undefined,
+    pids: config.podPidsLimit > 0 ? config.podPidsLimit : undefined,
+  };
+}
+
+async function volumeMount(
+  pod: Pod,
+  { name, mountPath, readOnly, subPath, subPathExpr, mountPropagation }: VolumeMount,
+  volumePath: string,
+  env: ReadonlyMap<string, string>,
+): Promise<Mount> {
+  const sub = subPathExpr ? expandStrictly(subPathExpr, env) : subPath;
+  let hostPath = volumePath;
+  if (sub) {
+    if (sub.startsWith('/') || sub.split('/').includes('..'))
+      throw new EnvironmentError(
+        'Failed',
+        `failed to prepare subPath for volumeMount ${JSON.stringify(name)} of container`,
+      );
+    hostPath = join(volumePath, sub);
+    await mkdir(hostPath, { recursive: true, mode: 0o750 }).catch((error) => {
+      // A file of the volume: mounted as it is.
+      if (errorCode(error) !== 'EEXIST' && errorCode(error) !== 'ENOTDIR') throw error;
+    });
+    // A link must not lead out of the volume.
+    const real = await realpath(hostPath);
+    const realVolume = await realpath(volumePath);
+    if (real !== realVolume && !real.startsWith(`${realVolume}/`))
+      throw new EnvironmentError(
+        'Failed',
+        `failed to prepare subPath for volumeMount ${JSON.stringify(name)}: it leads out of the volume`,
+      );
+    hostPath = real;
+  } else if (pod.spec?.volumes?.find((v) => v.name === name)?.hostPath) {
+    // containerd makes a missing folder; upstream does so for an untyped hostPath too.
+    await stat(hostPath).catch(async (error) => {
+      if (errorCode(error) === 'ENOENT') await mkdir(hostPath, { recursive: true, mode: 0o755 });
+      else throw error;
+    });
+  }
+  return {
+    containerPath: mountPath.startsWith('/') ? mountPath : `/${mountPath}`,
+    hostPath,
+    readonly: readOnly === true,
+    propagation: propagations[mountPropagation ?? 'None'] ?? 'PROPAGATION_PRIVATE',
+  };
+}
+
+const propagations: Readonly<Record<string, MountPropagation>> = {
+  None: 'PROPAGATION_PRIVATE',
+  HostToContainer: 'PROPAGATION_HOST_TO_CONTAINER',
+  Bidirectional: 'PROPAGATION_BIDIRECTIONAL',
+};
+
+/** In a subPathExpr a name that is not known is an error. */
+function expandStrictly(text: string, env: ReadonlyMap<string, string>): string {
+  return expand(text, (name) => {
+    const value = env.get(name);
+    if (value === undefined) throw new EnvironmentError('Failed', `missing value for ${JSON.stringify(name)}`);
+    return value;
+  });
+}
+
+async function readIfAny(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return '';
+    throw error;
+  }
+}
+
+/** The last part of a file when it is longer, as upstream's tail reader. */
+async function readHead(path: string, maxBytes: number): Promise<string | undefined> {
+  try {
+    const file = await open(path, 'r');
+    try {
+      const { size } = await file.stat();
+      const buffer = Buffer.alloc(Math.min(size, maxBytes));
+      await file.read(buffer, 0, buffer.length, Math.max(0, size - maxBytes));
+      return buffer.toString();
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** The last lines of what the container printed, without the log's stamps. */
+async function logTail(container: RuntimeContainer): Promise<string | undefined> {
+  const text = await readHead(container.logPath, messageMaxBytes * 4);
+  if (text === undefined) return undefined;
+  const lines = text
+    .split('\n')
+    .filter((line) => line !== '')
+    .slice(-messageMaxLines)
+    .map((line) => line.split(' ').slice(3).join(' '));
+  return `${lines.join('\n')}\n`.slice(-2048);
+}
