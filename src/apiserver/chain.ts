@@ -9,8 +9,11 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import { StoreError } from '../store/store.ts';
-import type { Authenticator, UserInfo } from './authentication/authenticator.ts';
+import type { UserInfo } from './authentication/authenticator.ts';
+import type { Authenticate } from './authentication/chain.ts';
+import { impersonated } from './authentication/impersonation.ts';
 import type { AuthorizationAttributes, Authorizer } from './authorization/authorizer.ts';
+import { forbidden } from './authorization/forbidden.ts';
 import { type HealthCheck, health } from './health.ts';
 import { negotiateError } from './negotiation/negotiation.ts';
 import { type Encoder, encoderFor } from './output/encoders.ts';
@@ -25,10 +28,8 @@ export interface ChainOptions {
   readonly random: Random;
   readonly log: Logger;
   readonly metrics: RequestMetrics;
-  readonly authenticator: Authenticator;
+  readonly authenticate: Authenticate;
   readonly authorizer: Authorizer;
-  /** Whom the request acts as, from `Impersonate-*` headers; the caller itself without them. @throws ApiError 400, 403 */
-  readonly impersonate: (request: ApiRequest, caller: UserInfo) => UserInfo | Promise<UserInfo>;
   readonly resources: ResourceHandler;
   /** Discovery, OpenAPI, version and other documents; undefined for paths they do not know. */
   readonly documents: (request: ApiRequest) => ApiResponse | undefined | Promise<ApiResponse | undefined>;
@@ -75,9 +76,9 @@ async function answer(
   query: URLSearchParams,
   known: UserInfo | undefined,
 ): Promise<ApiResponse> {
-  const caller = known ?? (await authenticated(options, request));
-  const acting = options.impersonate(request, caller);
-  const user = acting instanceof Promise ? await acting : acting;
+  const sender = known ?? options.authenticate(request);
+  const caller = sender instanceof Promise ? await sender : sender;
+  const user = impersonates(request) ? await impersonated(request, caller, options.authorizer) : caller;
   checkTimeout(info, query);
   const attributes = attributesOf(info, user, info.verb);
   const asked = options.authorizer.authorize(attributes, request.signal);
@@ -96,14 +97,6 @@ async function answer(
     return options.resources.handle(context);
   }
   return other(options, request, query);
-}
-
-async function authenticated({ authenticator, log }: ChainOptions, request: ApiRequest): Promise<UserInfo> {
-  const asked = authenticator.authenticate(request);
-  const result = asked instanceof Promise ? await asked : asked;
-  if (result.kind === 'authenticated') return result.user;
-  if (result.kind === 'rejected') log.debug('Could not authenticate a request', { error: result.error });
-  throw ApiError.unauthorized();
 }
 
 /** `?timeout=` of ordinary requests must be a duration; watches and logs have their own limits. */
@@ -132,20 +125,9 @@ function attributesOf(info: RequestInfo, user: UserInfo, verb: string): Authoriz
   };
 }
 
-/** Source: handlers/responsewriters.Forbidden. */
-function forbidden(attributes: AuthorizationAttributes, reason: string): ApiError {
-  const { user, verb, path, resource, subresource, namespace, apiGroup, name, resourceRequest } = attributes;
-  const who = `User ${JSON.stringify(user.name)} cannot ${verb}`;
-  const whole = subresource === '' ? resource : `${resource}/${subresource}`;
-  const where = namespace === '' ? 'at the cluster scope' : `in the namespace ${JSON.stringify(namespace)}`;
-  const text = resourceRequest
-    ? `${who} resource ${JSON.stringify(whole)} in API group ${JSON.stringify(apiGroup)} ${where}`
-    : `${who} path ${JSON.stringify(path)}`;
-  return ApiError.forbidden(
-    { group: apiGroup, resource: resourceRequest ? resource : '' },
-    resourceRequest ? name : '',
-    reason === '' ? text : `${text}: ${reason}`,
-  );
+function impersonates({ headers }: ApiRequest): boolean {
+  for (const name in headers) if (name.startsWith('impersonate-')) return true;
+  return false;
 }
 
 async function other(options: ChainOptions, request: ApiRequest, query: URLSearchParams): Promise<ApiResponse> {

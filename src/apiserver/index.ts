@@ -6,26 +6,32 @@
 import { encode } from '../api/codec/index.ts';
 import { createBuiltinDefaulter } from '../api/defaulting/index.ts';
 import { ApiError } from '../api/errors.ts';
-import type { ApiHandler, ApiRequest, ApiResponse } from '../api/exchange.ts';
+import type { ApiHandler, ApiResponse } from '../api/exchange.ts';
 import { deepFreeze } from '../api/freeze.ts';
 import type { JsonObject } from '../api/json.ts';
 import { createFieldManager } from '../api/managed-fields/managed-fields.ts';
 import { builtinSchema } from '../api/schema/builtin.ts';
 import type { ResourceSchema, Schema } from '../api/schema/model.ts';
+import type { Info } from '../api/types/apimachinery.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { MetricsRegistry } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
 import type { Store } from '../store/store.ts';
 import type { AdmissionPlugin } from './admission/admission.ts';
-import type { Authenticator, UserInfo } from './authentication/authenticator.ts';
+import type { UserInfo } from './authentication/authenticator.ts';
+import type { TokenAuthenticator } from './authentication/bearer-token.ts';
+import type { Authenticate } from './authentication/chain.ts';
+import type { TokenIssuer } from './authentication/token-issuer.ts';
 import type { Authorizer } from './authorization/authorizer.ts';
+import type { RbacIndex } from './authorization/rbac-index.ts';
 import { createChain } from './chain.ts';
 import { compactRegularly } from './compaction.ts';
+import { createDocumentRoutes } from './discovery/routes.ts';
 import type { HealthCheck } from './health.ts';
 import { FormFactory, type ProtobufSupport } from './output/form-factory.ts';
 import { builtinPrinter } from './printers/index.ts';
-import { convertBuiltin } from './registry/conversions/index.ts';
+import type { KubeletClient } from './registry/endpoints/logs.ts';
 import { kindFunctions } from './registry/kind-functions.ts';
 import type { ObjectReader } from './registry/object-reader.ts';
 import { createReader } from './registry/reader.ts';
@@ -35,8 +41,7 @@ import { buildResourceTable } from './registry/resources.ts';
 import { errorResponse } from './registry/respond.ts';
 import { Rounds } from './registry/rounds.ts';
 import { parseStored } from './registry/stored-value.ts';
-import { builtinSubresources, builtinVirtual, type KubeletClient } from './registry/subresource-table.ts';
-import { type SubresourceHandler, subresourceHandlers } from './registry/subresources.ts';
+import { builtinSubresources } from './registry/subresource-table.ts';
 import { identityTransformer, type Transformer } from './registry/transformer.ts';
 import { defaultWatchLimits, type WatchLimits } from './registry/watch.ts';
 import { createRequestMetrics } from './request-metrics.ts';
@@ -53,15 +58,18 @@ export interface SecurityContext {
 }
 
 export interface Security {
-  readonly authenticator: Authenticator;
+  readonly authenticate: Authenticate;
   readonly authorizer: Authorizer;
   /** In the order they run. */
   readonly admission: readonly AdmissionPlugin[];
-  /** Absent: `Impersonate-*` headers are refused. */
-  readonly impersonate?: (request: ApiRequest, caller: UserInfo) => UserInfo | Promise<UserInfo>;
-  /** `group/resource/subresource` or `group/resource` -> what answers it: tokens and reviews. */
-  readonly subresources?: Readonly<Record<string, SubresourceHandler>>;
-  readonly virtual?: Readonly<Record<string, SubresourceHandler>>;
+  /** For TokenReview. */
+  readonly tokens?: TokenAuthenticator;
+  /** The API server's own audiences, for a TokenReview that names none. */
+  readonly audiences?: readonly string[];
+  /** For `serviceaccounts/token`. */
+  readonly tokenIssuer?: TokenIssuer;
+  /** For SelfSubjectRulesReview. */
+  readonly rbacIndex?: RbacIndex;
   /** `/.well-known/openid-configuration` and the like, by path. */
   readonly documents?: ReadonlyMap<string, ApiResponse>;
 }
@@ -79,11 +87,12 @@ export interface ApiServerOptions {
   readonly transformer?: Transformer;
   /** Cluster IPs and node ports. */
   readonly hooks?: (context: SecurityContext) => StorageHooks;
-  /** Discovery, OpenAPI, `/version`; undefined for other paths. */
-  readonly documents?: (request: ApiRequest) => ApiResponse | undefined | Promise<ApiResponse | undefined>;
+  /** What `/version` says. */
+  readonly version: Info;
+  /** `host:port` under which clients reach the server. */
+  readonly serverAddress: string;
   /** For `kubectl logs`; without it that answers 501. */
   readonly kubelet?: KubeletClient;
-  readonly protobuf?: ProtobufSupport;
   readonly watchLimits?: Partial<WatchLimits>;
   /** Encoded bytes of objects whose parsed values are kept. Default 32 MiB. */
   readonly valueBudgetBytes?: number;
@@ -108,6 +117,7 @@ export interface ApiServer {
 
 const valueBudgetDefault = 32 * 1024 * 1024;
 const compactionDefaultMs = 300_000;
+const otherPaths = ['/healthz', '/livez', '/readyz', '/metrics', '/version', '/openapi/v2', '/openapi/v3'] as const;
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const { store, clock, random, log, metrics } = options;
@@ -140,25 +150,37 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     clock,
     random,
     admission: security.admission,
-    kinds: kindFunctions(schema, createBuiltinDefaulter(schema), convertBuiltin),
+    kinds: kindFunctions(schema, createBuiltinDefaulter(schema)),
     fieldManager: createFieldManager(),
     hooks: options.hooks?.(context) ?? noHooks,
   };
-  const protobuf = options.protobuf ?? noProtobuf;
+  const protobuf = protobufOf(schema);
   const forms = new FormFactory({ registry, clock, printerFor: builtinPrinter, protobuf });
   const resources = new ResourceHandler({
     registry,
     forms,
     watchLimits: { ...defaultWatchLimits, ...options.watchLimits },
-    subresources: subresourceHandlers(
-      { ...builtinSubresources(options.kubelet), ...security.subresources },
-      { ...builtinVirtual(), ...security.virtual },
-    ),
+    subresources: builtinSubresources({
+      authorizer: security.authorizer,
+      tokens: security.tokens,
+      audiences: security.audiences ?? [],
+      rbacIndex: security.rbacIndex,
+      tokenIssuer: security.tokenIssuer,
+      kubelet: options.kubelet,
+    }),
     authorize: (request, verb) => chain.authorize(request, verb),
     protobufEncoder: () => protobuf.encoder(),
     apply: false,
   });
   const stopping = new AbortController();
+  const documents = createDocumentRoutes({
+    schema,
+    ...(options.serves ? { serves: options.serves } : {}),
+    version: options.version,
+    serverAddress: options.serverAddress,
+    paths: otherPaths,
+    yield: () => clock.yield(),
+  });
   const checks: readonly HealthCheck[] = [
     { name: 'ping', check: () => undefined },
     { name: 'etcd', check: () => storeAnswers(store) },
@@ -179,11 +201,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     random,
     log,
     metrics: createRequestMetrics(metrics),
-    authenticator: security.authenticator,
+    authenticate: security.authenticate,
     authorizer: security.authorizer,
-    impersonate: security.impersonate ?? refuseImpersonation,
     resources,
-    documents: (request) => security.documents?.get(request.path) ?? options.documents?.(request),
+    documents: (request) => security.documents?.get(request.path) ?? documents(request),
     checks,
     metricsText: () => metrics.text(),
     protobufEncoder: () => protobuf.encoder(),
@@ -245,19 +266,16 @@ async function storeAnswers(store: Store): Promise<string | undefined> {
   }
 }
 
-function refuseImpersonation(request: ApiRequest, caller: UserInfo): UserInfo {
-  for (const name in request.headers)
-    if (name.startsWith('impersonate-')) throw ApiError.badRequest('impersonation is not set up on this server');
-  return caller;
+/** Loaded on first use: most servers never see protobuf. */
+function protobufOf(schema: Schema): ProtobufSupport {
+  return {
+    async encoder() {
+      const { encodeProtobuf } = await import('../api/codec/protobuf/index.ts');
+      return (value) => encodeProtobuf(value, schema);
+    },
+    async framer() {
+      const { encodeProtobuf, encodeWatchFrame } = await import('../api/codec/protobuf/index.ts');
+      return (type, object) => encodeWatchFrame(type, encodeProtobuf(object, schema));
+    },
+  };
 }
-
-const noProtobuf: ProtobufSupport = {
-  encoder: () =>
-    Promise.reject(
-      new ApiError({ code: 406, reason: 'NotAcceptable', message: 'protobuf answers are not supported yet' }),
-    ),
-  framer: () =>
-    Promise.reject(
-      new ApiError({ code: 406, reason: 'NotAcceptable', message: 'protobuf answers are not supported yet' }),
-    ),
-};

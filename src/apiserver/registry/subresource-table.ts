@@ -1,40 +1,49 @@
 /** Which subresources are answered how. What is not here is a write of the object through a strategy of its own (status, resize, ...). */
 import { ApiError } from '../../api/errors.ts';
-import type { SubresourceHandler } from './subresources.ts';
+import type { TokenIssuer } from '../authentication/token-issuer.ts';
+import { bindingHandler } from './endpoints/binding.ts';
+import { evictionHandler } from './endpoints/eviction.ts';
+import { type KubeletClient, logHandler } from './endpoints/logs.ts';
+import { type ReviewOptions, reviewHandlers } from './endpoints/reviews.ts';
+import { scaleHandler } from './endpoints/scale.ts';
+import { tokenHandler } from './endpoints/token.ts';
+import { type SubresourceHandlers, subresourceHandlers } from './subresources.ts';
 
-/** How the API server reaches a node's kubelet. */
-export interface KubeletClient {
-  /** @throws ApiError when the kubelet refuses or cannot be reached. */
-  containerLogs(request: {
-    readonly node: string;
-    readonly namespace: string;
-    readonly pod: string;
-    readonly container: string;
-    /** The caller's query: follow, tailLines, previous, ... */
-    readonly query: URLSearchParams;
-    readonly signal: AbortSignal;
-  }): Promise<AsyncIterable<Uint8Array>>;
+export interface SubresourceTableOptions extends ReviewOptions {
+  readonly kubelet: KubeletClient | undefined;
+  readonly tokenIssuer: TokenIssuer | undefined;
 }
 
-export function builtinSubresources(_kubelet: KubeletClient | undefined): Readonly<Record<string, SubresourceHandler>> {
-  return {
-    '/pods/exec': missing('exec'),
-    '/pods/attach': missing('attach'),
-    '/pods/portforward': missing('portforward'),
-    '/pods/proxy': missing('proxy'),
-    '/services/proxy': missing('proxy'),
-    '/nodes/proxy': missing('proxy'),
-  };
+export function builtinSubresources(options: SubresourceTableOptions): SubresourceHandlers {
+  return subresourceHandlers(
+    {
+      scale: scaleHandler,
+      '/pods/binding': bindingHandler,
+      '/pods/eviction': evictionHandler,
+      '/pods/log': logHandler(options.kubelet),
+      '/serviceaccounts/token': tokenHandler(options.tokenIssuer),
+      '/pods/exec': missing,
+      '/pods/attach': missing,
+      '/pods/portforward': missing,
+      '/pods/proxy': missing,
+      '/services/proxy': missing,
+      '/nodes/proxy': missing,
+    },
+    { '/bindings': bindingHandler, ...reviewHandlers(options) },
+  );
 }
 
-export const builtinVirtual = (): Readonly<Record<string, SubresourceHandler>> => ({});
-
-const missing =
-  (what: string): SubresourceHandler =>
-  ({ served }) => {
-    throw new ApiError({
-      code: 501,
-      message: `${served.schema.resource}/${what} is not implemented yet: this API server has no streaming connection to kubelets`,
-      details: { kind: served.schema.resource },
-    });
-  };
+const missing = ({
+  served,
+  subresource,
+}: {
+  readonly served: { readonly schema: { readonly resource: string } };
+  readonly subresource: string;
+}): never => {
+  const what = `${served.schema.resource}/${subresource}`;
+  throw new ApiError({
+    code: 501,
+    message: `${what} is not implemented yet: this API server has no streaming connection to nodes`,
+    details: { kind: served.schema.resource },
+  });
+};

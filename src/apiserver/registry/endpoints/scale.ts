@@ -1,0 +1,142 @@
+/** `scale` of workloads: a small view of spec.replicas. Source: registry/apps/*\/storage (ScaleREST). */
+import { ApiError } from '../../../api/errors.ts';
+import type { JsonObject } from '../../../api/json.ts';
+import { formatLabelMatcher, labelMatcherFrom, labelMatcherFromMap } from '../../../api/selectors/label-selector.ts';
+import type { LabelSelector } from '../../../api/types/meta-v1.ts';
+import { negotiateAccept } from '../../negotiation/negotiation.ts';
+import { toServed } from '../conversion.ts';
+import { metadataOf, withMeta, withUrlName } from '../object-meta.ts';
+import { parseWriteOptions } from '../options.ts';
+import { patchedObject, patchOf, withPatchRetries } from '../patch.ts';
+import { readObject } from '../read.ts';
+import { endpoint, methodNotAllowed } from '../resource-handler.ts';
+import type { SubresourceHandler, SubresourceRequest } from '../subresources.ts';
+import { type UpdateRequest, updateObject } from '../update.ts';
+
+const gvk = { group: 'autoscaling', version: 'v1', kind: 'Scale' } as const;
+
+export const scaleHandler: SubresourceHandler = async (request) => {
+  const { context, handler, served, namespace, name } = request;
+  const { registry } = handler;
+  const { stored } = served;
+  if (!stored) throw new Error(`${served.schema.resource} has a scale but is not stored`);
+  const negotiated = negotiateAccept(context.request, endpoint);
+  switch (context.request.method) {
+    case 'GET':
+    case 'HEAD': {
+      const object = await readObject(registry, context, served, stored, namespace, name);
+      return handler.value(
+        200,
+        context,
+        scaleOf(toServed(registry, registry.cache.valueOf(object), served, stored)),
+        negotiated,
+      );
+    }
+    case 'PUT': {
+      const options = parseWriteOptions(context.query, 'UpdateOptions');
+      const type = scaleType(request);
+      const scale = withUrlName(await handler.decode(context, gvk, type, options.fieldValidation), name);
+      const updated = await updateScale(request, options, 'UpdateOptions', () => scale);
+      return handler.value(200, context, updated, negotiated);
+    }
+    case 'PATCH': {
+      const patchType = handler.patchType(context);
+      const options = parseWriteOptions(context.query, 'PatchOptions');
+      const patch = patchOf(context, patchType);
+      const updated = await withPatchRetries(patch, () =>
+        updateScale(request, options, 'PatchOptions', (current) =>
+          withUrlName(
+            patchedObject(patchType, patch, current, scaleType(request), options.fieldValidation, context.warnings),
+            name,
+          ),
+        ),
+      );
+      return handler.value(200, context, updated, negotiated);
+    }
+    default:
+      throw methodNotAllowed();
+  }
+};
+
+function scaleType({ handler }: SubresourceRequest) {
+  const type = handler.registry.schema.byGvk(gvk);
+  if (!type) throw new Error('The schema has no Scale');
+  return type;
+}
+
+async function updateScale(
+  { context, handler, served, namespace, name }: SubresourceRequest,
+  options: UpdateRequest['options'],
+  optionsKind: UpdateRequest['optionsKind'],
+  wanted: (current: JsonObject) => JsonObject,
+): Promise<JsonObject> {
+  const { registry } = handler;
+  const stored = served.stored!;
+  const { written } = await updateObject(registry, context, {
+    served,
+    stored,
+    namespace,
+    name,
+    subresource: 'scale',
+    options,
+    optionsKind,
+    strategy: stored.strategy,
+    next: (current) => {
+      if (current === undefined) throw ApiError.notFound(served.qualified, name);
+      const scale = wanted(scaleOf(current));
+      return scaled(current, scale);
+    },
+  });
+  const value = written.kind === 'stored' ? registry.cache.valueOf(written.object) : written.value;
+  return scaleOf(toServed(registry, value, served, stored));
+}
+
+/** @throws ApiError 422 about the Scale. */
+function scaled(object: JsonObject, scale: JsonObject): JsonObject {
+  const replicas = Number((scale.spec as JsonObject | undefined)?.replicas ?? 0);
+  const { name = '', resourceVersion, uid } = metadataOf(scale);
+  if (replicas < 0)
+    throw ApiError.invalid({ group: 'autoscaling', kind: 'Scale' }, name, [
+      {
+        type: 'FieldValueInvalid',
+        field: 'spec.replicas',
+        message: `Invalid value: ${replicas}: must be greater than or equal to 0`,
+      },
+    ]);
+  const spec = Object.freeze({ ...(object.spec as JsonObject), replicas });
+  const next = Object.freeze({ ...object, spec });
+  return withMeta(next, {
+    resourceVersion: resourceVersion ?? '',
+    ...(uid === undefined || uid === '' ? {} : { uid }),
+  });
+}
+
+export function scaleOf(object: JsonObject): JsonObject {
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = metadataOf(object);
+  const spec = (object.spec ?? {}) as JsonObject;
+  const status = (object.status ?? {}) as JsonObject;
+  const selector = selectorText(spec.selector as JsonObject | undefined, object.kind === 'ReplicationController');
+  const replicas = Number(spec.replicas ?? 0);
+  return {
+    kind: 'Scale',
+    apiVersion: 'autoscaling/v1',
+    metadata: {
+      name: name ?? '',
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(uid === undefined ? {} : { uid }),
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      ...(creationTimestamp ? { creationTimestamp } : {}),
+    },
+    spec: replicas === 0 ? {} : { replicas },
+    status: { replicas: Number(status.replicas ?? 0), ...(selector === '' ? {} : { selector }) },
+  };
+}
+
+function selectorText(selector: JsonObject | undefined, isMap: boolean): string {
+  if (selector === undefined) return '';
+  return formatLabelMatcher(
+    isMap
+      ? labelMatcherFromMap(selector as Readonly<Record<string, string>>)
+      : labelMatcherFrom(selector as unknown as LabelSelector),
+  );
+}

@@ -1,0 +1,30 @@
+/** `serviceaccounts/NAME/token`: a TokenRequest is answered with a token. */
+import type { TokenRequest } from '../../../api/types/authentication-v1.ts';
+import type { TokenIssuer } from '../../authentication/token-issuer.ts';
+import { negotiateAccept } from '../../negotiation/negotiation.ts';
+import { parseWriteOptions } from '../options.ts';
+import { endpoint, methodNotAllowed } from '../resource-handler.ts';
+import type { SubresourceHandler } from '../subresources.ts';
+import { missing } from './reviews.ts';
+
+const gvk = { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' } as const;
+
+export function tokenHandler(issuer: TokenIssuer | undefined): SubresourceHandler {
+  return async ({ context, handler, namespace, name }) => {
+    if (context.request.method !== 'POST') throw methodNotAllowed();
+    if (!issuer) throw missing('serviceaccounts/token', 'a signing key');
+    const { registry } = handler;
+    const type = registry.schema.byGvk(gvk);
+    if (!type) throw new Error('The schema has no TokenRequest');
+    const negotiated = negotiateAccept(context.request, endpoint);
+    const { fieldValidation } = parseWriteOptions(context.query, 'CreateOptions');
+    const object = registry.kinds.applyDefaults(await handler.decode(context, gvk, type, fieldValidation), gvk);
+    const answer = await issuer.issue(namespace, name, object as unknown as TokenRequest, {
+      warn: (message) => {
+        context.warnings.push(message);
+      },
+      signal: context.signal,
+    });
+    return handler.value(201, context, answer, negotiated);
+  };
+}
