@@ -87,10 +87,10 @@ export interface ApiServerOptions {
   readonly transformer?: Transformer;
   /** Cluster IPs and node ports. */
   readonly hooks?: (context: SecurityContext) => StorageHooks;
-  /** What `/version` says. */
-  readonly version: Info;
-  /** `host:port` under which clients reach the server. */
-  readonly serverAddress: string;
+  /** What `/version` says; by default the upstream version this server follows. */
+  readonly version?: Info;
+  /** `host:port` under which clients reach the server, for `/api`. Default `127.0.0.1:6443`. */
+  readonly serverAddress?: string;
   /** For `kubectl logs`; without it that answers 501. */
   readonly kubelet?: KubeletClient;
   readonly watchLimits?: Partial<WatchLimits>;
@@ -114,6 +114,23 @@ export interface ApiServer {
   stop(): Promise<void>;
   readonly checks: readonly HealthCheck[];
 }
+
+/** The version of Kubernetes whose API this is. */
+export const followedVersion: Info = Object.freeze({
+  major: '1',
+  minor: '36',
+  emulationMajor: '1',
+  emulationMinor: '36',
+  minCompatibilityMajor: '1',
+  minCompatibilityMinor: '35',
+  gitVersion: 'v1.36.3',
+  gitCommit: 'bireme',
+  gitTreeState: 'clean',
+  buildDate: '2026-01-01T00:00:00Z',
+  goVersion: 'none',
+  compiler: 'node',
+  platform: 'linux/amd64',
+});
 
 const valueBudgetDefault = 32 * 1024 * 1024;
 const compactionDefaultMs = 300_000;
@@ -176,8 +193,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const documents = createDocumentRoutes({
     schema,
     ...(options.serves ? { serves: options.serves } : {}),
-    version: options.version,
-    serverAddress: options.serverAddress,
+    version: options.version ?? followedVersion,
+    serverAddress: options.serverAddress ?? '127.0.0.1:6443',
     paths: otherPaths,
     yield: () => clock.yield(),
   });

@@ -2,13 +2,13 @@
 
 const placeholder =
   /<(?:uid|time|microtime|rv|continue|clusterIP|nodePort|token|rand|rand5|hash|age|description|address|commit|go|pem|identity|date)>/g;
-const escape = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+const escapeRegExp = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 const patterns = new Map<string, RegExp>();
 
 function patternOf(expected: string): RegExp {
   let pattern = patterns.get(expected);
   if (!pattern) {
-    const source = expected.split(placeholder).map(escape).join('[\\s\\S]*?');
+    const source = expected.split(placeholder).map(escapeRegExp).join('[\\s\\S]*?');
     patterns.set(expected, (pattern = new RegExp(`^${source}$`)));
   }
   return pattern;

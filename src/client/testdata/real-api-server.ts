@@ -1,7 +1,5 @@
 /** The real API server on a memory store, everything allowed: what client and controller tests of behaviour run against. */
-import { builtinSchema } from '../../api/schema/builtin.ts';
 import { alwaysAllow } from '../../apiserver/authorization/index.ts';
-import { createDocumentRoutes } from '../../apiserver/discovery/routes.ts';
 import { type ApiServer, createApiServer } from '../../apiserver/index.ts';
 import type { Clock } from '../../base/clock.ts';
 import { silentLogger } from '../../base/console-log.ts';
@@ -23,30 +21,9 @@ export async function startRealApiServer(clock: Clock): Promise<RealApiServer> {
     log: silentLogger,
     metrics: createMetricsRegistry(),
     security: () => ({
-      authenticator: {
-        authenticate: () => ({
-          kind: 'authenticated',
-          user: { name: 'admin', groups: ['system:masters', 'system:authenticated'] },
-        }),
-      },
+      authenticate: () => ({ name: 'admin', groups: ['system:masters', 'system:authenticated'] }),
       authorizer: alwaysAllow,
       admission: [],
-    }),
-    documents: createDocumentRoutes({
-      schema: builtinSchema,
-      version: {
-        major: '1',
-        minor: '36',
-        gitVersion: 'v1.36.0',
-        gitCommit: '',
-        gitTreeState: '',
-        buildDate: '',
-        goVersion: '',
-        compiler: '',
-        platform: '',
-      },
-      serverAddress: '127.0.0.1:6443',
-      yield: () => clock.yield(),
     }),
   });
   await server.start();
