@@ -35,7 +35,8 @@ export const clusterRules: DefaultingRules = {
   'networking.v1.NetworkPolicySpec': (spec: NetworkPolicySpec) =>
     spec.policyTypes?.length ? undefined : { policyTypes: spec.egress?.length ? ['Ingress', 'Egress'] : ['Ingress'] },
   'networking.v1.IngressClassParametersReference': (reference: IngressClassParametersReference) =>
-    reference.scope === undefined ? { scope: 'Cluster' } : undefined,
+    // A pointer without omitempty: unset is null in the canonical tree.
+    (reference.scope ?? null) === null ? { scope: 'Cluster' } : undefined,
   'storage.v1.StorageClass': (storageClass: StorageClass) => ({
     ...(storageClass.reclaimPolicy === undefined ? { reclaimPolicy: 'Delete' } : {}),
     ...(storageClass.volumeBindingMode === undefined ? { volumeBindingMode: 'Immediate' } : {}),
@@ -82,7 +83,7 @@ export const clusterRules: DefaultingRules = {
   'flowcontrol.v1.FlowSchemaSpec': (spec: FlowSchemaSpec) =>
     spec.matchingPrecedence ? undefined : { matchingPrecedence: 1000 },
   'flowcontrol.v1.LimitedPriorityLevelConfiguration': (limited: LimitedPriorityLevelConfiguration) => ({
-    ...(limited.nominalConcurrencyShares === undefined ? { nominalConcurrencyShares: 30 } : {}),
+    ...((limited.nominalConcurrencyShares ?? null) === null ? { nominalConcurrencyShares: 30 } : {}),
     ...(limited.lendablePercent === undefined ? { lendablePercent: 0 } : {}),
   }),
   'flowcontrol.v1.ExemptPriorityLevelConfiguration': (exempt: ExemptPriorityLevelConfiguration) => ({

@@ -61,7 +61,7 @@ export const podRules: DefaultingRules = {
     ...(action.path ? {} : { path: '/' }),
     ...(action.scheme ? {} : { scheme: 'HTTP' }),
   }),
-  'core.v1.GRPCAction': (action: GRPCAction) => (action.service === undefined ? { service: '' } : undefined),
+  'core.v1.GRPCAction': (action: GRPCAction) => ((action.service ?? null) === null ? { service: '' } : undefined),
   'core.v1.ObjectFieldSelector': (selector: ObjectFieldSelector) =>
     selector.apiVersion ? undefined : { apiVersion: 'v1' },
   'core.v1.Volume': (volume: Volume) =>

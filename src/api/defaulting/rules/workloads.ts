@@ -1,5 +1,7 @@
 /** Defaults of apps, batch, autoscaling and policy. */
+import { sortedKeys } from '../../codec/own.ts';
 import type {
+  DaemonSet,
   DaemonSetSpec,
   DaemonSetUpdateStrategy,
   DeploymentSpec,
@@ -19,6 +21,9 @@ import type {
 } from '../../types/autoscaling-v2.ts';
 import type { CronJobSpec, Job, JobSpec, PodFailurePolicyOnPodConditionsPattern } from '../../types/batch-v1.ts';
 import type { DefaultingRules } from '../defaulting.ts';
+
+/** Stands for a field that apps/v1 dropped; whoever writes a DaemonSet owns it, and the strategy counts it up. */
+const templateGeneration = 'deprecated.daemonset.template.generation';
 
 const historyLimit = { revisionHistoryLimit: 10 };
 
@@ -63,6 +68,16 @@ export const workloadRules: DefaultingRules = {
     if (type !== 'RollingUpdate') return undefined;
     return { type, rollingUpdate: { ...strategy.rollingUpdate, partition: strategy.rollingUpdate?.partition ?? 0 } };
   },
+  'apps.v1.DaemonSet': ({ metadata }: DaemonSet) => {
+    if (metadata.annotations?.[templateGeneration] !== undefined) return undefined;
+    const annotations: Record<string, string> = { ...metadata.annotations, [templateGeneration]: '0' };
+    return {
+      metadata: {
+        ...metadata,
+        annotations: Object.fromEntries(sortedKeys(annotations).map((key) => [key, annotations[key]])),
+      },
+    };
+  },
   'apps.v1.DaemonSetSpec': (spec: DaemonSetSpec) =>
     spec.revisionHistoryLimit === undefined ? historyLimit : undefined,
   'apps.v1.DaemonSetUpdateStrategy': (strategy: DaemonSetUpdateStrategy) => {
@@ -76,13 +91,16 @@ export const workloadRules: DefaultingRules = {
       },
     };
   },
+  // Of a Job, not of every JobSpec: a CronJob's template is left as it is.
   'batch.v1.Job': ({ metadata, spec }: Job) => {
-    const labels = spec?.template?.metadata?.labels;
-    return labels && Object.keys(labels).length > 0 && !metadata?.labels
-      ? { metadata: { ...metadata, labels } }
-      : undefined;
+    if (spec === undefined) return undefined;
+    const labels = spec.template?.metadata?.labels;
+    const takesLabels = labels !== undefined && Object.keys(labels).length > 0 && !metadata?.labels;
+    return {
+      spec: { ...spec, ...jobDefaults(spec) },
+      ...(takesLabels ? { metadata: { ...metadata, labels } } : {}),
+    };
   },
-  'batch.v1.JobSpec': jobDefaults,
   'batch.v1.PodFailurePolicyOnPodConditionsPattern': (pattern: PodFailurePolicyOnPodConditionsPattern) =>
     pattern.status ? undefined : { status: 'True' },
   'batch.v1.CronJobSpec': (spec: CronJobSpec) => ({
