@@ -19,6 +19,8 @@ const maxRefusals = 3;
 interface Session {
   readonly session: http2.ClientHttp2Session;
   active: number;
+  /** The server takes no new streams on it (GOAWAY); those under way go on. */
+  draining: boolean;
 }
 
 /** @param connect makes a TLS connection that has agreed on `h2`. */
@@ -30,7 +32,8 @@ export function createHttp2Wire(server: URL, connect: () => Promise<TLSSocket>, 
   const limitOf = ({ session }: Session): number => session.remoteSettings?.maxConcurrentStreams ?? assumedStreamLimit;
   const free = (): Session | undefined => {
     for (const entry of sessions)
-      if (!entry.session.closed && !entry.session.destroyed && entry.active < limitOf(entry)) return entry;
+      if (!entry.draining && !entry.session.closed && !entry.session.destroyed && entry.active < limitOf(entry))
+        return entry;
     return undefined;
   };
   const open = async (): Promise<Session> => {
@@ -43,12 +46,14 @@ export function createHttp2Wire(server: URL, connect: () => Promise<TLSSocket>, 
       createConnection: () => socket,
       settings: { enablePush: false, initialWindowSize: streamWindow },
     });
-    const entry: Session = { session, active: 0 };
+    const entry: Session = { session, active: 0, draining: false };
     sessions.add(entry);
     session.once('connect', () => session.setLocalWindowSize(connectionWindow));
     // Each stream under way hears of it too, and that is where it is reported.
     session.on('error', () => sessions.delete(entry));
-    session.on('goaway', () => sessions.delete(entry));
+    session.on('goaway', () => {
+      entry.draining = true;
+    });
     session.on('close', () => sessions.delete(entry));
     watchHealth(entry, clock);
     return entry;
@@ -75,7 +80,7 @@ export function createHttp2Wire(server: URL, connect: () => Promise<TLSSocket>, 
         } catch (error) {
           if (!(error instanceof Refused) || refusals === maxRefusals)
             throw error instanceof Refused ? toTransportError(error.cause, server.origin) : error;
-          sessions.delete(entry);
+          entry.draining = true;
         }
       }
     },

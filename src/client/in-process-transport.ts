@@ -60,7 +60,7 @@ export function createInProcessTransport(handler: ApiHandler, options: InProcess
       for (let turn = breathe(); turn; turn = breathe()) await turn;
       if (closing.signal.aborted) throw closed(request);
       request.signal?.throwIfAborted();
-      const answer = await handler(build(request, signal));
+      const answer = await untilAborted(handler(build(request, signal)), request.signal);
       return {
         status: answer.status,
         retryAfter: answer.headers['retry-after'],
@@ -68,11 +68,6 @@ export function createInProcessTransport(handler: ApiHandler, options: InProcess
         discard: () => discard(answer),
       };
     });
-    // An abort while the server worked: the answer (or its 504) is not what the caller waits for any more.
-    if (request.signal?.aborted) {
-      discard(attempt.answer);
-      request.signal.throwIfAborted();
-    }
     if (attempt.status >= 400) throw errorOf(attempt.status, await wholeBody(attempt.answer), describe(request));
     return attempt.answer;
   };
@@ -112,6 +107,29 @@ export function createInProcessTransport(handler: ApiHandler, options: InProcess
       closing.abort();
     },
   };
+}
+
+/**
+ * The answer, or the signal's reason as soon as it aborts: who gave up does not wait for the server to notice, as over the wire. An answer
+ * that comes later is dropped.
+ */
+function untilAborted(answer: Promise<ApiResponse>, signal: AbortSignal | undefined): Promise<ApiResponse> {
+  if (!signal) return answer;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    answer.then(
+      (response) => {
+        signal.removeEventListener('abort', abort);
+        if (signal.aborted) discard(response);
+        else resolve(response);
+      },
+      (error) => {
+        signal.removeEventListener('abort', abort);
+        reject(error);
+      },
+    );
+  });
 }
 
 /** An iterator of its own rather than a generator: `return` must work while `next` waits. */

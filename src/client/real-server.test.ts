@@ -59,7 +59,10 @@ async function overHttps(use: (transport: Transport) => Promise<void>): Promise<
   await server.stop({ graceMs: 0 });
 }
 const random = createSeededRandom(5);
-const map = (name: string, data: Record<string, string> = {}): ConfigMap => ({ metadata: { name, namespace: 'default' }, data });
+const map = (name: string, data: Record<string, string> = {}): ConfigMap => ({
+  metadata: { name, namespace: 'default' },
+  data,
+});
 const factoryFor = (client: Client) => createInformerFactory(client, { clock, random, log: silentLogger });
 
 for (const [name, over] of [
@@ -102,7 +105,10 @@ for (const [name, over] of [
         const labelled = factory.informer(resources.configMaps, { labelSelector: 'app in (x)' });
         const metadata = factory.informer(resources.configMaps, { metadataOnly: true });
         await factory.waitForSync();
-        assert.deepEqual([all, one, labelled, metadata].map((informer) => informer.list().length), [20, 1, 0, 20]);
+        assert.deepEqual(
+          [all, one, labelled, metadata].map((informer) => informer.list().length),
+          [20, 1, 0, 20],
+        );
         assert.equal(metadata.get('default/m0')?.data, undefined);
         const m3 = all.get('default/m3')!;
         await maps.update({ ...m3, metadata: { ...m3.metadata, labels: { app: 'x' } } });
@@ -162,7 +168,9 @@ for (const [name, over] of [
     test('discovery, aggregated and legacy, names the same resources', () =>
       over(async (transport) => {
         const text = ({ resources: list }: Awaited<ReturnType<typeof discoverResources>>): string[] =>
-          list.map((r) => `${r.group}/${r.version}/${r.resource} ${r.kind} ${r.namespaced} ${r.verbs.join()} ${r.preferred}`);
+          list.map(
+            (r) => `${r.group}/${r.version}/${r.resource} ${r.kind} ${r.namespaced} ${r.verbs.join()} ${r.preferred}`,
+          );
         const aggregated = await discoverResources(transport);
         const legacy = await discoverResources({
           ...transport,

@@ -1,4 +1,5 @@
 /** Deletes objects whose owners are gone, in the background or the foreground, and orphans those whose owners ask for it. */
+import { parseApiVersion } from '../../api/meta.ts';
 import { createTaskGroup } from '../../base/task-group.ts';
 import { createWorkQueue } from '../../client/create-work-queue.ts';
 import { type Discovery, discoverResources } from '../../client/discovery.ts';
@@ -60,9 +61,11 @@ export function createGarbageCollector({ workers = 20 }: GarbageCollectorOptions
           return;
         }
         mapping = createRestMapping(found.resources);
-        // With groups that could not be asked nothing is taken away: their objects are still there.
-        if (found.failures.length === 0 || monitors.count === 0) monitors.set(found.resources);
-        else log.warn('Some groups could not be discovered', { failures: found.failures });
+        if (found.failures.length > 0) log.warn('Some groups could not be discovered', { failures: found.failures });
+        monitors.set(
+          found.resources,
+          new Set(found.failures.map(({ groupVersion }) => parseApiVersion(groupVersion).group)),
+        );
       };
       const tasks = createTaskGroup(signal);
       tasks.run('discovery', async (stop) => {

@@ -12,12 +12,18 @@ import type { Transport } from '../../client/transport.ts';
 import { type OwnerGraph, resourceId } from './graph.ts';
 
 export interface Monitors {
-  /** Starts what is new, stops what is no longer served. */
-  set(resources: readonly DiscoveredResource[]): void;
+  /** Starts what is new, stops what is no longer served; not those of a group that could not be asked: their objects are still there. */
+  set(resources: readonly DiscoveredResource[], failedGroups: ReadonlySet<string>): void;
   /** Resolves when every watch of now has delivered its first list, or the signal aborts. */
   synced(signal: AbortSignal): Promise<void>;
   stop(): Promise<void>;
   readonly count: number;
+}
+
+interface Monitor {
+  readonly group: string;
+  readonly stop: () => Promise<void>;
+  readonly synced: Promise<void>;
 }
 
 /** Events own nothing and are owned by nobody, and there are many. Source: garbagecollector.DefaultIgnoredResources. */
@@ -32,11 +38,11 @@ export function createMonitors(
   graph: OwnerGraph,
   { transport, clock, random, log }: { transport: Transport; clock: Clock; random: Random; log: Logger },
 ): Monitors {
-  const running = new Map<string, { readonly stop: () => Promise<void>; readonly synced: Promise<void> }>();
+  const running = new Map<string, Monitor>();
   const forgetAll = (id: string): void => {
     for (const uid of [...graph.uidsOf(id)]) graph.forget(uid);
   };
-  const start = (resource: DiscoveredResource): { stop: () => Promise<void>; synced: Promise<void> } => {
+  const start = (resource: DiscoveredResource): Monitor => {
     const id = resourceId(resource);
     const apiVersion = apiVersionOf(resource);
     const tasks = createTaskGroup();
@@ -71,13 +77,13 @@ export function createMonitors(
         signal,
       ),
     );
-    return { stop: () => tasks.stop(), synced };
+    return { group: resource.group, stop: () => tasks.stop(), synced };
   };
   return {
-    set(resources) {
+    set(resources, failedGroups) {
       const wanted = new Map(resources.filter(isCollectable).map((resource) => [resourceId(resource), resource]));
       for (const [id, monitor] of running)
-        if (!wanted.has(id)) {
+        if (!wanted.has(id) && !failedGroups.has(monitor.group)) {
           running.delete(id);
           log.debug('Resource is gone, its watch ends', { resource: id });
           // Ends soon after the abort; nobody has to wait for it.

@@ -11,6 +11,7 @@ import { createWorkQueue } from '../../client/create-work-queue.ts';
 import { keyOf } from '../../client/informer.ts';
 import { runWorkers } from '../../client/run-workers.ts';
 import type { Controller, ControllerContext } from '../controller.ts';
+import { inParallel } from '../in-parallel.ts';
 import { observe, untilSynced } from '../observe.ts';
 import { podsByNode } from '../pods-by-node.ts';
 import { createEvictionPace } from './eviction-pace.ts';
@@ -33,6 +34,8 @@ export interface NodeLifecycleOptions extends Partial<HealthTimings>, Partial<Ev
 }
 
 const evictionTickMs = 100;
+/** Nodes looked at, and written, at a time. */
+const workers = 20;
 const excludeDisruption = 'node.kubernetes.io/exclude-disruption';
 
 export function createNodeLifecycleController(options: NodeLifecycleOptions = {}): Controller {
@@ -70,7 +73,7 @@ export function createNodeLifecycleController(options: NodeLifecycleOptions = {}
             unmarked.delete(name);
             pace.remove(name);
           }
-        for (const node of all) {
+        await inParallel(all, workers, async (node) => {
           const name = node.metadata.name ?? '';
           const verdict = judgeNode(node, leases.get(`kube-node-lease/${name}`), health.get(name), timings, now);
           if (verdict.conditions) {
@@ -81,7 +84,7 @@ export function createNodeLifecycleController(options: NodeLifecycleOptions = {}
               if (!isConflict(error) && !isNotFound(error))
                 log.warn('Cannot write node conditions', { node: name, error });
               // The node has changed meanwhile: it is judged anew next time, from the same last sign of life.
-              continue;
+              return;
             }
           }
           health.set(name, verdict.health);
@@ -108,11 +111,12 @@ export function createNodeLifecycleController(options: NodeLifecycleOptions = {}
               await writer.setHealthTaint(name, undefined);
           } else if (hasTaint(node, other, 'NoExecute')) await writer.setHealthTaint(name, wanted);
           else if (!hasTaint(node, wanted, 'NoExecute')) pace.add(zone, name);
-        }
+        });
+        if (signal.aborted) return;
         const turn = pace.update(ready);
         if (turn === 'stop') {
           log.warn('All nodes are not ready: no pods are evicted until one is', { nodes: all.length });
-          for (const node of all) await writer.setHealthTaint(node.metadata.name ?? '', undefined);
+          await inParallel(all, workers, (node) => writer.setHealthTaint(node.metadata.name ?? '', undefined));
         } else if (turn === 'resume') {
           log.info('Nodes are ready again, evictions go on');
           const restart = clock.monotonic();
