@@ -265,6 +265,22 @@ const refusals: readonly (readonly [name: string, input: string, message: string
     'Pod in version "v1" cannot be handled as a Pod: json: cannot unmarshal number 2147483648 into Go struct field PodSpec.spec.priority of type int32',
   ],
   [
+    'a number for a named type',
+    '{"spec":{"restartPolicy":1}}',
+    'Pod in version "v1" cannot be handled as a Pod: json: cannot unmarshal number into Go struct field PodSpec.spec.restartPolicy of type v1.RestartPolicy',
+  ],
+  [
+    'a bad element of a named type',
+    '{"spec":{"ipFamilies":[1]}}',
+    'Service in version "v1" cannot be handled as a Service: json: cannot unmarshal number into Go struct field ServiceSpec.spec.ipFamilies of type v1.IPFamily',
+    'Service',
+  ],
+  [
+    'a list for a resource list',
+    '{"spec":{"containers":[{"resources":{"limits":[]}}]}}',
+    'Pod in version "v1" cannot be handled as a Pod: json: cannot unmarshal array into Go struct field ResourceRequirements.spec.containers.resources.limits of type v1.ResourceList',
+  ],
+  [
     'unknown fields, all in text order',
     '{"z":1,"spec":{"foo":1,"containers":[{"name":"c"},{"bar":1}],"foo":2}}',
     'Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field "z", unknown field "spec.foo", unknown field "spec.containers[1].bar"',

@@ -67,7 +67,8 @@ class ExactWalk {
       const child = node.values[i]!;
       const keepsOnNull = !field.pointer && field.type.kind === 'scalar';
       if (!(child.kind === 'null' && keepsOnNull && out[key] !== undefined))
-        out[key] = field.pointer && child.kind === 'null' ? null : this.#value(child, field.type, type, out[key]);
+        out[key] =
+          field.pointer && child.kind === 'null' ? null : this.#value(child, field.type, type, out[key], field.goType);
       this.#fields.pop();
     }
     this.#struct = outer;
@@ -75,51 +76,59 @@ class ExactWalk {
     return out;
   }
 
-  #value(node: JsonNode, type: TypeRef, owner: StructType, previous: unknown): unknown {
+  #value(node: JsonNode, type: TypeRef, owner: StructType, previous: unknown, named?: string): unknown {
     switch (type.kind) {
       case 'struct':
         return this.struct(node, type.type, previous);
       case 'list':
-        return this.#list(node, type, owner);
+        return this.#list(node, type, owner, named);
       case 'map':
-        return this.#map(node, type, owner, previous);
+        return this.#map(node, type, owner, previous, named);
       case 'scalar':
-        return this.#scalar(node, type);
+        return this.#scalar(node, type, named);
       case 'special':
         return this.#special(node, type, owner);
     }
   }
 
-  #list(node: JsonNode, type: TypeRef & { kind: 'list' }, owner: StructType): unknown {
+  #list(node: JsonNode, type: TypeRef & { kind: 'list' }, owner: StructType, named = goType(type)): unknown {
     if (node.kind === 'null') return null;
-    if (node.kind !== 'array') return this.#mismatch(node, goType(type));
+    if (node.kind !== 'array') return this.#mismatch(node, named);
     const path = this.#path;
+    const element = named.startsWith('[]') ? named.slice(2) : undefined;
     const out = node.items.map((item, i) => {
       this.#path = `${path}[${i}]`;
-      return this.#value(item, type.element, owner, undefined);
+      return this.#value(item, type.element, owner, undefined, element);
     });
     this.#path = path;
     return out;
   }
 
-  #map(node: JsonNode, type: TypeRef & { kind: 'map' }, owner: StructType, previous: unknown): unknown {
+  #map(
+    node: JsonNode,
+    type: TypeRef & { kind: 'map' },
+    owner: StructType,
+    previous: unknown,
+    named = goType(type),
+  ): unknown {
     if (node.kind === 'null') return null;
-    if (node.kind !== 'object') return this.#mismatch(node, goType(type));
+    if (node.kind !== 'object') return this.#mismatch(node, named);
     const out = isPlain(previous) ? previous : {};
     const path = this.#path;
+    const element = /^map\[[^\]]+\](.+)$/.exec(named)?.[1];
     const seen = new Set<string>();
     for (let i = 0; i < node.keys.length; i++) {
       const key = node.keys[i]!;
       this.#path = path === '' ? key : `${path}.${key}`;
       if (seen.has(key)) this.#strict('duplicate');
       seen.add(key);
-      setOwn(out, key, this.#value(node.values[i]!, type.value, owner, undefined));
+      setOwn(out, key, this.#value(node.values[i]!, type.value, owner, undefined, element));
     }
     this.#path = path;
     return out;
   }
 
-  #scalar(node: JsonNode, type: TypeRef & { kind: 'scalar' }): unknown {
+  #scalar(node: JsonNode, type: TypeRef & { kind: 'scalar' }, named = goType(type)): unknown {
     if (node.kind === 'null') return null;
     switch (type.scalar) {
       case 'string':
@@ -142,7 +151,7 @@ class ExactWalk {
         const value = /[.eE]/.test(node.source) ? undefined : BigInt(node.source);
         const limit = type.scalar === 'int32' ? 2n ** 31n : 2n ** 63n;
         if (value === undefined || value >= limit || value < -limit)
-          return this.#refuse(`number ${node.source}`, goType(type));
+          return this.#refuse(`number ${node.source}`, named);
         return Number.isSafeInteger(Number(value)) ? Number(value) : value;
       }
       case 'double':
@@ -150,7 +159,7 @@ class ExactWalk {
         if (!Number.isFinite(Number(node.source))) return this.#refuse(`number ${node.source}`, 'float64');
         return new NumberLiteral(node.source);
     }
-    return this.#mismatch(node, goType(type));
+    return this.#mismatch(node, named);
   }
 
   #special(node: JsonNode, type: TypeRef & { kind: 'special' }, owner: StructType): unknown {

@@ -2,7 +2,7 @@
 import type { StructType, TypeRef } from '../schema/model.ts';
 
 /**
- * Named string types (`v1.PodPhase`) are plain `string` in the schema and named so here. `package` of a type name `core.v1.PodSpec` is its
+ * Derived from the shape; a field of a named type (`v1.PodPhase`) says so itself (`FieldSchema.goType`). The package of a type name `core.v1.PodSpec` is its
  * last part, as every Go package is called after its version.
  */
 export function goType(type: TypeRef): string {

@@ -27,6 +27,7 @@ export interface FieldData {
   readonly patch?: string;
   readonly protoType?: string;
   readonly protoName?: string;
+  readonly go?: string;
 }
 export interface TypeData {
   readonly openapi?: string;
@@ -178,6 +179,7 @@ function fieldSchema(
     ...(data.proto === undefined ? {} : { protoPath: typeof data.proto === 'number' ? [data.proto] : data.proto }),
     ...(data.protoType === undefined ? {} : { protoType: data.protoType }),
     ...(data.protoName === undefined ? {} : { protoName: data.protoName }),
+    ...(data.go === undefined ? {} : { goType: data.go }),
   };
 }
 

@@ -65,6 +65,8 @@ export interface FieldSchema {
   /** Protobuf type as upstream writes it, e.g. `[]k8s.io.api.core.v1.Volume`, `map<string,string>`, `int64`. */
   readonly protoType?: string;
   readonly protoName?: string;
+  /** Go's name of a named scalar, list or map type, for decoding errors: `v1.RestartPolicy`, `[]v1.IPFamily`. */
+  readonly goType?: string;
 }
 
 export interface UnionSchema {
