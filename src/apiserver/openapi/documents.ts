@@ -2,17 +2,16 @@
  * The OpenAPI documents: `/openapi/v2`, `/openapi/v3` (an index with hashes) and one v3 document for each group version. Each is built when
  * somebody first asks for it and kept. Source of the serving rules: k8s.io/kube-openapi/pkg/handler and handler3.
  */
-import { encode } from '../../api/codec/index.ts';
+import { encode, encodeText, parseJson } from '../../api/codec/index.ts';
 import { ApiError } from '../../api/errors.ts';
 import type { ApiRequest, ApiResponse, Headers } from '../../api/exchange.ts';
 import type { JsonObject } from '../../api/json.ts';
-import type { Schema, StructType } from '../../api/schema/model.ts';
+import type { Schema } from '../../api/schema/model.ts';
 import type { DiscoveryGroup } from '../discovery/discovery.ts';
 import { parseAccept } from '../negotiation/accept-header.ts';
 import { type Tagged, tagged, taggedAnswer } from './etag.ts';
 import { documentPaths, type PathSet, versionPaths } from './paths.ts';
-import { openApiV2Protobuf, openApiV3Protobuf } from './protobuf.ts';
-import { definitions } from './schemas.ts';
+import { definitionSchema, type OpenApiVersion, reachable } from './schemas.ts';
 
 /** Both spellings are asked for; the answer carries the one without `@`, which a Content-Type may not hold. */
 const protobufTypes = {
@@ -20,9 +19,9 @@ const protobufTypes = {
   v3: ['com.github.proto-openapi.spec.v3.v1.0+protobuf', 'com.github.proto-openapi.spec.v3@v1.0+protobuf'],
 } as const;
 
+/** Only bytes are kept: the trees of all documents would take tens of megabytes. */
 interface Built {
-  readonly document: JsonObject;
-  json?: Tagged;
+  readonly json: Tagged;
   protobuf?: Tagged;
 }
 
@@ -35,11 +34,16 @@ export interface OpenApiOptions {
   readonly yield: () => Promise<void>;
 }
 
+/** How many paths or definitions are encoded between two yields: about two milliseconds of work. */
+const stretch = 50;
+
 export class OpenApiDocuments {
   readonly #options: OpenApiOptions;
-  readonly #v3 = new Map<string, Built>();
+  readonly #v3 = new Map<string, Promise<Built>>();
   #v2: Promise<Built> | undefined;
   #index: Promise<Tagged> | undefined;
+  /** Encoded definitions by name: most documents share the greater part of theirs. */
+  readonly #definitions: Readonly<Record<OpenApiVersion, Map<string, string>>> = { v2: new Map(), v3: new Map() };
 
   constructor(options: OpenApiOptions) {
     this.#options = options;
@@ -61,15 +65,14 @@ export class OpenApiDocuments {
     return this.#answerVersion(name, request);
   }
 
-  #answerVersion(name: string, request: ApiRequest): ApiResponse {
-    const built = this.#version(name);
+  async #answerVersion(name: string, request: ApiRequest): Promise<ApiResponse> {
+    const built = await this.#version(name);
     const wanted = new URLSearchParams(request.query).get('hash');
     if (wanted === null || wanted === '') return answer(request.headers, built, 'v3', {});
-    const { hash } = jsonOf(built);
-    if (wanted !== hash)
+    if (wanted !== built.json.hash)
       return {
         status: 301,
-        headers: { location: `/openapi/v3/${name}?hash=${hash}` },
+        headers: { location: `/openapi/v3/${name}?hash=${built.json.hash}` },
         body: { kind: 'empty' },
       };
     // The URL names the content, so it never changes.
@@ -87,24 +90,16 @@ export class OpenApiDocuments {
     return names.sort();
   }
 
-  #version(name: string): Built {
+  #version(name: string): Promise<Built> {
     let built = this.#v3.get(name);
     if (!built) {
-      const { paths, types } = this.#paths(name, 'v3');
-      built = {
-        document: {
-          openapi: '3.0.0',
-          info: this.#info(),
-          paths,
-          components: { schemas: definitions(types, 'v3') },
-        },
-      };
+      built = this.#build('v3', this.#paths(name, 'v3'));
       this.#v3.set(name, built);
     }
     return built;
   }
 
-  #paths(name: string, openApi: 'v2' | 'v3'): PathSet {
+  #paths(name: string, openApi: OpenApiVersion): PathSet {
     const { schema, groups } = this.#options;
     for (const group of groups) {
       const base = group.name === '' ? 'api' : `apis/${group.name}`;
@@ -114,53 +109,72 @@ export class OpenApiDocuments {
     return documentPaths(name, schema, groups, openApi);
   }
 
-  #info(): JsonObject {
-    return { title: 'Kubernetes', version: this.#options.gitVersion };
-  }
-
   async #buildV2(): Promise<Built> {
-    const paths: Record<string, JsonObject> = {};
-    const types = new Set<StructType>();
+    const all: PathSet = { paths: {}, types: new Set() };
     for (const name of this.#names()) {
-      const set = this.#paths(name, 'v2');
-      Object.assign(paths, set.paths);
-      for (const type of set.types) types.add(type);
+      const { paths, types } = this.#paths(name, 'v2');
+      Object.assign(all.paths, paths);
+      for (const type of types) all.types.add(type);
       await this.#options.yield();
     }
-    return {
-      document: { swagger: '2.0', info: this.#info(), paths, definitions: definitions(types, 'v2') },
-    };
+    return this.#build('v2', all);
+  }
+
+  /** Encodes piece by piece, so that no stretch of work is long (decision 11). */
+  async #build(openApi: OpenApiVersion, { paths, types }: PathSet): Promise<Built> {
+    const info = encodeText({ title: 'Kubernetes', version: this.#options.gitVersion });
+    const pathTexts = await this.#pieces(Object.entries(paths), ([path, item]) => `"${path}":${encodeText(item)}`);
+    const schemas = await this.#pieces(reachable(types), ([name, definition]) => {
+      let text = this.#definitions[openApi].get(name);
+      if (text === undefined) {
+        text = `"${name}":${encodeText(definitionSchema(definition, openApi))}`;
+        this.#definitions[openApi].set(name, text);
+      }
+      return text;
+    });
+    const text =
+      openApi === 'v2'
+        ? `{"swagger":"2.0","info":${info},"paths":{${pathTexts}},"definitions":{${schemas}}}`
+        : `{"openapi":"3.0.0","info":${info},"paths":{${pathTexts}},"components":{"schemas":{${schemas}}}}`;
+    return { json: tagged(new TextEncoder().encode(text)) };
+  }
+
+  async #pieces<T>(items: readonly T[], encodeOne: (item: T) => string): Promise<string> {
+    const texts: string[] = [];
+    for (let i = 0; i < items.length; i++) {
+      if (i % stretch === stretch - 1) await this.#options.yield();
+      texts.push(encodeOne(items[i]!));
+    }
+    return texts.join(',');
   }
 
   async #buildIndex(): Promise<Tagged> {
     const paths: Record<string, JsonObject> = {};
     for (const name of this.#names()) {
-      const { hash } = jsonOf(this.#version(name));
-      paths[name] = { serverRelativeURL: `/openapi/v3/${name}?hash=${hash}` };
+      const { json } = await this.#version(name);
+      paths[name] = { serverRelativeURL: `/openapi/v3/${name}?hash=${json.hash}` };
       await this.#options.yield();
     }
     return tagged(encode({ paths }));
   }
 }
 
-function jsonOf(built: Built): Tagged {
-  built.json ??= tagged(encode(built.document));
-  return built.json;
-}
-
-function protobufOf(built: Built, openApi: 'v2' | 'v3'): Tagged {
-  built.protobuf ??= tagged((openApi === 'v2' ? openApiV2Protobuf : openApiV3Protobuf)(built.document));
+/** The writer is loaded when somebody asks for protobuf: few clients do. */
+async function protobufOf(built: Built, openApi: OpenApiVersion): Promise<Tagged> {
+  const { openApiV2Protobuf, openApiV3Protobuf } = await import('./protobuf.ts');
+  const write = openApi === 'v2' ? openApiV2Protobuf : openApiV3Protobuf;
+  built.protobuf ??= tagged(write(parseJson(built.json.bytes).value as JsonObject));
   return built.protobuf;
 }
 
 /** The first clause of Accept that is JSON or protobuf decides; anything else is refused. @throws ApiError 406. */
-function answer(headers: Headers, built: Built, openApi: 'v2' | 'v3', extra: Headers): ApiResponse {
+async function answer(headers: Headers, built: Built, openApi: OpenApiVersion, extra: Headers): Promise<ApiResponse> {
   const [spelling, ...older] = protobufTypes[openApi];
   for (const { type, subtype } of parseAccept(headers.accept ?? '*/*')) {
     if (type !== 'application' && type !== '*') continue;
-    if (subtype === 'json' || subtype === '*') return taggedAnswer(jsonOf(built), 'application/json', headers, extra);
+    if (subtype === 'json' || subtype === '*') return taggedAnswer(built.json, 'application/json', headers, extra);
     if (subtype === spelling || (older as readonly string[]).includes(subtype))
-      return taggedAnswer(protobufOf(built, openApi), `application/${spelling}`, headers, extra);
+      return taggedAnswer(await protobufOf(built, openApi), `application/${spelling}`, headers, extra);
   }
   throw new ApiError({
     code: 406,

@@ -38,47 +38,36 @@ const specials: Readonly<Record<SpecialType, readonly [name: string, v2: JsonObj
 /** The OpenAPI name of the body of a patch. */
 export const patchDefinition = specials.Patch[0];
 
-/**
- * The definitions that a document needs: those named and whatever they refer to, by OpenAPI name in order.
- */
-export function definitions(roots: Iterable<StructType>, version: OpenApiVersion): Record<string, JsonObject> {
-  const found = new Map<string, JsonObject>();
+/** What a document defines: a struct, or a special type by its name in the schema. */
+export type Definition = StructType | SpecialType;
+
+/** The definitions that a document needs: those named and whatever they refer to, by OpenAPI name in order. */
+export function reachable(roots: Iterable<StructType>): [name: string, definition: Definition][] {
+  const found = new Map<string, Definition>([[specials.Patch[0], 'Patch']]);
   const open: StructType[] = [];
-  const seen = new Set<StructType>();
-  const meet = (type: TypeRef): void => {
-    switch (type.kind) {
-      case 'struct':
-        meetStruct(type.type);
-        break;
-      case 'list':
-        meet(type.element);
-        break;
-      case 'map':
-        meet(type.value);
-        break;
-      case 'special': {
-        const [name, v2, v3] = specials[type.special];
-        found.set(name, version === 'v3' ? (v3 ?? v2) : v2);
-        break;
-      }
-      case 'scalar':
-    }
-  };
   const meetStruct = (type: StructType): void => {
-    if (seen.has(type)) return;
-    seen.add(type);
+    if (found.has(type.openapiName)) return;
+    found.set(type.openapiName, type);
     open.push(type);
   };
-  meet({ kind: 'special', special: 'Patch' });
+  const meet = (type: TypeRef): void => {
+    if (type.kind === 'struct') meetStruct(type.type);
+    else if (type.kind === 'list') meet(type.element);
+    else if (type.kind === 'map') meet(type.value);
+    else if (type.kind === 'special') found.set(specials[type.special][0], type.special);
+  };
   for (const root of roots) meetStruct(root);
-  for (let type = open.pop(); type; type = open.pop()) {
-    found.set(type.openapiName, definition(type, version));
-    for (const field of type.fields) meet(field.type);
-  }
-  return Object.fromEntries([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
+  for (let type = open.pop(); type; type = open.pop()) for (const field of type.fields) meet(field.type);
+  return [...found].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-function definition(type: StructType, version: OpenApiVersion): JsonObject {
+export function definitionSchema(definition: Definition, version: OpenApiVersion): JsonObject {
+  if (typeof definition !== 'string') return structSchema(definition, version);
+  const [, v2, v3] = specials[definition];
+  return version === 'v3' ? (v3 ?? v2) : v2;
+}
+
+function structSchema(type: StructType, version: OpenApiVersion): JsonObject {
   const properties: Record<string, JsonObject> = {};
   for (const field of [...type.fields].sort((a, b) => (a.name < b.name ? -1 : 1)))
     properties[field.name] = property(field, version);
