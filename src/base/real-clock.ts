@@ -2,11 +2,14 @@ import type { Clock, Timer } from './clock.ts';
 
 const maxTimerMs = 2 ** 31 - 1;
 
-/** The machine's time. Timers are unreferenced: what keeps a process alive is its sockets and children, never a wait. */
-export function createRealClock(): Clock {
+/**
+ * The machine's time. Timers are unreferenced: what keeps a process alive is its sockets and children, never a wait.
+ * @param options.keepAlive a pending timer keeps the process alive: for a cluster inside a test, which has no socket.
+ */
+export function createRealClock(options: { readonly keepAlive?: boolean } = {}): Clock {
   const timer = (ms: number, fn: () => void): Timer => {
     const handle = setTimeout(fn, Math.min(Math.max(ms, 0), maxTimerMs));
-    handle.unref();
+    if (!options.keepAlive) handle.unref();
     return { cancel: () => clearTimeout(handle) };
   };
   return {

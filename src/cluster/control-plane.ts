@@ -1,0 +1,151 @@
+/**
+ * A control plane in this process: API server, scheduler and controllers on one loop, talking through the in-process transport (decisions 8
+ * and 10). Where its store lies and whether it listens on a port is the caller's business.
+ */
+import type { ApiHandler, PeerCertificate } from '../api/exchange.ts';
+import { builtinSchema } from '../api/schema/builtin.ts';
+import { type SigningKey, signingKey } from '../apiserver/authentication/index.ts';
+import { createDocumentRoutes } from '../apiserver/discovery/routes.ts';
+import { type ApiServer, type ApiServerOptions, createApiServer } from '../apiserver/index.ts';
+import { createClusterSecurity } from '../apiserver/security.ts';
+import { createTaskGroup } from '../base/task-group.ts';
+import { createInProcessTransport } from '../client/in-process-transport.ts';
+import type { Transport } from '../client/transport.ts';
+import { allControllers, type ControllersOptions, runControllerManager } from '../controllers/index.ts';
+import { createScheduler } from '../scheduler/index.ts';
+import type { Store } from '../store/store.ts';
+import { createComponent, type Surroundings } from './component.ts';
+import { version } from './version.ts';
+
+export interface ControlPlaneOptions extends Surroundings {
+  readonly store: Store;
+  /** PEM, PKCS #8: signs service account tokens. */
+  readonly serviceAccountPrivateKey: string;
+  /** PEM, for the root CA publisher and `cluster-info`. Absent: nothing is published. */
+  readonly rootCa?: string;
+  /** Where clients find the API server. */
+  readonly advertiseAddress: string;
+  readonly port: number;
+  readonly network?: Partial<ClusterNetwork>;
+  readonly kubelet?: ApiServerOptions['kubelet'];
+  readonly controllers?: ControllersOptions;
+  /** Leave the scheduler or the controllers out: somebody else runs them. */
+  readonly without?: readonly ('scheduler' | 'controllers')[];
+  readonly tuning?: Pick<ApiServerOptions, 'watchLimits' | 'valueBudgetBytes' | 'compactionIntervalMs'>;
+}
+
+export interface ClusterNetwork {
+  readonly podCidr: string;
+  readonly nodeCidrMaskSize: number;
+  readonly serviceCidr: string;
+  readonly nodePortRange: { readonly from: number; readonly to: number };
+  readonly clusterDomain: string;
+}
+
+export const defaultClusterNetwork: ClusterNetwork = Object.freeze({
+  podCidr: '10.244.0.0/16',
+  nodeCidrMaskSize: 24,
+  serviceCidr: '10.96.0.0/12',
+  nodePortRange: Object.freeze({ from: 30_000, to: 32_767 }),
+  clusterDomain: 'cluster.local',
+});
+
+export interface ControlPlane {
+  readonly server: ApiServer;
+  /** The whole handler chain, for a port or for in-process callers. */
+  readonly handler: ApiHandler;
+  /** A transport for somebody who holds a certificate with this subject. */
+  transportAs(peer: PeerCertificate): Transport;
+  /** Rejects with the first failure of a component. */
+  readonly done: Promise<void>;
+  /** Stops components, then the API server; the store stays open. */
+  stop(): Promise<void>;
+}
+
+/** The administrator's certificate: group system:masters may do everything. */
+export const adminPeer: PeerCertificate = Object.freeze({
+  commonName: 'kubernetes-admin',
+  organizations: Object.freeze(['system:masters']),
+});
+
+/** Resolves when the API server answers; controllers and scheduler are starting then. */
+export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const { clock, random, log, metrics, store, advertiseAddress, port } = options;
+  const network: ClusterNetwork = { ...defaultClusterNetwork, ...options.network };
+  const key: SigningKey = signingKey(options.serviceAccountPrivateKey);
+  const issuer = `https://kubernetes.default.svc.${network.clusterDomain}`;
+  const surroundings: Surroundings = { clock, random, log, metrics };
+  const server = createApiServer({
+    store,
+    clock,
+    random,
+    log: log.with({ component: 'kube-apiserver' }),
+    metrics,
+    security: createClusterSecurity({
+      serviceAccountKey: key,
+      issuer,
+      jwksUri: `https://${advertiseAddress}:${port}/openid/v1/jwks`,
+    }),
+    documents: createDocumentRoutes({
+      schema: builtinSchema,
+      version: versionInfo,
+      serverAddress: `${advertiseAddress}:${port}`,
+      yield: () => clock.yield(),
+    }),
+    ...(options.kubelet ? { kubelet: options.kubelet } : {}),
+    ...options.tuning,
+  });
+  const tasks = createTaskGroup();
+  await server.start();
+
+  const transportAs = (peer: PeerCertificate): Transport =>
+    createInProcessTransport(server.handler, { clock, peer, userAgent: `bireme/${version.kubernetes}` });
+  const scheduler = options.without?.includes('scheduler')
+    ? undefined
+    : createComponent(transportAs(component('system:kube-scheduler')), 'kube-scheduler', surroundings, {
+        eventSource: 'default-scheduler',
+      });
+  if (scheduler) tasks.run('kube-scheduler', (signal) => createScheduler(scheduler).run(signal));
+  const manager = options.without?.includes('controllers')
+    ? undefined
+    : createComponent(
+        transportAs(component('system:kube-controller-manager')),
+        'kube-controller-manager',
+        surroundings,
+      );
+  if (manager) {
+    const controllers = allControllers({
+      ...(options.rootCa === undefined ? {} : { rootCa: options.rootCa }),
+      nodeIpam: { clusterCidrs: [network.podCidr], nodeMaskSizeIpv4: network.nodeCidrMaskSize },
+      ...options.controllers,
+    });
+    tasks.run('kube-controller-manager', (signal) => runControllerManager({ context: manager, controllers }, signal));
+  }
+
+  return {
+    server,
+    handler: server.handler,
+    transportAs,
+    done: tasks.done,
+    async stop() {
+      await tasks.stop();
+      await Promise.all([scheduler?.stop(), manager?.stop()]);
+      await server.stop();
+    },
+  };
+}
+
+const component = (commonName: string): PeerCertificate => ({ commonName, organizations: [] });
+
+/** `/version`, in upstream's form: clients compare major, minor and gitVersion. */
+const versionInfo = {
+  major: '1',
+  minor: '36',
+  gitVersion: version.kubernetes,
+  gitCommit: `bireme-${version.bireme}`,
+  gitTreeState: 'clean',
+  buildDate: '1970-01-01T00:00:00Z',
+  goVersion: `none (Node.js ${process.versions.node})`,
+  compiler: 'v8',
+  platform: `${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}`,
+};
