@@ -3,9 +3,7 @@
  * and 10). Where its store lies and whether it listens on a port is the caller's business.
  */
 import type { ApiHandler, PeerCertificate } from '../api/exchange.ts';
-import { builtinSchema } from '../api/schema/builtin.ts';
 import { type SigningKey, signingKey } from '../apiserver/authentication/index.ts';
-import { createDocumentRoutes } from '../apiserver/discovery/routes.ts';
 import { type ApiServer, type ApiServerOptions, createApiServer } from '../apiserver/index.ts';
 import { createClusterSecurity } from '../apiserver/security.ts';
 import { createTaskGroup } from '../base/task-group.ts';
@@ -86,12 +84,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       issuer,
       jwksUri: `https://${advertiseAddress}:${port}/openid/v1/jwks`,
     }),
-    documents: createDocumentRoutes({
-      schema: builtinSchema,
-      version: versionInfo,
-      serverAddress: `${advertiseAddress}:${port}`,
-      yield: () => clock.yield(),
-    }),
+    serverAddress: `${advertiseAddress}:${port}`,
     ...(options.kubelet ? { kubelet: options.kubelet } : {}),
     ...options.tuning,
   });
@@ -136,16 +129,3 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 }
 
 const component = (commonName: string): PeerCertificate => ({ commonName, organizations: [] });
-
-/** `/version`, in upstream's form: clients compare major, minor and gitVersion. */
-const versionInfo = {
-  major: '1',
-  minor: '36',
-  gitVersion: version.kubernetes,
-  gitCommit: `bireme-${version.bireme}`,
-  gitTreeState: 'clean',
-  buildDate: '1970-01-01T00:00:00Z',
-  goVersion: `none (Node.js ${process.versions.node})`,
-  compiler: 'v8',
-  platform: `${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}`,
-};
