@@ -37,8 +37,7 @@ export class Runner {
   async #case(one: Case): Promise<string[]> {
     const problems: string[] = [];
     for (const step of one.prepare ?? []) problems.push(...(await this.#prepare(step)));
-    if (!this.#saved.has('rv')) this.#saved.set('rv', String(await this.#server.revision()));
-    if (one.during) this.#saved.set('rv', String(await this.#server.revision()));
+    this.#saved.set('rv', String(await this.#server.revision()));
     const answer = await this.#send(one.send, one.during);
     return [...problems, ...this.#compare(one, answer)];
   }

@@ -10,7 +10,15 @@ import { type AdmissionSubject, admit, validateAdmission } from './admit.ts';
 import type { RequestContext } from './context.ts';
 import { toServed, toStored } from './conversion.ts';
 import { withoutDuplicateOwners } from './managers.ts';
-import { filledForCreate, inNamespace, metadataOf, plainServerError, storedForm, withMeta } from './object-meta.ts';
+import {
+  filledForCreate,
+  inNamespace,
+  metadataOf,
+  plainServerError,
+  storedForm,
+  withMeta,
+  withoutSystemFields,
+} from './object-meta.ts';
 import type { WriteRequest } from './options.ts';
 import type { Registry, Reservation } from './registry.ts';
 import { objectKey, type ServedResource, type StoredResource } from './resources.ts';
@@ -34,9 +42,10 @@ export async function createObject(
   options: WriteRequest,
 ): Promise<Written> {
   const now = formatTime(registry.clock.now());
-  let next = inNamespace(registry.kinds.applyDefaults(object, served.gvk), namespace, stored.namespaced);
+  const defaulted = registry.kinds.applyDefaults(withoutSystemFields(object), served.gvk);
+  let next = inNamespace(defaulted, namespace, stored.namespaced);
   next = withoutDuplicateOwners(next, context.warnings);
-  next = withManager(registry, context, served, stored, '', options, undefined, next, now);
+  next = withManager(registry, context, served, '', options, undefined, next, now);
   const subject: AdmissionSubject = {
     context,
     served,
@@ -57,7 +66,6 @@ export function withManager(
   registry: Registry,
   context: RequestContext,
   served: ServedResource,
-  stored: StoredResource,
   subresource: string,
   options: WriteRequest,
   live: JsonObject | undefined,
@@ -65,6 +73,8 @@ export function withManager(
   now: string,
 ): JsonObject {
   const { kinds, table } = registry;
+  const { stored } = served;
+  const { group, resource } = stored ?? served.schema;
   return registry.fieldManager.update({
     ...(live === undefined ? {} : { previous: live }),
     next,
@@ -73,7 +83,7 @@ export function withManager(
     subresource,
     apiVersion: served.apiVersion,
     now,
-    ignored: resetFields(stored.group, stored.resource, subresource),
+    ignored: resetFields(group, resource, subresource),
     reset: context.clearsManagers,
     convert: (object, apiVersion) => {
       const other = table.served.find((s) => s.stored === stored && s.apiVersion === apiVersion);

@@ -100,6 +100,20 @@ export function withUrlName(object: JsonObject, name: string): JsonObject {
   return withMeta(object, { name });
 }
 
+/** What a client cannot set on a new object is taken off before anybody looks at it. Source: rest.WipeObjectMetaSystemFields. */
+export function withoutSystemFields(object: JsonObject): JsonObject {
+  const { uid, creationTimestamp, deletionTimestamp, deletionGracePeriodSeconds, selfLink } = metadataOf(object);
+  if (!uid && !creationTimestamp && !deletionTimestamp && deletionGracePeriodSeconds === undefined && !selfLink)
+    return object;
+  return withMeta(object, {
+    uid: undefined,
+    creationTimestamp: undefined,
+    deletionTimestamp: undefined,
+    deletionGracePeriodSeconds: undefined,
+    selfLink: undefined,
+  });
+}
+
 /** System fields of a new object: uid and creation time are the server's, a deletion is not under way. */
 export function filledForCreate(object: JsonObject, uid: string, now: string): JsonObject {
   return withMeta(object, {

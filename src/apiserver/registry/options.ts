@@ -155,12 +155,10 @@ function dryRunErrors(values: readonly string[], errors: FieldError[]): boolean 
     errors.push({
       type: 'FieldValueNotSupported',
       field: 'dryRun',
-      message: `Unsupported value: ${goStrings(given)}: supported values: "All"`,
+      message: `Unsupported value: ${JSON.stringify(given)}: supported values: "All"`,
     });
   return given.length > 0;
 }
-
-const goStrings = (values: readonly string[]): string => `[]string{${values.map((v) => JSON.stringify(v)).join(', ')}}`;
 
 /** @param body a decoded DeleteOptions; the query is used only when there is none. @throws ApiError 422. */
 export function parseDeleteOptions(query: URLSearchParams, body: JsonObject | undefined): DeleteRequest {

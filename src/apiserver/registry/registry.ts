@@ -36,6 +36,8 @@ export interface KindFunctions {
 
 export interface MetaRules {
   readonly namespaced: boolean;
+  /** For updates: the kind itself checks the whole metadata again. */
+  readonly wholeTwice?: boolean;
   readonly validateName: ((name: string, options: { readonly prefix: boolean }) => readonly string[]) | undefined;
 }
 

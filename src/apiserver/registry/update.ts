@@ -176,13 +176,13 @@ function subjectOf(context: RequestContext, request: UpdateRequest): AdmissionSu
 function managed(
   registry: Registry,
   context: RequestContext,
-  { served, stored, options, subresource }: UpdateRequest,
+  { served, options, subresource }: UpdateRequest,
   live: JsonObject | undefined,
   next: JsonObject,
   now: string,
 ): JsonObject {
   const deduplicated = withoutDuplicateOwners(next, context.warnings);
-  return withManager(registry, context, served, stored, subresource, options, live, deduplicated, now);
+  return withManager(registry, context, served, subresource, options, live, deduplicated, now);
 }
 
 /** One round: from the present state to what would be stored. */
@@ -247,6 +247,17 @@ function checkRevision(request: UpdateRequest, next: JsonObject, current: Cached
   return next;
 }
 
+/** Kinds whose own validation of an update looks at the whole metadata once more, so that its errors come twice. */
+const wholeTwice: ReadonlySet<string> = new Set([
+  '/configmaps',
+  '/secrets',
+  '/services',
+  '/serviceaccounts',
+  '/endpoints',
+  '/persistentvolumes',
+  '/limitranges',
+]);
+
 function beforeUpdate(
   registry: Registry,
   context: RequestContext,
@@ -258,7 +269,11 @@ function beforeUpdate(
   const { stored, strategy } = request;
   let next = keptOnUpdate(wanted, previous);
   next = strategy.prepareForUpdate?.(next, previous, { now, user: context.user }) ?? next;
-  const rules = { namespaced: stored.namespaced, validateName: stored.strategy.validateName };
+  const rules = {
+    namespaced: stored.namespaced,
+    validateName: stored.strategy.validateName,
+    wholeTwice: wholeTwice.has(`${stored.group}/${stored.resource}`),
+  };
   const errors = [
     ...registry.kinds.validateMetaUpdate(next, previous, rules),
     ...(strategy.validateUpdate?.(next, previous) ?? []),

@@ -6,7 +6,13 @@
 import { sameJson } from '../../api/edit.ts';
 import type { FieldError } from '../../api/errors.ts';
 import type { JsonObject, JsonValue } from '../../api/json.ts';
-import { checkDns1123Subdomain, checkLabelValue, checkQualifiedName, maskTrailingDash } from '../../api/names.ts';
+import {
+  checkDns1123Subdomain,
+  checkLabelValue,
+  checkPathSegmentName,
+  checkQualifiedName,
+  maskTrailingDash,
+} from '../../api/names.ts';
 import { type Metadata, metadataOf } from './object-meta.ts';
 import type { MetaRules } from './registry.ts';
 
@@ -40,10 +46,12 @@ export function validateMeta(object: JsonObject, rules: MetaRules): readonly Fie
 export function validateMetaUpdate(next: JsonObject, previous: JsonObject, rules: MetaRules): readonly FieldError[] {
   const now = metadataOf(next);
   const before = metadataOf(previous);
-  // The generic registry checks the new object's metadata as a whole first; its name was checked when it was created.
-  const whole = validateMeta(next, { ...rules, validateName: () => none });
+  // Upstream checks the metadata as a whole, then the change, and the kind checks the change again: causes are repeated, the message is not.
+  // The name was checked when it was created; here only what a path segment may not be counts.
+  const whole = validateMeta(next, { ...rules, validateName: (name) => checkPathSegmentName(name) });
   const change = changeErrors(now, before);
-  return whole.length === 0 && change.length === 0 ? none : [...whole, ...change];
+  if (whole.length === 0 && change.length === 0) return none;
+  return [...whole, ...change, ...change, ...(rules.wholeTwice ? whole : none)];
 }
 
 const none: readonly never[] = [];
@@ -71,6 +79,9 @@ function changeErrors(now: Metadata, before: Metadata): FieldError[] {
     now.deletionGracePeriodSeconds ?? null,
     before.deletionGracePeriodSeconds ?? null,
   );
+  if (now.labels) labelErrors(now.labels, errors);
+  if (now.annotations) annotationErrors(now.annotations, errors);
+  if (now.ownerReferences) ownerErrors(now.ownerReferences, errors);
   return errors;
 }
 
@@ -119,22 +130,19 @@ function ownerErrors(owners: readonly JsonObject[], errors: FieldError[]): void 
     if ((owner.name ?? '') === '') errors.push(invalid(`${at}.name`, '', 'must not be empty'));
     if ((owner.uid ?? '') === '') errors.push(invalid(`${at}.uid`, '', 'must not be empty'));
     if (apiVersion === 'v1' && owner.kind === 'Event')
-      errors.push(invalid(at, goOwner(owner), '/v1, Kind=Event is disallowed from being an owner'));
+      errors.push(invalid(at, owner, '/v1, Kind=Event is disallowed from being an owner'));
     if (owner.controller !== true) return;
     if (controller)
       errors.push(
         invalid(
           at,
-          `[${owners.map(goOwner).join(' ')}]`,
+          owners,
           `Only one reference can have Controller set to true. Found "true" in references for ${controller.kind}/${controller.name} and ${owner.kind}/${owner.name}`,
         ),
       );
     else controller = owner;
   });
 }
-
-/** How Go prints an OwnerReference: pointers as addresses, which nobody can match. */
-const goOwner = (owner: JsonObject): string => JSON.stringify(owner);
 
 const standardFinalizers: ReadonlySet<string> = new Set(['kubernetes', 'orphan', 'foregroundDeletion']);
 

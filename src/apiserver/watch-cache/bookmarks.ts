@@ -55,7 +55,11 @@ export class BookmarkKeeper {
       }
       if (watcher.nextBookmarkAt <= due) {
         // A queue that is not empty brings news of its own, and a bookmark must not overtake it.
-        if (!watcher.behind && revision >= watcher.startRevision) watcher.push(watcher.form.bookmark(revision, false));
+        // Nor is there anything in hearing the same twice.
+        if (!watcher.behind && revision > watcher.bookmarkedRevision) {
+          watcher.bookmarkedRevision = revision;
+          watcher.push(watcher.form.bookmark(revision, false));
+        }
         this.#plan(watcher, deadline, now);
       }
       if (watcher.nextBookmarkAt < next) next = watcher.nextBookmarkAt;

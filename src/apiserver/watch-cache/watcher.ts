@@ -32,6 +32,8 @@ export class Watcher implements WatchStream {
   #onClose: (() => void)[] = [];
   /** Monotonic milliseconds of the next bookmark; the bookmark keeper's. */
   nextBookmarkAt = 0;
+  /** Of the last bookmark, the one that ends the initial events included. */
+  bookmarkedRevision = 0;
 
   constructor(options: {
     readonly form: WatchForm;
@@ -49,6 +51,7 @@ export class Watcher implements WatchStream {
     this.#queueMax = options.queueMax;
     this.#initial = options.initial;
     this.#initialEnd = options.initialEnd;
+    if (options.initialEnd !== undefined) this.bookmarkedRevision = options.startRevision;
   }
 
   /** Called once at the end, however it comes. */

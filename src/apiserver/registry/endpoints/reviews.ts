@@ -3,6 +3,7 @@
 import { ApiError } from '../../../api/errors.ts';
 import type { ApiResponse } from '../../../api/exchange.ts';
 import type { JsonObject } from '../../../api/json.ts';
+import { formatTime } from '../../../api/time.ts';
 import type { TokenReview } from '../../../api/types/authentication-v1.ts';
 import type {
   LocalSubjectAccessReview,
@@ -22,7 +23,8 @@ import {
 } from '../../authorization/reviews.ts';
 import { negotiateAccept } from '../../negotiation/negotiation.ts';
 import { type AdmissionSubject, admit, validateAdmission } from '../admit.ts';
-import { metadataOf } from '../object-meta.ts';
+import { withManager } from '../create.ts';
+import { metadataOf, withoutSystemFields } from '../object-meta.ts';
 import { parseWriteOptions } from '../options.ts';
 import { endpoint, methodNotAllowed } from '../resource-handler.ts';
 import type { SubresourceHandler, SubresourceRequest } from '../subresources.ts';
@@ -79,6 +81,8 @@ const review =
     const options = parseWriteOptions(context.query, 'CreateOptions');
     const decoded = await handler.decode(context, served.gvk, served.schema.type, options.fieldValidation);
     let object = registry.kinds.applyDefaults(decoded, served.gvk);
+    const now = formatTime(registry.clock.now());
+    object = withManager(registry, context, served, '', options, undefined, withoutSystemFields(object), now);
     const subject: AdmissionSubject = {
       context,
       served,
