@@ -1,10 +1,10 @@
 /** Which Services select a pod, from the informer's cache, with selectors compiled once per Service object. */
 import { sameJson } from '../api/edit.ts';
+import { isPodReady, isPodTerminal } from '../api/pod/conditions.ts';
 import { type LabelMatcher, labelMatcherFromMap, matchLabels } from '../api/selectors/label-selector.ts';
 import type { Pod, Service } from '../api/types/core-v1.ts';
 import type { Informer } from '../client/informer.ts';
 import { namespaceIndex } from './owner-index.ts';
-import { isPodReady, isPodTerminal } from './pod-state.ts';
 
 export interface ServiceSelectors {
   /** Services whose selector matches these labels. */

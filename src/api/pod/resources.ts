@@ -18,6 +18,8 @@ export interface PodResourceOptions {
   readonly withoutPodLevel?: boolean;
   /** Count what is allocated or in use while a resize is under way, where that is more. */
   readonly useStatus?: boolean;
+  /** What a container counts as that names no request (or limit) for a resource: the scheduler's scores need it. */
+  readonly unspecified?: ResourceAmounts;
 }
 
 /** One quantity of a resource list as an amount. @throws QuantityError */
@@ -89,9 +91,10 @@ function containerAmounts(
   container: Container,
   statuses: readonly ContainerStatus[] | undefined,
   which: Which,
-  { useStatus = false }: PodResourceOptions,
+  { useStatus = false, unspecified }: PodResourceOptions,
 ): ResourceAmounts {
-  const wanted = amountsOf(container.resources?.[which]);
+  const named = amountsOf(container.resources?.[which]);
+  const wanted = unspecified ? { ...unspecified, ...named } : named;
   if (!useStatus) return wanted;
   const status = statuses?.find(({ name }) => name === container.name);
   if (!status) return wanted;

@@ -1,5 +1,8 @@
 /** Rolls a Deployment's pods from template to template through ReplicaSets. Source: pkg/controller/deployment. */
+
 import { isAlreadyExists, isNotFound } from '../../api/errors.ts';
+import { templateHash } from '../../api/hash.ts';
+import type { JsonObject } from '../../api/json.ts';
 import { controllerOf, findCondition, isBeingDeleted, isControlledBy, newControllerRef } from '../../api/meta.ts';
 import { type LabelMatcher, labelMatcherFrom, matchLabels, SelectorError } from '../../api/selectors/label-selector.ts';
 import type { Deployment, DeploymentCondition, DeploymentStatus, ReplicaSet } from '../../api/types/apps-v1.ts';
@@ -34,7 +37,7 @@ import {
   withCondition,
   withPauseCondition,
 } from './status.ts';
-import { sameTemplate, templateHash, templateHashLabel } from './template-hash.ts';
+import { sameTemplate, templateHashLabel } from './template-hash.ts';
 
 export interface DeploymentControllerOptions {
   /** --concurrent-deployment-syncs */
@@ -274,7 +277,7 @@ class DeploymentSync {
   private async createReplicaSet(revision: number): Promise<ReplicaSet> {
     const { client, events } = this.context;
     const { deployment } = this;
-    const hash = templateHash(deployment.spec!.template, deployment.status?.collisionCount);
+    const hash = templateHash(deployment.spec!.template as JsonObject, deployment.status?.collisionCount);
     const name = `${deployment.metadata.name}-${hash}`;
     const template = deployment.spec!.template;
     const labels = { ...template.metadata?.labels, [templateHashLabel]: hash };

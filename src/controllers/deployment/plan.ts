@@ -2,9 +2,10 @@
  * What a Deployment's next step is: sizes for its ReplicaSets. Pure; the controller writes, looks again and asks for the next step.
  * Source: pkg/controller/deployment/{rolling,recreate,sync}.go.
  */
+
+import { isPodTerminal } from '../../api/pod/conditions.ts';
 import type { Deployment, ReplicaSet } from '../../api/types/apps-v1.ts';
 import type { Pod } from '../../api/types/core-v1.ts';
-import { isPodTerminal } from '../pod-state.ts';
 import { desiredReplicasAnnotation, maxReplicasAnnotation, numberAnnotation } from './annotations.ts';
 import { isRollingUpdate, maxSurge, maxUnavailable } from './fenceposts.ts';
 import {

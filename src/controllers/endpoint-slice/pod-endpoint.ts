@@ -1,7 +1,9 @@
 /** A pod as an endpoint of a Service. Pure. Source: staging/src/k8s.io/endpointslice/utils.go. */
+
+import { isPodReady, isPodTerminal } from '../../api/pod/conditions.ts';
+import { findTargetPort } from '../../api/pod/ports.ts';
 import type { Node, Pod, Service } from '../../api/types/core-v1.ts';
 import type { Endpoint, EndpointPort } from '../../api/types/discovery-v1.ts';
-import { isPodReady, isPodTerminal } from '../pod-state.ts';
 
 export type AddressType = 'IPv4' | 'IPv6';
 
@@ -70,18 +72,9 @@ export const hasHostname = (pod: Pod, service: Service): boolean =>
 export function endpointPorts(service: Service, pod: Pod): EndpointPort[] {
   const ports: EndpointPort[] = [];
   for (const { name, protocol = 'TCP', appProtocol, port, targetPort } of service.spec?.ports ?? []) {
-    const number = containerPort(pod, targetPort ?? port, protocol);
+    const number = findTargetPort(pod, targetPort ?? port, protocol);
     if (number === undefined) continue;
     ports.push({ name: name ?? '', protocol, port: number, ...(appProtocol === undefined ? {} : { appProtocol }) });
   }
   return ports;
-}
-
-export function containerPort(pod: Pod, targetPort: number | string, protocol: string): number | undefined {
-  if (typeof targetPort === 'number') return targetPort;
-  const sidecars = pod.spec?.initContainers?.filter(({ restartPolicy }) => restartPolicy === 'Always') ?? [];
-  for (const container of [...(pod.spec?.containers ?? []), ...sidecars])
-    for (const port of container.ports ?? [])
-      if (port.name === targetPort && (port.protocol ?? 'TCP') === protocol) return port.containerPort;
-  return undefined;
 }

@@ -1,5 +1,8 @@
 /** The legacy Endpoints object of a Service. Pure. Source: pkg/controller/endpoint/endpoints_controller.go. */
+
 import { sameJson } from '../../api/edit.ts';
+import { isPodReady } from '../../api/pod/conditions.ts';
+import { findTargetPort } from '../../api/pod/ports.ts';
 import type {
   EndpointAddress,
   EndpointPort,
@@ -8,9 +11,8 @@ import type {
   Pod,
   Service,
 } from '../../api/types/core-v1.ts';
-import { addressTypesOf, containerPort, hasEndpoint, hasHostname } from '../endpoint-slice/pod-endpoint.ts';
+import { addressTypesOf, hasEndpoint, hasHostname } from '../endpoint-slice/pod-endpoint.ts';
 import { headlessLabel, isHeadless } from '../endpoint-slice/slice-labels.ts';
-import { isPodReady } from '../pod-state.ts';
 
 export const managedByLabel = 'endpoints.kubernetes.io/managed-by';
 export const endpointsControllerName = 'endpoint-controller';
@@ -95,7 +97,7 @@ function addressOf(service: Service, pod: Pod): EndpointAddress | undefined {
 function portsOf(service: Service, pod: Pod): EndpointPort[] {
   const ports: EndpointPort[] = [];
   for (const { name, protocol = 'TCP', appProtocol, port, targetPort } of service.spec?.ports ?? []) {
-    const number = containerPort(pod, targetPort ?? port, protocol);
+    const number = findTargetPort(pod, targetPort ?? port, protocol);
     if (number === undefined) continue;
     ports.push({
       ...(name ? { name } : {}),

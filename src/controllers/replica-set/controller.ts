@@ -5,6 +5,7 @@
 import { isApiError, isConflict, isNotFound } from '../../api/errors.ts';
 import { controllerOf, isBeingDeleted, newControllerRef } from '../../api/meta.ts';
 import type { ResourceRef } from '../../api/object.ts';
+import { isPodActive } from '../../api/pod/conditions.ts';
 import { type LabelMatcher, labelMatcherFrom, matchLabels, SelectorError } from '../../api/selectors/label-selector.ts';
 import type { ReplicaSet } from '../../api/types/apps-v1.ts';
 import type { Pod } from '../../api/types/core-v1.ts';
@@ -16,7 +17,7 @@ import { claim } from '../adoption.ts';
 import type { Controller, ControllerContext } from '../controller.ts';
 import { Expectations } from '../expectations.ts';
 import { namespaceIndex, ownerIndex } from '../owner-index.ts';
-import { isPodActive, isPodTerminating, nextAvailabilityMs } from '../pod-state.ts';
+import { isPodTerminating, nextAvailabilityMs } from '../pod-state.ts';
 import { podsToDelete } from './ranking.ts';
 import { type ReplicaFailure, replicaSetStatus, sameStatus } from './status.ts';
 

@@ -1,7 +1,9 @@
 /** Which pods go first when a workload shrinks. Source: ActivePodsWithRanks in pkg/controller/controller_utils.go. */
+
+import { isPodReady } from '../../api/pod/conditions.ts';
 import { parseTime } from '../../api/time.ts';
 import type { ContainerStatus, Pod } from '../../api/types/core-v1.ts';
-import { isPodReady, readySinceMs } from '../pod-state.ts';
+import { readySinceMs } from '../pod-state.ts';
 
 export const deletionCostAnnotation = 'controller.kubernetes.io/pod-deletion-cost';
 

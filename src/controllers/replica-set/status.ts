@@ -1,10 +1,10 @@
 /** A ReplicaSet's status from its pods. Pure. Source: calculateStatus in pkg/controller/replicaset/replica_set_utils.go. */
 import { sameJson } from '../../api/edit.ts';
 import { findCondition } from '../../api/meta.ts';
+import { isPodAvailable, isPodReady } from '../../api/pod/conditions.ts';
 import { formatTime } from '../../api/time.ts';
 import type { ReplicaSet, ReplicaSetCondition, ReplicaSetStatus } from '../../api/types/apps-v1.ts';
 import type { Pod } from '../../api/types/core-v1.ts';
-import { isPodAvailable, isPodReady } from '../pod-state.ts';
 
 export interface ReplicaFailure {
   readonly reason: 'FailedCreate' | 'FailedDelete';

@@ -86,6 +86,8 @@ export interface QueuedPod {
   pod: PodInfo;
   /** When it was last added to a queue; order within a priority. Milliseconds. */
   timestamp: number;
+  /** Order within a millisecond. */
+  sequence: number;
   attempts: number;
   /** Attempts that ended unschedulable: decides the back-off. */
   unschedulableCount: number;

@@ -93,7 +93,7 @@ export class NodeInfo {
     this.nonZeroMemoryBytes += sign * pod.nonZeroMemoryBytes;
     if (pod.hasAffinity) this.podsWithAffinity += sign;
     if (pod.requiredAntiAffinity.length > 0) this.podsWithRequiredAntiAffinity += sign;
-    for (const { ip, protocol, port } of pod.hostPorts) {
+    for (const { hostIp: ip, protocol, hostPort: port } of pod.hostPorts) {
       const key = `${protocol}/${port}`;
       const used = (this.hostPorts ??= new Map()).get(key) ?? [];
       if (sign === 1) this.hostPorts.set(key, [...used, ip]);

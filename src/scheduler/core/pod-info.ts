@@ -1,7 +1,8 @@
 /** A pod as the scheduler sees it: parsed once when it arrives, read on every node. */
-import type { ContainerPort, Pod, PodAffinityTerm, Toleration } from '../../api/types/core-v1.ts';
+import { type HostPort, hostPorts } from '../../api/pod/ports.ts';
+import type { Pod, PodAffinityTerm, Toleration } from '../../api/types/core-v1.ts';
 import { compileLabelSelector, type LabelMatcher, type Labels, noLabels } from './label-matcher.ts';
-import { podRequests, type Resources } from './resources.ts';
+import { type Resources, requestsOf, scoredRequestsOf } from './resources.ts';
 
 /** A pod (anti-)affinity term with its selectors compiled. */
 export interface AffinityTerm {
@@ -12,12 +13,6 @@ export interface AffinityTerm {
   readonly namespaceSelector: LabelMatcher | undefined;
   /** 0 for required terms. */
   readonly weight: number;
-}
-
-export interface HostPort {
-  readonly ip: string;
-  readonly protocol: string;
-  readonly port: number;
 }
 
 export class PodInfo {
@@ -59,11 +54,11 @@ export class PodInfo {
       this.preferredAntiAffinity = parsed.preferredAntiAffinity;
       return;
     }
-    this.requests = podRequests(pod, { nonZero: false });
-    const nonZero = podRequests(pod, { nonZero: true });
+    this.requests = requestsOf(pod);
+    const nonZero = scoredRequestsOf(pod);
     this.nonZeroCpuMilli = nonZero.cpuMilli;
     this.nonZeroMemoryBytes = nonZero.memoryBytes;
-    this.hostPorts = hostPortsOf(pod);
+    this.hostPorts = pod.spec ? hostPorts(pod.spec) : none;
     const { podAffinity, podAntiAffinity } = pod.spec?.affinity ?? {};
     this.requiredAffinity = compile(podAffinity?.requiredDuringSchedulingIgnoredDuringExecution, this.namespace);
     this.requiredAntiAffinity = compile(
@@ -136,17 +131,4 @@ function compileTerm(term: PodAffinityTerm, podNamespace: string, weight: number
     namespaceSelector: term.namespaceSelector === undefined ? undefined : compileLabelSelector(term.namespaceSelector),
     weight,
   };
-}
-
-function hostPortsOf(pod: Pod): readonly HostPort[] {
-  let ports: HostPort[] | undefined;
-  const collect = (list: readonly ContainerPort[] | undefined): void => {
-    if (!list) return;
-    for (const { hostIP, hostPort, protocol } of list)
-      if (hostPort) (ports ??= []).push({ ip: hostIP || '0.0.0.0', protocol: protocol || 'TCP', port: hostPort });
-  };
-  for (const container of pod.spec?.containers ?? none) collect(container.ports);
-  for (const container of pod.spec?.initContainers ?? none)
-    if (container.restartPolicy === 'Always') collect(container.ports);
-  return ports ?? none;
 }

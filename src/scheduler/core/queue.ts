@@ -41,6 +41,7 @@ export class SchedulingQueue {
   private readonly unschedulable = new Map<string, QueuedPod>();
   /** Popped, its outcome not yet known. */
   private readonly inFlight = new Map<string, QueuedPod>();
+  private sequence = 0;
 
   constructor(plugins: readonly Plugin[], options: QueueOptions = {}) {
     const sorters = plugins.filter((plugin) => plugin.less);
@@ -64,12 +65,13 @@ export class SchedulingQueue {
   /** A pod without a node that this scheduler is responsible for. */
   add(pod: PodInfo, nowMs: number): void {
     if (this.find(pod.uid) || this.inFlight.has(pod.uid)) {
-      this.update(undefined, pod, nowMs, []);
+      this.update(pod, nowMs, []);
       return;
     }
     const queued: QueuedPod = {
       pod,
       timestamp: nowMs,
+      sequence: this.sequence++,
       attempts: 0,
       unschedulableCount: 0,
       errorCount: 0,
@@ -84,7 +86,7 @@ export class SchedulingQueue {
    * The pod changed. In a queue it keeps its place unless its order changed; unschedulable, it moves when one of `events` (what changed about
    * it) may help.
    */
-  update(_: PodInfo | undefined, pod: PodInfo, nowMs: number, events: readonly ClusterEvent[]): void {
+  update(pod: PodInfo, nowMs: number, events: readonly ClusterEvent[]): void {
     const flying = this.inFlight.get(pod.uid);
     if (flying) {
       flying.pod = pod;
@@ -148,6 +150,7 @@ export class SchedulingQueue {
     queued.unschedulableCount++;
     queued.errorCount = 0;
     queued.timestamp = nowMs;
+    queued.sequence = this.sequence++;
     this.unschedulable.set(queued.pod.uid, queued);
     this.onIncoming('unschedulable', 'ScheduleAttemptFailure');
   }
@@ -158,6 +161,7 @@ export class SchedulingQueue {
     queued.rejectedBy = none;
     queued.errorCount++;
     queued.timestamp = nowMs;
+    queued.sequence = this.sequence++;
     this.errorBackoff.push(queued);
     this.onIncoming('backoff', 'ScheduleAttemptFailure');
   }

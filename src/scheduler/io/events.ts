@@ -56,7 +56,7 @@ export function connectInformers(informers: InformerFactory, sinks: EventSinks):
     if (pod.status?.nominatedNodeName) nominator.set(info, pod.status.nominatedNodeName);
     else if (previous?.status?.nominatedNodeName) nominator.delete(info.uid);
     if (!previous) queue.add(info, now());
-    else queue.update(undefined, info, now(), podChanges(infoOf(previous), info, 'TargetPod'));
+    else queue.update(info, now(), podChanges(infoOf(previous), info, 'TargetPod'));
     wake();
   };
   const gone = (pod: Pod): void => {

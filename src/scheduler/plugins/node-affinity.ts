@@ -1,14 +1,11 @@
 /** nodeSelector and node affinity, with affinity that an administrator adds for all pods of a profile. Source: plugins/nodeaffinity. */
+
+import { fitsRequiredNodeAffinity, matchesNodeSelector, matchesNodeSelectorTerm } from '../../api/pod/node-affinity.ts';
 import type { Node, NodeAffinity, PreferredSchedulingTerm } from '../../api/types/core-v1.ts';
 import { Action } from '../core/cluster-events.ts';
 import type { NodeFilter, NodeScorer, Plugin } from '../core/framework.ts';
 import { NodeInfo } from '../core/node-info.ts';
-import {
-  matchesNodeSelector,
-  matchesNodeSelectorTerm,
-  matchesRequiredNodeAffinity,
-  pinnedNodeNames,
-} from '../core/node-selector.ts';
+import { pinnedNodeNames } from '../core/pinned-nodes.ts';
 import type { PodInfo } from '../core/pod-info.ts';
 import { type FilterStatus, fits, rejected } from '../core/status.ts';
 import { PluginName } from './names.ts';
@@ -26,7 +23,7 @@ export function nodeAffinity(args: { readonly addedAffinity?: NodeAffinity } = {
   const addedPreferred = args.addedAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
   const judge = (pod: PodInfo, node: Node): FilterStatus => {
     if (addedRequired && !matchesNodeSelector(addedRequired, node)) return enforcedMismatch;
-    return matchesRequiredNodeAffinity(pod.pod.spec!, node) ? fits : podMismatch;
+    return fitsRequiredNodeAffinity(pod.pod.spec!, node) ? fits : podMismatch;
   };
   return {
     name,

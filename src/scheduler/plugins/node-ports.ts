@@ -1,8 +1,9 @@
 /** A host port can be taken once per address and protocol; 0.0.0.0 takes it on all addresses. Source: plugins/nodeports. */
+import { type HostPort, portsCollide } from '../../api/pod/ports.ts';
 import { Action } from '../core/cluster-events.ts';
 import type { Plugin } from '../core/framework.ts';
 import type { NodeInfo } from '../core/node-info.ts';
-import { type HostPort, PodInfo } from '../core/pod-info.ts';
+import { PodInfo } from '../core/pod-info.ts';
 import { fits, rejected } from '../core/status.ts';
 import { PluginName } from './names.ts';
 
@@ -20,7 +21,7 @@ export function nodePorts(): Plugin {
         hint: (pod, { previous, object }) => {
           const gone = object ?? previous;
           if (!(gone instanceof PodInfo)) return 'queue';
-          return pod.hostPorts.some((mine) => gone.hostPorts.some((theirs) => collide(mine, theirs)))
+          return pod.hostPorts.some((mine) => gone.hostPorts.some((theirs) => portsCollide(mine, theirs)))
             ? 'queue'
             : 'skip';
         },
@@ -37,13 +38,10 @@ export function nodePorts(): Plugin {
 
 function isTaken(node: NodeInfo, wanted: readonly HostPort[]): boolean {
   if (!node.hostPorts) return false;
-  for (const { ip, protocol, port } of wanted) {
+  for (const { hostIp: ip, protocol, hostPort: port } of wanted) {
     const used = node.hostPorts.get(`${protocol}/${port}`);
     if (!used?.length) continue;
     if (ip === '0.0.0.0' || used.includes(ip) || used.includes('0.0.0.0')) return true;
   }
   return false;
 }
-
-const collide = (a: HostPort, b: HostPort): boolean =>
-  a.port === b.port && a.protocol === b.protocol && (a.ip === b.ip || a.ip === '0.0.0.0' || b.ip === '0.0.0.0');

@@ -1,9 +1,10 @@
 /** Cordoned nodes take no pods, except those that tolerate the taint that goes with it. Source: plugins/nodeunschedulable. */
+
+import { toleratesTaint } from '../../api/pod/tolerations.ts';
 import { Action } from '../core/cluster-events.ts';
 import type { Plugin } from '../core/framework.ts';
 import { NodeInfo } from '../core/node-info.ts';
 import { fits, rejected } from '../core/status.ts';
-import { tolerates } from '../core/tolerations.ts';
 import { PluginName } from './names.ts';
 
 const cordoned = rejected(PluginName.nodeUnschedulable, 'node(s) were unschedulable', { preemptionMayHelp: false });
@@ -25,7 +26,7 @@ export function nodeUnschedulable(): Plugin {
       { resource: 'TargetPod', action: Action.updatePodToleration },
     ],
     preFilter(pod) {
-      const tolerated = pod.tolerations.some((toleration) => tolerates(toleration, taint));
+      const tolerated = pod.tolerations.some((toleration) => toleratesTaint(toleration, taint));
       if (tolerated) return 'skip';
       return { filter: (node) => (node.node?.spec?.unschedulable ? cordoned : fits) };
     },

@@ -6,6 +6,9 @@ export function prioritySort(): Plugin {
   return {
     name: PluginName.prioritySort,
     events: [],
-    less: (a, b) => (a.pod.priority !== b.pod.priority ? a.pod.priority > b.pod.priority : a.timestamp < b.timestamp),
+    less(a, b) {
+      if (a.pod.priority !== b.pod.priority) return a.pod.priority > b.pod.priority;
+      return a.timestamp !== b.timestamp ? a.timestamp < b.timestamp : a.sequence < b.sequence;
+    },
   };
 }

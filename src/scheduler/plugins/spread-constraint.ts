@@ -1,10 +1,11 @@
 /** A topology spread constraint with its selector compiled, and which nodes take part in it. */
+
+import { fitsRequiredNodeAffinity } from '../../api/pod/node-affinity.ts';
+import { findUntoleratedTaint, repelsNewPods } from '../../api/pod/tolerations.ts';
 import type { TopologySpreadConstraint } from '../../api/types/core-v1.ts';
 import { compileLabelSelector, type LabelMatcher } from '../core/label-matcher.ts';
 import type { NodeInfo } from '../core/node-info.ts';
-import { matchesRequiredNodeAffinity } from '../core/node-selector.ts';
 import type { PodInfo } from '../core/pod-info.ts';
-import { firstUntolerated, keepsPodsOff } from '../core/tolerations.ts';
 
 export const hostnameLabel = 'kubernetes.io/hostname';
 
@@ -42,8 +43,8 @@ export function compileConstraint(
 
 /** Whether the node's domain takes part in the constraint for this pod. */
 export function takesPart(constraint: SpreadConstraint, pod: PodInfo, node: NodeInfo): boolean {
-  if (constraint.honorsAffinity && !matchesRequiredNodeAffinity(pod.pod.spec!, node.node!)) return false;
-  return !constraint.honorsTaints || firstUntolerated(node.taints, pod.tolerations, keepsPodsOff) === undefined;
+  if (constraint.honorsAffinity && !fitsRequiredNodeAffinity(pod.pod.spec!, node.node!)) return false;
+  return !constraint.honorsTaints || findUntoleratedTaint(node.taints, pod.tolerations, repelsNewPods) === undefined;
 }
 
 export function hasAllKeys(constraints: readonly SpreadConstraint[], node: NodeInfo): boolean {

@@ -1,10 +1,11 @@
 /** NoSchedule and NoExecute taints must be tolerated; PreferNoSchedule ones cost score. Source: plugins/tainttoleration. */
-import type { Toleration } from '../../api/types/core-v1.ts';
+
+import { findUntoleratedTaint, repelsNewPods, toleratesTaint } from '../../api/pod/tolerations.ts';
+import type { Taint, Toleration } from '../../api/types/core-v1.ts';
 import { Action } from '../core/cluster-events.ts';
 import type { NodeFilter, NodeScorer, Plugin } from '../core/framework.ts';
 import { NodeInfo } from '../core/node-info.ts';
 import { type FilterStatus, fits, rejected } from '../core/status.ts';
-import { firstUntolerated, isPreferNoSchedule, keepsPodsOff, tolerates } from '../core/tolerations.ts';
 import { PluginName } from './names.ts';
 import { normalizeToMax } from './normalize.ts';
 
@@ -37,8 +38,9 @@ export function taintToleration(): Plugin {
   };
 }
 
+const isPreferNoSchedule = (taint: Taint): boolean => taint.effect === 'PreferNoSchedule';
 const allTolerated = (node: NodeInfo, tolerations: readonly Toleration[]): boolean =>
-  firstUntolerated(node.taints, tolerations, keepsPodsOff) === undefined;
+  findUntoleratedTaint(node.taints, tolerations, repelsNewPods) === undefined;
 
 class TaintFilter implements NodeFilter {
   private readonly tolerations: readonly Toleration[];
@@ -59,7 +61,7 @@ class PreferNoScheduleScorer implements NodeScorer {
     for (let i = 0; i < nodes.length; i++) {
       let intolerable = 0;
       for (const taint of nodes[i]!.taints)
-        if (isPreferNoSchedule(taint) && !this.tolerations.some((toleration) => tolerates(toleration, taint)))
+        if (isPreferNoSchedule(taint) && !this.tolerations.some((toleration) => toleratesTaint(toleration, taint)))
           intolerable++;
       scores[i] = intolerable;
     }

@@ -2,11 +2,12 @@
  * Claims must be bound before their pod is placed, and a bound volume decides which nodes can reach it. Binding claims whose class waits for
  * the first consumer is not there yet: such pods are rejected with a text that says so. Source: plugins/volumebinding.
  */
+
+import { matchesNodeSelector } from '../../api/pod/node-affinity.ts';
 import type { PersistentVolume, PersistentVolumeClaim } from '../../api/types/core-v1.ts';
 import type { StorageClass } from '../../api/types/storage-v1.ts';
 import { Action, anyAction } from '../core/cluster-events.ts';
 import type { Plugin, PreFilterResult } from '../core/framework.ts';
-import { matchesNodeSelector } from '../core/node-selector.ts';
 import type { PodInfo } from '../core/pod-info.ts';
 import { fits, type Rejected, rejected } from '../core/status.ts';
 import { PluginName } from './names.ts';

@@ -1,0 +1,66 @@
+/** An API server on the memory store with the scheduler and whatever controllers a test wants beside it. Everything is allowed. */
+import type { Clock } from '../../src/base/clock.ts';
+import { silentLogger } from '../../src/base/console-log.ts';
+import type { Logger } from '../../src/base/log.ts';
+import { createMetricsRegistry, type MetricsRegistry } from '../../src/base/metrics.ts';
+import { createSeededRandom } from '../../src/base/seeded-random.ts';
+import type { Client } from '../../src/client/client.ts';
+import { createClient } from '../../src/client/create-client.ts';
+import { createEventRecorder, type RunningEventRecorder } from '../../src/client/event-recorder.ts';
+import { createInProcessTransport } from '../../src/client/in-process-transport.ts';
+import { createInformerFactory } from '../../src/client/informer-factory.ts';
+import { startRealApiServer } from '../../src/client/testdata/real-api-server.ts';
+import type { Controller, ControllerContext } from '../../src/controllers/controller.ts';
+import { createScheduler, type SchedulerConfig } from '../../src/scheduler/index.ts';
+
+export interface ControlPlane {
+  readonly client: Client;
+  readonly metrics: MetricsRegistry;
+  /** Ends everything and waits for it. */
+  stop(): Promise<void>;
+}
+
+export interface ControlPlaneOptions {
+  readonly clock: Clock;
+  readonly controllers?: readonly Controller[];
+  /** Absent: no scheduler. */
+  readonly scheduler?: SchedulerConfig;
+  readonly log?: Logger;
+  readonly seed?: number;
+}
+
+export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const { clock, log = silentLogger, seed = 1 } = options;
+  const random = createSeededRandom(seed);
+  const metrics = createMetricsRegistry();
+  const { server, stop: stopServer } = await startRealApiServer(clock);
+  const connect = (name: string): Client =>
+    createClient(createInProcessTransport(server.handler, { clock, userAgent: name }), { fieldManager: name });
+  const stopping = new AbortController();
+  const informers = createInformerFactory(connect('informers'), { clock, random, log, signal: stopping.signal });
+  const running: Promise<void>[] = [];
+  const recorders: RunningEventRecorder[] = [];
+  const contextFor = (name: string): ControllerContext => {
+    const client = connect(name);
+    const events = createEventRecorder(client, { clock, random, log, component: name });
+    recorders.push(events);
+    return { client, informers, events, clock, random, log, metrics };
+  };
+  for (const controller of options.controllers ?? [])
+    running.push(controller.run(contextFor(controller.name), stopping.signal));
+  if (options.scheduler) {
+    const scheduler = createScheduler({ ...contextFor('default-scheduler'), config: options.scheduler });
+    running.push(scheduler.run(stopping.signal));
+  }
+  return {
+    client: connect('test'),
+    metrics,
+    async stop() {
+      stopping.abort();
+      await Promise.all(running);
+      await Promise.all(recorders.map((recorder) => recorder.stop()));
+      await informers.stop();
+      await stopServer();
+    },
+  };
+}
