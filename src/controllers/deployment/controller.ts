@@ -268,7 +268,7 @@ class DeploymentSync {
           metadata: { ...existing.metadata, annotations },
           spec: { ...existing.spec!, minReadySeconds },
         });
-    await this.setRevision(next.metadata.annotations?.[revisionAnnotation]);
+    this.setRevision(next.metadata.annotations?.[revisionAnnotation]);
     if (hasProgressDeadline(this.deployment) && !this.condition('Progressing'))
       this.setProgressing('True', Reason.foundNewReplicaSet, `Found new replica set "${next.metadata.name}"`);
     return next;
@@ -314,7 +314,7 @@ class DeploymentSync {
         reason: 'ScalingReplicaSet',
         message: `Scaled up replica set ${created.metadata.name} from 0 to ${sizeOf(created)}`,
       });
-    await this.setRevision(created.metadata.annotations?.[revisionAnnotation]);
+    this.setRevision(created.metadata.annotations?.[revisionAnnotation]);
     if (hasProgressDeadline(deployment))
       this.setProgressing('True', Reason.newReplicaSet, `Created new replica set "${created.metadata.name}"`);
     return created;
@@ -392,18 +392,15 @@ class DeploymentSync {
     this.owned = [...rest, replicaSet];
   }
 
-  /** The Deployment shows its new ReplicaSet's revision. */
-  private async setRevision(revision: string | undefined): Promise<void> {
-    const { deployment } = this;
-    if (revision === undefined || deployment.metadata.annotations?.[revisionAnnotation] === revision) return;
-    const written = await this.context.client
-      .resource(resources.deployments)
-      .patch(
-        deployment.metadata.name!,
-        { type: 'merge', patch: { metadata: { annotations: { [revisionAnnotation]: revision } } } },
-        { namespace: deployment.metadata.namespace!, signal: this.signal },
-      );
-    this.deployment = { ...written, ...(deployment.status ? { status: deployment.status } : {}) };
+  /**
+   * The Deployment shows its new ReplicaSet's revision. It is written with the status, which does not count as a change by the user: any other
+   * write of an annotation would raise the generation.
+   */
+  private setRevision(revision: string | undefined): void {
+    const { metadata } = this.deployment;
+    if (revision === undefined || metadata.annotations?.[revisionAnnotation] === revision) return;
+    const annotations = { ...metadata.annotations, [revisionAnnotation]: revision };
+    this.deployment = { ...this.deployment, metadata: { ...metadata, annotations } };
   }
 
   private condition(type: string) {
@@ -422,7 +419,9 @@ class DeploymentSync {
   private async writeStatus(status: DeploymentStatus): Promise<SyncResult> {
     const after = timeoutCheckAfterMs(this.deployment, status, this.context.clock.now());
     const result = after === undefined ? undefined : { requeueAfterMs: after };
-    if (sameStatus(this.cached.status, status)) return result;
+    const annotations = this.deployment.metadata.annotations ?? {};
+    if (sameStatus(this.cached.status, status) && sameMap(annotations, this.cached.metadata.annotations ?? {}))
+      return result;
     try {
       await this.context.client
         .resource(resources.deployments)
