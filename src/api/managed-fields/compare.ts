@@ -28,6 +28,7 @@ class Walk {
   compare(old: JsonValue | undefined, next: JsonValue | undefined, plan: Plan): FieldSet | undefined {
     this.removed = undefined;
     if (old === next) return undefined;
+    if (old === undefined) return added(next!, plan);
     switch (plan.kind) {
       case 'leaf':
         return this.#leaf(old, next);
@@ -91,7 +92,7 @@ class Walk {
     const before = asList(old);
     const after = asList(next);
     if (isEmptyList(before) && isEmptyList(after)) return this.#leaf(old, next);
-    return this.#items(old, next, before.map(valueElement), before, after.map(valueElement), after, { kind: 'leaf' });
+    return this.#items(old, next, before.map(valueElement), before, after.map(valueElement), after, leafPlan);
   }
 
   #keyed(
@@ -115,6 +116,10 @@ class Walk {
     after: readonly JsonValue[],
     plan: Plan,
   ): FieldSet | undefined {
+    if (before.length === 0) {
+      const node = addedItems({}, nextElements, after, plan);
+      return isEmpty(node) ? undefined : node;
+    }
     const gained = new Draft(old === undefined);
     const removed = new Draft(next === undefined);
     const oldItems = group(oldElements, before);
@@ -155,6 +160,64 @@ class Walk {
       gained.add(element, leaf);
     }
   }
+}
+
+/** Everything below a value that was not there before, and the value itself. */
+function added(value: JsonValue, plan: Plan): FieldSet {
+  switch (plan.kind) {
+    case 'leaf':
+      return leaf;
+    case 'struct': {
+      const object = asObject(value);
+      if (isEmpty(object)) return leaf;
+      const node: DraftFieldSet = { '.': leaf };
+      const { names, elements, plans } = plan;
+      for (let i = 0; i < names.length; i++) {
+        const child = object![names[i]!];
+        if (child !== undefined) node[elements[i]!] = added(child, plans[i]!);
+      }
+      return Object.freeze(node);
+    }
+    case 'map': {
+      const object = asObject(value);
+      if (isEmpty(object)) return leaf;
+      const node: DraftFieldSet = { '.': leaf };
+      for (const key of sortedKeys(undefined, object)) node[`f:${key}`] = added(object![key]!, plan.value);
+      return Object.freeze(node);
+    }
+    case 'set': {
+      const list = asList(value);
+      return list.length === 0 ? leaf : addedItems({ '.': leaf }, list.map(valueElement), list, leafPlan);
+    }
+    case 'keyed': {
+      const list = asList(value);
+      return list.length === 0 ? leaf : addedItems({ '.': leaf }, elementsOf(list, plan), list, plan.element);
+    }
+  }
+}
+
+const leafPlan: Plan = { kind: 'leaf' };
+
+function addedItems(
+  node: DraftFieldSet,
+  elements: readonly string[],
+  items: readonly JsonValue[],
+  plan: Plan,
+): FieldSet {
+  let ordered = elements[0] !== '';
+  for (let i = 1; ordered && i < elements.length; i++)
+    ordered = elements[i] !== '' && compareElements(elements[i - 1]!, elements[i]!) < 0;
+  if (ordered) for (let i = 0; i < elements.length; i++) node[elements[i]!] = added(items[i]!, plan);
+  else {
+    const groups = group(elements, items);
+    const all = [...groups.keys()];
+    sortElementNames(all);
+    for (const element of all) {
+      const item = groups.get(element)!;
+      node[element] = item instanceof Duplicates ? leaf : added(item, plan);
+    }
+  }
+  return Object.freeze(node);
 }
 
 /** A node under construction: allocated with its first child, or at once when the node itself belongs to the set. */
