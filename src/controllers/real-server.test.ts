@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatMicroTime, formatTime } from '../api/time.ts';
-import type { Pod } from '../api/types/core-v1.ts';
+import type { Binding, Pod } from '../api/types/core-v1.ts';
 import { resources } from '../api/types/resources.ts';
 import { silentLogger } from '../base/console-log.ts';
 import { createMetricsRegistry } from '../base/metrics.ts';
@@ -131,12 +131,20 @@ test('cluster: a node falls silent, and after five minutes its pods are replaced
         ...deployment.spec,
         template: {
           ...deployment.spec.template,
-          spec: { ...deployment.spec.template.spec, tolerations, nodeName: 'a' },
+          spec: { ...deployment.spec.template.spec, tolerations },
         },
       },
     });
     await clock.advance(1000);
     const [pod] = await pods(client);
+    const { name = '' } = pod?.metadata ?? {};
+    const binding: Binding = {
+      apiVersion: 'v1',
+      kind: 'Binding',
+      metadata: { name, namespace: 'ns' },
+      target: { kind: 'Node', name: 'a' },
+    };
+    await client.resource(resources.pods).createSubresource(name, 'binding', binding);
     const passing = async (seconds: number): Promise<void> => {
       for (let left = seconds; left > 0; left -= 10) {
         const patch = { spec: { renewTime: formatMicroTime(clock.now()) } };
