@@ -107,7 +107,8 @@ export function buildSchema(files: Readonly<Record<string, TypeFile>>, resources
     for (const [short, data] of Object.entries(types)) {
       const struct = structs.get(`${pkg}.${short}`);
       if (!struct) continue;
-      for (const [name, field] of Object.entries(data.fields ?? {})) {
+      for (const name in data.fields) {
+        const field = data.fields[name]!;
         const schema = fieldSchema(name, struct.fields.length, field, (expression) => {
           const ref = parseType(expression, field, pkg, structs, specials);
           if (!ref) throw new Error(`Schema: unknown type "${expression}" of field ${pkg}.${short}.${name}`);
@@ -120,9 +121,12 @@ export function buildSchema(files: Readonly<Record<string, TypeFile>>, resources
     }
   }
   const byGvk = new Map<string, StructType>();
-  for (const struct of structs.values())
-    for (const gvk of struct.gvks)
-      if (!byGvk.has(gvkKey(gvk)) || gvk.kind === struct.name.split('.').pop()) byGvk.set(gvkKey(gvk), struct);
+  for (const struct of structs.values()) {
+    for (const gvk of struct.gvks) {
+      const key = gvkKey(gvk);
+      if (!byGvk.has(key) || struct.name.endsWith(`.${gvk.kind}`)) byGvk.set(key, struct);
+    }
+  }
   const find = (gvk: GroupVersionKind): StructType | undefined => byGvk.get(gvkKey(gvk));
   const resources = resourcesFile.resources.map((data) => resourceSchema(data, find));
   const byResource = new Map(resources.map((r) => [`${r.group}/${r.version}/${r.resource}`, r]));
@@ -142,10 +146,7 @@ function draft(pkg: string, short: string, data: TypeData): Draft {
   return {
     name: `${pkg}.${short}`,
     openapiName: data.openapi ?? `io.k8s.api.${pkg}.${short}`,
-    gvks: (data.kinds ?? []).map((text) => {
-      const [group = '', version = '', kind = ''] = text.split('/');
-      return { group, version, kind };
-    }),
+    gvks: (data.kinds ?? []).map(parseGvk),
     protoMessage: data.proto ?? `k8s.io.api.${pkg}.${short}`,
     ...(data.map ? { mapType: data.map as 'atomic' | 'granular' } : {}),
     unions: data.unions ?? [],
@@ -153,6 +154,13 @@ function draft(pkg: string, short: string, data: TypeData): Draft {
     fieldsByName: new Map(),
     alwaysWritten: [],
   };
+}
+
+/** `apps/v1/Deployment`, `/v1/Pod` */
+function parseGvk(text: string): GroupVersionKind {
+  const first = text.indexOf('/');
+  const last = text.lastIndexOf('/');
+  return { group: text.slice(0, first), version: text.slice(first + 1, last), kind: text.slice(last + 1) };
 }
 
 function fieldSchema(
@@ -163,6 +171,7 @@ function fieldSchema(
 ): FieldSchema {
   const pointer = data.type.startsWith('*');
   const [strategies = '', mergeKey] = (data.patch ?? '').split(':');
+  // Every field has the same shape, absent members as undefined: the codec reads these objects for each member of each object it meets.
   return {
     name,
     index,
@@ -172,14 +181,14 @@ function fieldSchema(
     omitZero: data.omit?.includes('zero') ?? false,
     pointer,
     default: data.default,
-    ...(data.enum ? { enum: data.enum } : {}),
-    ...(strategies ? { patchStrategy: strategies.split(',') } : {}),
-    ...(mergeKey ? { patchMergeKey: mergeKey } : {}),
-    ...(data.map ? { mapType: data.map as 'atomic' | 'granular' } : {}),
-    ...(data.proto === undefined ? {} : { protoPath: typeof data.proto === 'number' ? [data.proto] : data.proto }),
-    ...(data.protoType === undefined ? {} : { protoType: data.protoType }),
-    ...(data.protoName === undefined ? {} : { protoName: data.protoName }),
-    ...(data.go === undefined ? {} : { goType: data.go }),
+    enum: data.enum,
+    patchStrategy: strategies ? strategies.split(',') : undefined,
+    patchMergeKey: mergeKey || undefined,
+    mapType: data.map as FieldSchema['mapType'],
+    protoPath: typeof data.proto === 'number' ? [data.proto] : data.proto,
+    protoType: data.protoType,
+    protoName: data.protoName,
+    goType: data.go,
   };
 }
 
