@@ -23,6 +23,6 @@ export interface ObjectReader {
     name: string,
     signal?: AbortSignal,
   ): Promise<JsonObject | undefined>;
-  /** Called for every later change, in order. @returns ends the subscription. */
+  /** Called for every later change, in order, and for each object of a fill (the first, or one after a gap: DELETED, then ADDED). @returns ends the subscription. */
   onChange(group: string, resource: string, handler: (change: ObjectChange) => void): () => void;
 }

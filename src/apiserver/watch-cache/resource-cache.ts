@@ -61,9 +61,10 @@ export class ResourceCache {
     return this.#tree.get(key);
   }
 
-  /** Puts an object in without an event: the first fill. */
+  /** Puts an object in without an event for watchers: the first fill, or one after a gap. Listeners are told: their indexes start empty. */
   fill(object: CachedObject): void {
     this.#put(object, this.#tree.get(object.key));
+    if (this.#listeners.length > 0) this.#tell({ type: 'ADDED', object: this.#valueOf(object) });
   }
 
   upsert(object: CachedObject, at: number): CachedObject | undefined {
@@ -112,6 +113,10 @@ export class ResourceCache {
       object,
       ...(event.previous === undefined || event.deleted ? {} : { previous: this.#valueOf(event.previous) }),
     };
+    this.#tell(change);
+  }
+
+  #tell(change: ObjectChange): void {
     for (const listener of this.#listeners) listener(change);
   }
 
@@ -158,6 +163,8 @@ export class ResourceCache {
 
   /** Empties the cache for a new fill after a gap in the store's watch; watchers end and list again, as upstream's do. */
   reset(revision: number): void {
+    if (this.#listeners.length > 0)
+      for (const object of this.#tree.values()) this.#tell({ type: 'DELETED', object: this.#valueOf(object) });
     this.#tree.clear();
     this.#byNode.clear();
     this.#snapshots.length = 0;
