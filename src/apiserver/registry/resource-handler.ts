@@ -180,7 +180,7 @@ export class ResourceHandler {
       options.labelSelector,
       nameTerm(options.fieldSelector, name),
       stored.fields,
-      served.schema.fieldSelectors,
+      served.schema,
       stored.isPods,
     );
     checkListOptions(options);
@@ -279,7 +279,7 @@ export class ResourceHandler {
       list.labelSelector,
       list.fieldSelector,
       stored.fields,
-      served.schema.fieldSelectors,
+      served.schema,
       stored.isPods,
     );
     checkListOptions(list);

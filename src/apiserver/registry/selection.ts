@@ -1,9 +1,11 @@
 /** Label and field selectors as one test on cached objects, and the narrowest index that can answer. */
 import { ApiError } from '../../api/errors.ts';
 import type { JsonObject } from '../../api/json.ts';
+import type { ResourceSchema } from '../../api/schema/model.ts';
 import { type FieldMatcher, parseFieldSelector } from '../../api/selectors/field-selector.ts';
 import { type LabelMatcher, matchLabels, SelectorError } from '../../api/selectors/label-selector.ts';
 import { parseLabelSelector } from '../../api/selectors/parse-label-selector.ts';
+import { unknownFieldLabel } from '../../api/selectors/unknown-field-label.ts';
 import type { CachedObject } from '../watch-cache/cached-object.ts';
 import type { FieldLabels } from './field-labels.ts';
 
@@ -19,14 +21,14 @@ export interface Selectors {
 }
 
 /**
- * @param known labels of the served version. @param name additional restriction of the path (deprecated watch paths).
+ * @param served knows the field labels. @param name additional restriction of the path (deprecated watch paths).
  * @throws ApiError 400 with upstream's message.
  */
 export function parseSelectors(
   labelSelector: string,
   fieldSelector: string,
   fields: FieldLabels,
-  known: readonly string[],
+  served: Pick<ResourceSchema, 'group' | 'version' | 'kind' | 'fieldSelectors'>,
   isPods: boolean,
 ): Selectors {
   if (labelSelector === '' && fieldSelector === '')
@@ -36,7 +38,7 @@ export function parseSelectors(
   try {
     labels = parseLabelSelector(labelSelector);
     terms = parseFieldSelector(fieldSelector, (label, value) => {
-      if (!known.includes(label)) throw new SelectorError(`field label not supported: ${label}`);
+      if (!served.fieldSelectors.includes(label)) throw new SelectorError(unknownFieldLabel(served, label));
       return [label, value];
     });
   } catch (error) {
