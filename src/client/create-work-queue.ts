@@ -1,4 +1,6 @@
 import type { Clock, Timer } from '../base/clock.ts';
+import type { MetricsRegistry } from '../base/metrics.ts';
+import { createQueueMeter } from './queue-meter.ts';
 import { controllerRateLimiter, type RateLimiter } from './rate-limiter.ts';
 import type { WorkQueue } from './work-queue.ts';
 
@@ -6,6 +8,8 @@ export interface WorkQueueOptions<K> {
   readonly clock: Clock;
   /** Delays of `addRateLimited`; by default upstream's for controllers. */
   readonly rateLimiter?: RateLimiter<K>;
+  /** With it the queue has upstream's `workqueue_*` metrics under this name: `deployment`, `garbage_collector_attempt_to_delete`. */
+  readonly metrics?: { readonly registry: MetricsRegistry; readonly name: string };
 }
 
 /**
@@ -19,7 +23,9 @@ export interface WorkQueueOptions<K> {
 export function createWorkQueue<K extends string | number>({
   clock,
   rateLimiter = controllerRateLimiter(clock),
+  metrics,
 }: WorkQueueOptions<K>): WorkQueue<K> {
+  const meter = metrics && createQueueMeter<K>(metrics.registry, metrics.name, clock);
   const dirty = new Set<K>();
   const processing = new Set<K>();
   let waiting: K[] = [];
@@ -39,6 +45,7 @@ export function createWorkQueue<K extends string | number>({
   const hand = (key: K): K => {
     dirty.delete(key);
     processing.add(key);
+    meter?.handedOut(key);
     return key;
   };
   const enqueue = (key: K): void => {
@@ -51,6 +58,7 @@ export function createWorkQueue<K extends string | number>({
     add(key) {
       if (shuttingDown || dirty.has(key)) return;
       dirty.add(key);
+      meter?.added(key);
       if (!processing.has(key)) enqueue(key);
     },
     addAfter(key, delayMs) {
@@ -73,7 +81,10 @@ export function createWorkQueue<K extends string | number>({
         }),
       });
     },
-    addRateLimited: (key) => queue.addAfter(key, rateLimiter.when(key)),
+    addRateLimited(key) {
+      meter?.retried();
+      queue.addAfter(key, rateLimiter.when(key));
+    },
     forget: (key) => rateLimiter.forget(key),
     failures: (key) => rateLimiter.failures(key),
     get: () => {
@@ -83,6 +94,7 @@ export function createWorkQueue<K extends string | number>({
     },
     done(key) {
       processing.delete(key);
+      meter?.done(key);
       if (dirty.has(key)) enqueue(key);
     },
     get length() {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ApiError } from '../api/errors.ts';
 import { silentLogger } from '../base/console-log.ts';
+import { createMetricsRegistry } from '../base/metrics.ts';
 import { createVirtualClock } from '../base/virtual-clock.ts';
 import { createWorkQueue } from './create-work-queue.ts';
 import { createTokenBucket, exponentialPerKey } from './rate-limiter.ts';
@@ -185,4 +186,34 @@ test('workers: a result may ask for another look later, and the stop waits for t
   await clock.advance(1000);
   await done;
   assert.deepEqual(log, ['start 0', 'end 10', 'start 110', 'end 120', 'stopped']);
+});
+
+test("work queue: its metrics are upstream's", async () => {
+  const clock = createVirtualClock();
+  const registry = createMetricsRegistry();
+  const queue = createWorkQueue<string>({ clock, metrics: { registry, name: 'things' } });
+  queue.add('a');
+  queue.add('a');
+  queue.add('b');
+  await clock.advance(2000);
+  await queue.get();
+  await clock.advance(500);
+  queue.addRateLimited('a');
+  queue.done('a');
+  const lines = (await registry.text())
+    .split('\n')
+    .filter((line) => !line.startsWith('#') && !line.includes('_bucket'));
+  assert.deepEqual(
+    lines.filter((line) => line !== ''),
+    [
+      'workqueue_depth{name="things"} 1',
+      'workqueue_adds_total{name="things"} 2',
+      'workqueue_queue_duration_seconds_sum{name="things"} 2',
+      'workqueue_queue_duration_seconds_count{name="things"} 1',
+      'workqueue_work_duration_seconds_sum{name="things"} 0.5',
+      'workqueue_work_duration_seconds_count{name="things"} 1',
+      'workqueue_retries_total{name="things"} 1',
+    ],
+  );
+  queue.shutDown();
 });

@@ -13,10 +13,10 @@ import { observe, untilSynced } from './observe.ts';
 export function createClusterRoleAggregation(): Controller {
   return {
     name: 'clusterrole-aggregation-controller',
-    async run({ client, informers, clock, log }, signal) {
+    async run({ client, informers, clock, log, metrics }, signal) {
       const api = client.resource(resources.clusterRoles);
       const roles = informers.informer(resources.clusterRoles);
-      const queue = createWorkQueue<string>({ clock });
+      const queue = createWorkQueue<string>({ clock, metrics: { registry: metrics, name: 'ClusterRoleAggregator' } });
       // Any role may feed any aggregated one, and there are few of those: all of them look again.
       const enqueueAll = (): void => {
         for (const role of roles.list()) if (role.aggregationRule) queue.add(role.metadata.name ?? '');

@@ -24,11 +24,11 @@ export function createRootCaPublisher({ rootCa }: { readonly rootCa: string }): 
     map.metadata.annotations?.[descriptionAnnotation] !== undefined;
   return {
     name: 'root-ca-certificate-publisher-controller',
-    async run({ client, informers, clock, log }, signal) {
+    async run({ client, informers, clock, log, metrics }, signal) {
       const maps = client.resource(resources.configMaps);
       const namespaces = informers.informer(resources.namespaces);
       const published = informers.informer(resources.configMaps, { fieldSelector: `metadata.name=${name}` });
-      const queue = createWorkQueue<string>({ clock });
+      const queue = createWorkQueue<string>({ clock, metrics: { registry: metrics, name: 'root_ca_cert_publisher' } });
       observe(
         namespaces,
         { onAdd: (ns) => queue.add(ns.metadata.name ?? ''), onUpdate: (_, ns) => queue.add(ns.metadata.name ?? '') },

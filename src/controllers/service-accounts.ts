@@ -12,11 +12,11 @@ const wanted = ['default'];
 export function createServiceAccountController(): Controller {
   return {
     name: 'serviceaccount-controller',
-    async run({ client, informers, clock, log }, signal) {
+    async run({ client, informers, clock, log, metrics }, signal) {
       const accounts = client.resource(resources.serviceAccounts);
       const namespaces = informers.informer(resources.namespaces);
       const known = informers.informer(resources.serviceAccounts);
-      const queue = createWorkQueue<string>({ clock });
+      const queue = createWorkQueue<string>({ clock, metrics: { registry: metrics, name: 'serviceaccount' } });
       observe(
         namespaces,
         { onAdd: (ns) => queue.add(ns.metadata.name ?? ''), onUpdate: (_, ns) => queue.add(ns.metadata.name ?? '') },

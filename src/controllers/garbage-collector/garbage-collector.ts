@@ -21,10 +21,11 @@ const discoveryPeriodMs = 30_000;
 export function createGarbageCollector({ workers = 20 }: GarbageCollectorOptions = {}): Controller {
   return {
     name: 'garbage-collector-controller',
-    async run({ client, events, clock, random, log }, signal) {
+    async run({ client, events, clock, random, log, metrics }, signal) {
       const recorder = events.withComponent('garbage-collector-controller');
-      const toDelete = createWorkQueue<string>({ clock });
-      const toOrphan = createWorkQueue<string>({ clock });
+      const queueOf = (name: string) => createWorkQueue<string>({ clock, metrics: { registry: metrics, name } });
+      const toDelete = queueOf('garbage_collector_attempt_to_delete');
+      const toOrphan = queueOf('garbage_collector_attempt_to_orphan');
       let mapping = createRestMapping([]);
       const graph = createOwnerGraph({
         attemptToDelete: (node) => toDelete.add(node.uid),

@@ -27,9 +27,13 @@ export function createNamespaceController({ graceMs = 5000 }: NamespaceControlle
   return {
     name: 'namespace-controller',
     async run(context, signal) {
-      const { client, informers, clock, log } = context;
+      const { client, informers, clock, log, metrics } = context;
       const namespaces = informers.informer(resources.namespaces);
-      const queue = createWorkQueue<string>({ clock, rateLimiter: exponentialPerKey(5, 60_000) });
+      const queue = createWorkQueue<string>({
+        clock,
+        metrics: { registry: metrics, name: 'namespace' },
+        rateLimiter: exponentialPerKey(5, 60_000),
+      });
       const enqueue = (ns: Namespace): void => {
         if (ns.metadata.deletionTimestamp === undefined || (ns.spec?.finalizers ?? []).length === 0) return;
         queue.addAfter(ns.metadata.name ?? '', graceMs);

@@ -26,7 +26,7 @@ export function createNodeIpamController(options: NodeIpamOptions = {}): Control
   const { clusterCidrs = ['10.244.0.0/16'], nodeMaskSizeIpv4 = 24, nodeMaskSizeIpv6 = 64, serviceCidrs = [] } = options;
   return {
     name: 'node-ipam-controller',
-    async run({ client, informers, events, clock, log }, signal) {
+    async run({ client, informers, events, clock, log, metrics }, signal) {
       const sets = clusterCidrs.map((cidr) =>
         createCidrSet(cidr, cidr.includes(':') ? nodeMaskSizeIpv6 : nodeMaskSizeIpv4),
       );
@@ -34,7 +34,7 @@ export function createNodeIpamController(options: NodeIpamOptions = {}): Control
       const recorder = events.withComponent('cidrAllocator');
       const nodes = client.resource(resources.nodes);
       const known = informers.informer(resources.nodes);
-      const queue = createWorkQueue<string>({ clock });
+      const queue = createWorkQueue<string>({ clock, metrics: { registry: metrics, name: 'cidrallocator_node' } });
       /** Given out by us and perhaps not in the cache yet. */
       const given = new Map<string, { readonly uid: string | undefined; readonly cidrs: readonly string[] }>();
 

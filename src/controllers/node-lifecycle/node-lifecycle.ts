@@ -47,13 +47,16 @@ export function createNodeLifecycleController(options: NodeLifecycleOptions = {}
   return {
     name: 'node-lifecycle-controller',
     async run(context, signal) {
-      const { informers, clock, log } = context;
+      const { informers, clock, log, metrics } = context;
       const nodes = informers.informer(resources.nodes);
       const leases = informers.informer(resources.leases, { namespace: 'kube-node-lease' });
       const pods = informers.informer(resources.pods);
       const onNode = podsByNode(pods);
       const writer = createWriter(context, signal);
-      const queue = createWorkQueue<string>({ clock });
+      const queue = createWorkQueue<string>({
+        clock,
+        metrics: { registry: metrics, name: 'node_lifecycle_controller' },
+      });
       const enqueue = (node: Node): void => queue.add(node.metadata.name ?? '');
       observe(nodes, { onAdd: enqueue, onUpdate: (_, node) => enqueue(node) }, signal);
       if (!(await untilSynced([nodes, leases, pods], signal))) return;

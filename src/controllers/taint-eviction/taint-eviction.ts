@@ -23,13 +23,13 @@ interface Scheduled {
 export function createTaintEvictionController(): Controller {
   return {
     name: 'taint-eviction-controller',
-    async run({ client, informers, events, clock, log }, signal) {
+    async run({ client, informers, events, clock, log, metrics }, signal) {
       const api = client.resource(resources.pods);
       const nodes = informers.informer(resources.nodes);
       const pods = informers.informer(resources.pods);
       const onNode = podsByNode(pods);
       const recorder = events.withComponent('taint-eviction-controller');
-      const queue = createWorkQueue<string>({ clock });
+      const queue = createWorkQueue<string>({ clock, metrics: { registry: metrics, name: 'noexec_taint_pod' } });
       const scheduled = new Map<string, Scheduled>();
 
       const enqueuePodsOf = (node: Node): void => {
