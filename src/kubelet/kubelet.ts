@@ -116,7 +116,8 @@ async function runKubelet(
     log,
     nodeIPs,
     timeoutMs,
-    resyncMs: config.syncFrequencyMs,
+    // A runtime that tells every change has no contents of volumes to bring up to date either.
+    resyncMs: options.runtimeChanges ? 0 : config.syncFrequencyMs,
     jitter: () => random.float(),
     admit: (pod) => admitPod(pod, agent.node(), workers.active()),
     networkProblem: () => agent.networkProblem(),

@@ -59,7 +59,7 @@ export function containerSecurityContext(pod: Pod, container: Container): LinuxC
       : {}),
     ...(selinux ? { selinuxOptions: selinux } : {}),
     seccomp: seccomp(own.seccompProfile ?? ofPod.seccompProfile, privileged),
-    apparmor: apparmor(own.appArmorProfile ?? ofPod.appArmorProfile),
+    ...apparmor(own.appArmorProfile ?? ofPod.appArmorProfile),
     maskedPaths: privileged || unmasked ? [] : maskedPaths,
     readonlyPaths: privileged || unmasked ? [] : readonlyPaths,
   };
@@ -113,14 +113,19 @@ function seccomp(profile: SeccompProfile | undefined, privileged: boolean): Secu
   }
 }
 
-function apparmor(profile: { readonly type: string; readonly localhostProfile?: string } | undefined): SecurityProfile {
+/** Left out when the pod does not say: the runtime's default then, and no failure on machines without AppArmor. */
+function apparmor(profile: { readonly type: string; readonly localhostProfile?: string } | undefined): {
+  readonly apparmor?: SecurityProfile;
+} {
   switch (profile?.type) {
     case 'Localhost':
-      return { profileType: 'Localhost', localhostRef: profile.localhostProfile ?? '' };
+      return { apparmor: { profileType: 'Localhost', localhostRef: profile.localhostProfile ?? '' } };
     case 'Unconfined':
-      return { profileType: 'Unconfined' };
+      return { apparmor: { profileType: 'Unconfined' } };
+    case 'RuntimeDefault':
+      return { apparmor: { profileType: 'RuntimeDefault' } };
     default:
-      return { profileType: 'RuntimeDefault' };
+      return {};
   }
 }
 

@@ -84,6 +84,8 @@ interface Worker {
   verdict: Verdict | undefined;
   graceSeconds: number | undefined;
   runtime: PodRuntimeStatus | undefined;
+  /** Counts what we were told of: a status fetched before the last one is not kept. */
+  changes: number;
   running: Promise<void> | undefined;
   again: boolean;
   prepared: boolean;
@@ -102,12 +104,18 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
   const workers = new Map<string, Worker>();
 
   const look = async (worker: Worker, step: AbortSignal): Promise<PodRuntimeStatus> => {
-    worker.runtime ??= await fetchPodRuntimeStatus(runtime, worker.uid, { signal: step, timeoutMs: options.timeoutMs });
-    for (const container of worker.runtime.containers) {
+    let seen = worker.runtime;
+    if (!seen) {
+      const { changes } = worker;
+      seen = await fetchPodRuntimeStatus(runtime, worker.uid, { signal: step, timeoutMs: options.timeoutMs });
+      // Told of a change meanwhile: what we have may be from before it, so the next look asks again.
+      if (changes === worker.changes) worker.runtime = seen;
+    }
+    for (const container of seen.containers) {
       if (container.state !== 'exited' || worker.messages.has(container.id)) continue;
       worker.messages.set(container.id, (await environment.terminationMessage(container)) ?? container.message);
     }
-    return worker.runtime;
+    return seen;
   };
 
   const tell = (worker: Worker, seen: PodRuntimeStatus, { terminal }: { readonly terminal: boolean }): string => {
@@ -343,6 +351,7 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
           verdict: undefined,
           graceSeconds: undefined,
           runtime: undefined,
+          changes: 0,
           running: undefined,
           again: false,
           prepared: false,
@@ -388,7 +397,10 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
     wake(uid, { runtimeChanged = false } = {}) {
       const worker = workers.get(uid);
       if (!worker) return;
-      if (runtimeChanged) worker.runtime = undefined;
+      if (runtimeChanged) {
+        worker.runtime = undefined;
+        worker.changes++;
+      }
       if (worker.state !== 'terminated') kick(worker);
     },
     wakeAll() {

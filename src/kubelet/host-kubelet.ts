@@ -1,0 +1,99 @@
+/**
+ * The kubelet of a real machine, put together: surroundings on this host, probes, and the handler of its server.
+ *
+ *   const { kubelet, handler } = await createHostKubelet({ nodeName, nodeIPs, client, informers, events, runtime, spawner, rootDir, ... });
+ *   serve(handler, { port: 10250, ... });
+ *   await kubelet.run(signal);
+ */
+import { mkdir } from 'node:fs/promises';
+import type { ApiHandler } from '../api/exchange.ts';
+import { resources } from '../api/types/resources.ts';
+import type { InformerFactory } from '../client/informer.ts';
+import { openCgroups } from '../host/cgroups.ts';
+import { readMachineInfo } from '../host/machine-info.ts';
+import { createMounts } from '../host/mounts.ts';
+import type { Spawner } from '../host/spawner.ts';
+import { fetchPodRuntimeStatus } from './containers/runtime-status.ts';
+import { createHostEnvironment } from './environment-host.ts';
+import { createKubelet, type Kubelet } from './kubelet.ts';
+import type { KubeletOptions } from './kubelet-options.ts';
+import { createObjectSource } from './object-source.ts';
+import { createNodePodSource } from './pod-source.ts';
+import { createProbeManager } from './probes/prober.ts';
+import { createKubeletHandler } from './server/kubelet-handler.ts';
+import { createTokenManager } from './volumes/token-manager.ts';
+
+export interface HostKubeletOptions
+  extends Pick<
+    KubeletOptions,
+    | 'nodeName'
+    | 'nodeIPs'
+    | 'client'
+    | 'events'
+    | 'runtime'
+    | 'clock'
+    | 'random'
+    | 'log'
+    | 'metrics'
+    | 'config'
+    | 'version'
+  > {
+  readonly informers: InformerFactory;
+  readonly spawner: Spawner;
+  /** Pods' volumes and files, upstream's /var/lib/kubelet. */
+  readonly rootDir: string;
+  /** Upstream's /var/log/pods. */
+  readonly podLogsDir: string;
+  /** Pods' own cgroups. Off where the cgroup file systems may not be written. */
+  readonly podCgroups?: boolean;
+}
+
+/** @throws HostError when the machine cannot run pods. */
+export async function createHostKubelet(
+  options: HostKubeletOptions,
+): Promise<{ kubelet: Kubelet; handler: ApiHandler }> {
+  const { client, clock, config, informers, log, nodeIPs, nodeName, random, rootDir, runtime } = options;
+  await mkdir(rootDir, { recursive: true, mode: 0o750 });
+  await mkdir(options.podLogsDir, { recursive: true, mode: 0o755 });
+  const pods = createNodePodSource(informers, nodeName);
+  const objects = createObjectSource({
+    client,
+    clock,
+    // Between two syncs of a pod its objects are read again.
+    ttlMs: config.syncFrequencyMs / 2,
+    serviceInformer: informers.informer(resources.services),
+  });
+  const tokens = createTokenManager({ client, clock, random });
+  const environment = createHostEnvironment({
+    root: rootDir,
+    podLogsDir: options.podLogsDir,
+    mounts: createMounts(options.spawner),
+    cgroups: options.podCgroups === false ? undefined : await openCgroups(clock),
+    objects,
+    tokens,
+    config,
+    clock,
+    log,
+    nodeName,
+    nodeIPs,
+    allocatable: () => kubelet.parts?.agent.node()?.status?.allocatable ?? {},
+  });
+  const kubelet: Kubelet = createKubelet({
+    ...options,
+    pods,
+    objects,
+    environment,
+    machine: await readMachineInfo(rootDir),
+    probes: createProbeManager,
+  });
+  const handler = createKubeletHandler({
+    nodeName,
+    client,
+    pods,
+    runtimeStatus: (uid) => fetchPodRuntimeStatus(runtime, uid, { timeoutMs: config.runtimeRequestTimeoutMs }),
+    clock,
+    log,
+    metrics: options.metrics,
+  });
+  return { kubelet, handler };
+}
