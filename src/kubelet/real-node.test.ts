@@ -63,12 +63,10 @@ real('files and environment are right', async (n) => {
   await n.client
     .resource(resources.configMaps)
     .create({ metadata: { name: 'cm', namespace: 'default' }, data: { key: 'cm-value', 'other.txt': 'text' } });
-  await n.client
-    .resource(resources.secrets)
-    .create({
-      metadata: { name: 'sec', namespace: 'default' },
-      data: { password: Buffer.from('s3cret').toString('base64') },
-    });
+  await n.client.resource(resources.secrets).create({
+    metadata: { name: 'sec', namespace: 'default' },
+    data: { password: Buffer.from('s3cret').toString('base64') },
+  });
   await n.createPod(
     'files',
     {
