@@ -22,11 +22,20 @@ export class JsonPatchError extends Error {
 /** Bytes that `copy` operations may add in all. Source: JSONPatchMaxCopyBytes of the generic API server. */
 const copyBytesMax = 3 * 1024 * 1024;
 
+/**
+ * Levels that a document may come to have. A patch could nest a document into itself without end; every room walks trees by recursion.
+ */
+const depthMax = 2000;
+
 /** @param document may be frozen; it is not changed. @throws JsonPatchError */
 export function applyJsonPatch(document: JsonValue, operations: readonly JsonPatchOperation[]): JsonValue {
   const tree = new Tree(document);
   let copiedBytes = 0;
+  // An upper bound of the depth; the true one is looked up only when the bound passes the limit.
+  let depth = depthOf(document);
   for (const operation of operations) {
+    const added = operation.op === 'copy' || operation.op === 'move' ? depth : depthOf(operation.value ?? null);
+    depth = Math.max(depth, levelsOf(operation.path) + added);
     switch (operation.op) {
       case 'add':
         add(tree, operation);
@@ -48,6 +57,10 @@ export function applyJsonPatch(document: JsonValue, operations: readonly JsonPat
         break;
       default:
         throw new JsonPatchError(`Unexpected kind: ${operation.op ?? 'unknown'}`);
+    }
+    if (depth > depthMax) {
+      depth = depthOf(tree.root);
+      if (depth > depthMax) throw new JsonPatchError(`exceeded max depth: ${depth} levels, the limit is ${depthMax}`);
     }
   }
   return tree.root;
@@ -260,6 +273,19 @@ function within<T>(prefix: string, body: () => T): T {
     throw error;
   }
 }
+
+const levelsOf = (path: string | null | undefined): number => (path ?? '').split('/').length;
+
+/** Levels of containers; without recursion, as it may be any number. */
+function depthOf(value: JsonValue): number {
+  let depth = 0;
+  for (let level = containersIn([value]); level.length > 0; depth++)
+    level = containersIn(level.flatMap((container) => Object.values(container) as JsonValue[]));
+  return depth;
+}
+
+const containersIn = (values: readonly JsonValue[]): object[] =>
+  values.filter((value): value is JsonObject => typeof value === 'object' && value !== null);
 
 /** Characters of the value's JSON, near enough for a limit. */
 function encodedLength(value: JsonValue): number {

@@ -285,6 +285,14 @@ test('json patch: limits on operations and copied bytes', () => {
   const doubling = Array.from({ length: 30 }, () => ({ op: 'copy', from: '/a', path: '/a/-' }));
   assert.throws(() => applyJsonPatch({ a: ['x'.repeat(100)] }, doubling), { message: /exceeding the limit 3145728/ });
 });
+test('json patch: a document is not nested into itself without end', () => {
+  const inner = `/a${'/b'.repeat(900)}`;
+  const deep = { a: Array.from({ length: 900 }).reduce<JsonObject>((child) => ({ b: child }), {}) };
+  const growing = Array.from({ length: 20 }, () => ({ op: 'copy', from: '/a', path: `${inner}/b` }));
+  assert.throws(() => applyJsonPatch(deep, growing), { name: 'JsonPatchError', message: /^exceeded max depth/ });
+  const many = Array.from({ length: 3000 }, () => ({ op: 'copy', from: '/a/x', path: '/a/y' }));
+  assert.deepEqual(applyJsonPatch({ a: { x: [1] } }, many), { a: { x: [1], y: [1] } });
+});
 test('json patch: the body must be a list of operations', () => {
   assert.throws(() => patched('json', {}, { op: 'add' }), {
     message: 'error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp',
