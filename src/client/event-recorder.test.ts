@@ -114,7 +114,14 @@ test('events: with an action they are a series, counted at the first repeat and 
   const [first] = await stored();
   assert.deepEqual(
     [first!.eventTime, first!.action, first!.reportingComponent, first!.reportingInstance, first!.series, first!.count],
-    ['2026-01-01T00:00:00.000000Z', 'Scheduling', 'default-scheduler', 'node-1', undefined, undefined],
+    [
+      '2026-01-01T00:00:00.000000Z',
+      'Scheduling',
+      'default-scheduler',
+      'default-scheduler-node-1',
+      undefined,
+      undefined,
+    ],
   );
   for (let i = 0; i < 4; i++) {
     await clock.advance(1000);

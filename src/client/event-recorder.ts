@@ -68,7 +68,8 @@ export function createEventRecorder(client: Client, options: EventRecorderOption
   let head = 0;
   const series = new Map<string, { event: Event; startedAt: number; seenAt: number; unsent: number }>();
   let wake: (() => void) | undefined;
-  let names = 0;
+  // A random start: two components may speak of one object in the same millisecond.
+  let names = random.below(1_000_000);
   let dropped = 0;
 
   const nameOf = ({ regarding, at }: RecordedEvent): string => {
@@ -172,7 +173,7 @@ export function createEventRecorder(client: Client, options: EventRecorderOption
         eventTime: formatMicroTime(recorded.at),
         action: recorded.action ?? recorded.reason,
         reportingComponent: recorded.component,
-        reportingInstance: recorded.host || recorded.component,
+        reportingInstance: recorded.host === '' ? recorded.component : `${recorded.component}-${recorded.host}`,
       });
       series.set(key, { event, startedAt: recorded.at, seenAt: recorded.at, unsent: 0 });
     };

@@ -199,14 +199,11 @@ function createLock(options: LeaderElectionOptions, leaseDurationMs: number) {
     },
     async release(): Promise<void> {
       if (!holds()) return;
-      const last = observed!;
+      const { holderIdentity: _, ...spec } = observed!.spec ?? {};
       const now = formatMicroTime(clock.now());
-      observe(
-        await leases.update({
-          ...last,
-          spec: { ...last.spec, holderIdentity: '', leaseDurationSeconds: 1, acquireTime: now, renewTime: now },
-        }),
-      );
+      // No holder rather than an empty one, as client-go: the field's absence is what the API calls free.
+      const free = { ...spec, leaseDurationSeconds: 1, acquireTime: now, renewTime: now };
+      observe(await leases.update({ ...observed!, spec: free }));
     },
   };
 }
