@@ -122,11 +122,12 @@ export class Disk {
   /** Every version in revision order, without its value. */
   *versions(): Generator<Version> {
     try {
-      for (const { key, value } of this.#db.getRange({
-        start: Buffer.from([logPrefix]),
-        end: Buffer.from([logPrefix + 1]),
-      }))
-        yield decodeRecord(key, value);
+      const range = { start: Buffer.from([logPrefix]), end: Buffer.from([logPrefix + 1]) };
+      for (const key of this.#db.getKeys(range)) {
+        // The buffer is lmdb's, good until the next read: nothing of the value is copied.
+        const record = this.#db.getBinaryFast(key)!;
+        yield decodeRecord(key, record, (this.#db as unknown as { lastSize: number }).lastSize);
+      }
     } catch (error) {
       throw diskError(error, `Cannot read the store in "${this.#path}"`);
     }

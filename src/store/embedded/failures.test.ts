@@ -46,6 +46,8 @@ test('embedded store: what was written is there after closing and opening, histo
   await put(store, 'ä\u{1F600}');
   await store.txn({ compare: [], success: [{ type: 'delete', key: 'a' }] });
   await put(store, 'a', 5000);
+  await put(store, 'big', 1_400_000);
+  await put(store, 'b', 0);
   const before = [await store.range(all), await store.range({ ...all, revision: one })];
   await store.close();
   store = await open(path);
@@ -61,7 +63,15 @@ test('embedded store: what was written is there after closing and opening, histo
       events.push(`${event.type} ${event.kv.key} ${event.kv.version} ${event.prevKv?.version ?? '-'}`);
     stop.abort();
   }
-  assert.deepEqual(events, ['put leased 1 -', 'put a 1 -', 'put ä\u{1F600} 1 -', 'delete a 0 1', 'put a 1 -']);
+  assert.deepEqual(events, [
+    'put leased 1 -',
+    'put a 1 -',
+    'put ä\u{1F600} 1 -',
+    'delete a 0 1',
+    'put a 1 -',
+    'put big 1 -',
+    'put b 1 -',
+  ]);
   await store.leaseRevoke(lease);
   assert.equal((await store.range({ key: 'leased' })).count, 0);
   assert.notEqual(await store.leaseGrant(600), lease);

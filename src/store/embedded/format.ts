@@ -55,10 +55,10 @@ export function encodeRecord(version: Version): Buffer {
   return record;
 }
 
-/** @returns the version with its value absent. @throws StoreError `corrupt`. */
-export function decodeRecord(logKey: Buffer, record: Buffer): Version {
+/** @param record may be longer than `length`. @returns the version with its value absent. @throws StoreError `corrupt`. */
+export function decodeRecord(logKey: Buffer, record: Buffer, length: number): Version {
   const modRevision = logKey.length === 11 ? logKey.readUIntBE(1, 6) : 0;
-  checkRecord(record, modRevision);
+  checkRecord(record, length, modRevision);
   const keyLength = record.readUInt32BE(25);
   return {
     key: record.toString('utf8', headerBytes, headerBytes + keyLength),
@@ -67,7 +67,7 @@ export function decodeRecord(logKey: Buffer, record: Buffer): Version {
     createRevision: record.readUIntBE(5, 6),
     version: record.readUIntBE(11, 6),
     lease: record.readUInt32BE(17) === 0 && record.readUInt32BE(21) === 0 ? 0n : record.readBigInt64BE(17),
-    valueLength: record.length - headerBytes - keyLength,
+    valueLength: length - headerBytes - keyLength,
     value: undefined,
     prev: undefined,
   };
@@ -75,12 +75,12 @@ export function decodeRecord(logKey: Buffer, record: Buffer): Version {
 
 /** @returns a view of the value in `record`. @throws StoreError `corrupt`. */
 export function recordValue(record: Buffer, revision: number): Uint8Array {
-  checkRecord(record, revision);
+  checkRecord(record, record.length, revision);
   return record.subarray(headerBytes + record.readUInt32BE(25));
 }
 
-function checkRecord(record: Buffer, revision: number): void {
-  if (record.length < headerBytes || record.readUInt32BE(0) !== crc32(record.subarray(4)))
+function checkRecord(record: Buffer, length: number, revision: number): void {
+  if (length < headerBytes || record.readUInt32BE(0) !== crc32(record.subarray(4, length)))
     throw new StoreError('corrupt', `The record of revision ${revision} fails its checksum`);
 }
 
