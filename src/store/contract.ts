@@ -214,6 +214,15 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>, o
     assert.deepEqual([keysOf(rest.kvs), rest.more], [['d'], false]);
   });
 
+  it('withoutCount still tells whether there is more', async (store) => {
+    await write(store, ...['a', 'b', 'c', 'd'].map((key) => put(key)));
+    for (const limit of [1, 3, 4, 5]) {
+      const page = await store.range({ ...all, limit, withoutCount: true });
+      assert.deepEqual([page.kvs.length, page.more], [Math.min(limit, 4), limit < 4]);
+      assert.ok(page.count >= page.kvs.length && page.count <= 4);
+    }
+  });
+
   it('countOnly has no key-values, keysOnly has no values', async (store) => {
     await write(store, put('a', 'x'), put('b', 'y'));
     const counted = await store.range({ ...all, countOnly: true });

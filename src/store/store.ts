@@ -35,13 +35,15 @@ export interface RangeRequest {
   readonly revision?: number;
   readonly keysOnly?: boolean;
   readonly countOnly?: boolean;
+  /** With `limit`: the caller does not need `count`, which may then be as low as the number returned. Saves looking at the rest of the range. */
+  readonly withoutCount?: boolean;
 }
 
 export interface RangeResult {
   /** The store's revision when the answer was made. */
   readonly revision: number;
   readonly kvs: readonly KeyValue[];
-  /** Keys in the range whatever the limit. */
+  /** Keys in the range whatever the limit; see `withoutCount`. */
   readonly count: number;
   readonly more: boolean;
 }

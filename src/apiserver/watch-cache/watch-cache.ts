@@ -169,7 +169,7 @@ export class WatchCache {
     let revision = 0;
     const objects: { cache: ResourceCache; object: CachedObject }[] = [];
     for (;;) {
-      const page = await store.range({ key, end, limit: pageSize, revision }, signal);
+      const page = await store.range({ key, end, limit: pageSize, revision, withoutCount: true }, signal);
       if (revision === 0) revision = page.revision;
       for (const kv of page.kvs) {
         const parts = splitKey(kv.key);

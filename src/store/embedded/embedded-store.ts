@@ -129,20 +129,9 @@ class EmbeddedStore implements Store {
     const history = this.#history;
     const newest = history.published;
     checkRevision(history, request.revision, newest);
-    const limit = request.countOnly === true ? 0 : request.limit || Number.MAX_SAFE_INTEGER;
-    const found: Version[] = [];
-    let count = 0;
-    history.scan(request.key, request.end, request.revision || newest, (version) => {
-      if (count++ < limit) found.push(version);
-      return true;
-    });
+    const { found, count, more } = history.range(request, request.revision || newest);
     const kvs = this.#keyValues(found, request.keysOnly === true, signal);
-    return {
-      revision: newest,
-      kvs: kvs instanceof Promise ? await kvs : kvs,
-      count,
-      more: request.countOnly !== true && count > found.length,
-    };
+    return { revision: newest, kvs: kvs instanceof Promise ? await kvs : kvs, count, more };
   }
 
   /** Loads values, in slices when there are many; compaction waits for it. */

@@ -8,17 +8,12 @@
  * 3. A key's newest version at or before compactRevision stays unless it is a deletion.
  */
 import sortedBtree from 'sorted-btree';
-import type { KeyValue } from '../store.ts';
+import type { RangeRequest } from '../store.ts';
 import { toSortKey } from './sort-key.ts';
-import { isDeletion, type LoadValue, toKeyValue, type Version } from './version.ts';
+import { isDeletion, type LoadValue, type Version } from './version.ts';
 
 const BTree = sortedBtree.default;
 const byUnits = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
-
-export interface ScanResult {
-  readonly kvs: KeyValue[];
-  readonly count: number;
-}
 
 export class History {
   head = 1;
@@ -113,21 +108,21 @@ export class History {
     });
   }
 
-  /** Live key-values of [key, end) at `revision`: the first `limit` (0: all) and how many there are. */
+  /** Live versions of [key, end) at `revision`: the first `limit` (0: all), and how many there are as RangeResult tells it. */
   range(
-    key: string,
-    end: string | undefined,
+    request: RangeRequest,
     revision: number,
-    options: { readonly limit: number; readonly keysOnly: boolean; readonly countOnly: boolean },
-  ): ScanResult {
-    const kvs: KeyValue[] = [];
-    const want = options.countOnly ? 0 : options.limit === 0 ? Number.MAX_SAFE_INTEGER : options.limit;
+  ): { readonly found: Version[]; readonly count: number; readonly more: boolean } {
+    const countOnly = request.countOnly === true;
+    const limit = countOnly ? 0 : request.limit || Number.MAX_SAFE_INTEGER;
+    const enough = request.withoutCount === true && !countOnly ? limit : Number.MAX_SAFE_INTEGER;
+    const found: Version[] = [];
     let count = 0;
-    this.scan(key, end, revision, (version) => {
-      if (count++ < want) kvs.push(toKeyValue(version, this.#load, options.keysOnly));
-      return true;
+    this.scan(request.key, request.end, revision, (version) => {
+      if (count++ < limit) found.push(version);
+      return count <= enough;
     });
-    return { kvs, count };
+    return { found, count, more: !countOnly && count > found.length };
   }
 
   /** Cursor of the first logged version at or after `revision`; valid until compaction passes it. */

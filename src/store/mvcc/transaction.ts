@@ -72,15 +72,10 @@ export function deleteKeys(history: History, leases: Leases, keys: readonly stri
 
 /** A range request answered at `newest` unless it names a revision. */
 export function rangeAt(history: History, request: RangeRequest, newest: number): RangeResult {
-  const limit = request.limit ?? 0;
-  const revision = request.revision ? request.revision : newest;
   checkRevision(history, request.revision, newest);
-  const { kvs, count } = history.range(request.key, request.end, revision, {
-    limit,
-    keysOnly: request.keysOnly === true,
-    countOnly: request.countOnly === true,
-  });
-  return { revision: newest, kvs, count, more: request.countOnly !== true && count > kvs.length };
+  const { found, count, more } = history.range(request, request.revision || newest);
+  const keysOnly = request.keysOnly === true;
+  return { revision: newest, kvs: found.map((version) => toKeyValue(version, history.load, keysOnly)), count, more };
 }
 
 /** @throws StoreError `compacted` or `futureRevision`. */
