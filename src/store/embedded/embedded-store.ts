@@ -269,8 +269,7 @@ class EmbeddedStore implements Store {
     const before = this.#compaction;
     const recorded = this.#committed();
     const run = async (): Promise<void> => {
-      await before;
-      await recorded;
+      await Promise.all([before, recorded]);
       await this.#sweep();
     };
     const running = run();

@@ -79,6 +79,27 @@ test('embedded store: what was written is there after closing and opening, histo
 });
 const show = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? `${value}n` : value);
 
+test('embedded store: nothing is seen before it is on disk, and who saw it in a transaction waits for that', async (t) => {
+  const store = await open(temporary(t));
+  const order: string[] = [];
+  const stop = new AbortController();
+  const watch = store.watch({ ...all, signal: stop.signal })[Symbol.asyncIterator]();
+  const event = watch.next().then(() => order.push('watch'));
+  const writing = put(store, 'a').then(() => order.push('write'));
+  const reading = store
+    .txn({ compare: [{ key: 'a', target: 'version', op: '=', value: 1 }], success: [{ type: 'range', key: 'a' }] })
+    .then(({ succeeded }) => order.push(`read ${succeeded}`));
+  assert.equal((await store.range({ key: 'a' })).count, 0);
+  assert.equal(await store.currentRevision(), 1);
+  assert.equal(order.length, 0);
+  await Promise.all([writing, reading, event]);
+  assert.deepEqual(order.toSorted(), ['read true', 'watch', 'write']);
+  assert.ok(order.indexOf('write') < order.indexOf('read true'));
+  assert.equal((await store.range({ key: 'a' })).count, 1);
+  stop.abort();
+  await store.close();
+});
+
 test('embedded store: a compaction outlives a restart, and frees the disk for later writes', async (t) => {
   const path = temporary(t);
   let store = await open(path, { recentBytes: 0 });
