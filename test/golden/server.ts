@@ -1,12 +1,11 @@
 /** A server for the golden cases: memory store, virtual time, what the recorded cluster had. */
+import { generateKeyPairSync } from 'node:crypto';
 import type { ApiHandler, ApiRequest } from '../../src/api/exchange.ts';
-import { createBearerTokenAuthenticator, createTokenUnion } from '../../src/apiserver/authentication/bearer-token.ts';
-import { createAuthenticate } from '../../src/apiserver/authentication/chain.ts';
-import { createClientCertificateAuthenticator } from '../../src/apiserver/authentication/client-certificate.ts';
-import { createRbacAuthorizer } from '../../src/apiserver/authorization/rbac.ts';
-import { createRbacIndex } from '../../src/apiserver/authorization/rbac-index.ts';
-import { createAuthorizerUnion, createPrivilegedGroups } from '../../src/apiserver/authorization/union.ts';
+import { createServiceAllocator } from '../../src/apiserver/allocators/service-allocator.ts';
+import { signingKey } from '../../src/apiserver/authentication/token-keys.ts';
+import { bootstrap } from '../../src/apiserver/bootstrap/index.ts';
 import { createApiServer } from '../../src/apiserver/index.ts';
+import { createClusterSecurity } from '../../src/apiserver/security.ts';
 import { silentLogger } from '../../src/base/console-log.ts';
 import { createMetricsRegistry } from '../../src/base/metrics.ts';
 import { createSeededRandom } from '../../src/base/seeded-random.ts';
@@ -23,52 +22,33 @@ export interface GoldenServer {
   stop(): Promise<void>;
 }
 
+const serviceCidrs = ['10.0.0.0/16'];
+
 export async function startGoldenServer(): Promise<GoldenServer> {
   const clock = createVirtualClock();
   const store = createMemoryStore({ clock });
-  // A server that is not quite new: revision 1 is too old for a watch, as it was where the cases were recorded.
-  for (let i = 0; i < 3; i++)
-    await store.txn({
-      compare: [],
-      success: [{ type: 'put', key: '/registry/masterleases/192.0.2.10', value: Buffer.from('{}') }],
-    });
+  const random = createSeededRandom(1);
+  const log = silentLogger;
+  await bootstrap({ store, clock, random, config: { serviceCidrs, securePort: 6443 } });
+  const { privateKey } = generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  });
   const server = createApiServer({
     store,
     clock,
-    random: createSeededRandom(1),
-    log: silentLogger,
+    random,
+    log,
     metrics: createMetricsRegistry(),
-    version: {
-      major: '1',
-      minor: '36',
-      emulationMajor: '1',
-      emulationMinor: '36',
-      minCompatibilityMajor: '1',
-      minCompatibilityMinor: '35',
-      gitVersion: 'v1.36.3',
-      gitCommit: 'none',
-      gitTreeState: 'clean',
-      buildDate: '2026-01-01T00:00:00Z',
-      goVersion: 'none',
-      compiler: 'gc',
-      platform: 'linux/amd64',
-    },
     serverAddress: '192.0.2.10:6443',
     compactionIntervalMs: 0,
-    security: ({ reader }) => {
-      const rbacIndex = createRbacIndex(reader);
-      const tokens = createTokenUnion([]);
-      return {
-        authenticate: createAuthenticate({
-          authenticators: [createClientCertificateAuthenticator(), createBearerTokenAuthenticator(tokens, [])],
-          anonymousAllowed: true,
-        }),
-        authorizer: createAuthorizerUnion([createPrivilegedGroups(), createRbacAuthorizer(rbacIndex)]),
-        admission: [],
-        tokens,
-        rbacIndex,
-      };
-    },
+    security: createClusterSecurity({
+      serviceAccountKey: signingKey(privateKey),
+      issuer: 'https://kubernetes.default.svc',
+      jwksUri: 'https://192.0.2.10:6443/openid/v1/jwks',
+    }),
+    hooks: ({ reader }) => createServiceAllocator({ store, reader, clock, random, log, serviceCidrs }).hooks,
   });
   await server.start();
   return {
@@ -76,7 +56,13 @@ export async function startGoldenServer(): Promise<GoldenServer> {
     clock,
     identity: (user) => {
       if (user === '') return {};
-      return { peer: { commonName: user, organizations: user === 'admin' ? ['system:masters'] : ['devs'] } };
+      return {
+        peer: {
+          commonName: user,
+          organizations: user === 'admin' ? ['system:masters'] : ['devs'],
+          fingerprint: '00'.repeat(32),
+        },
+      };
     },
     revision: () => store.currentRevision(),
     async compact() {

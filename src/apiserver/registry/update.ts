@@ -61,68 +61,47 @@ export async function updateObject(
   const { stored, namespace, name } = request;
   const key = objectKey(namespace, name);
   let creation: Written | undefined;
-  let dryRun: JsonObject | undefined;
-  let last: JsonObject | undefined;
-  let deleted = false;
+  let step: Step | undefined;
   // Warnings of a round that has to be repeated do not count.
   const warningsBefore = context.warnings.length;
   const decide = async (current: CachedObject | undefined): Promise<Decision> => {
+    await settle(step?.reservation, false);
+    step = undefined;
     context.warnings.length = warningsBefore;
     if (current === undefined) {
       creation = await createInstead(registry, context, request);
       return { kind: 'keep' };
     }
-    const step = await prepare(registry, context, request, current);
-    last = step.value;
-    deleted = step.remove;
-    if (request.options.dryRun) {
-      dryRun = step.value;
-      return { kind: 'keep' };
-    }
+    step = await prepare(registry, context, request, current);
+    if (request.options.dryRun) return { kind: 'keep' };
     return step.remove ? { kind: 'delete' } : { kind: 'write', value: step.value };
   };
-  const outcome = await withReservation(registry, context, request, decide, key);
-  if (creation) return { written: creation, created: true, deleted: false };
-  if (dryRun)
-    return { written: { kind: 'dryRun', value: withRevision(dryRun, outcome.object) }, created: false, deleted };
-  if (deleted) {
-    await registry.hooks.deleted(stored, last!, context.signal);
-    return { written: { kind: 'dryRun', value: withRevision(last!, outcome.object) }, created: false, deleted: true };
+  let changed = false;
+  try {
+    const outcome = await registry.rounds.update(stored, key, decide, context.signal);
+    changed = outcome.changed;
+    if (creation) return { written: creation, created: true, deleted: false };
+    const { value, remove } = step!;
+    if (remove && changed) await registry.hooks.deleted(stored, value, context.signal);
+    if (request.options.dryRun || remove)
+      return {
+        written: { kind: 'dryRun', value: withRevision(value, outcome.object) },
+        created: false,
+        deleted: remove,
+      };
+    return { written: { kind: 'stored', object: outcome.object }, created: false, deleted: false };
+  } finally {
+    await settle(step?.reservation, changed);
   }
-  return { written: { kind: 'stored', object: outcome.object }, created: false, deleted: false };
+}
 
-  async function withReservation(
-    registry: Registry,
-    context: RequestContext,
-    request: UpdateRequest,
-    decide: (current: CachedObject | undefined) => Promise<Decision>,
-    key: string,
-  ) {
-    let reservation: Reservation | undefined;
-    let committed = false;
-    try {
-      const outcome = await registry.rounds.update(
-        request.stored,
-        key,
-        async (current) => {
-          await settle(reservation, false);
-          reservation = undefined;
-          const decision = await decide(current);
-          if (decision.kind !== 'write' || current === undefined) return decision;
-          reservation = await registry.hooks.reserve(stored, decision.value, registry.cache.valueOf(current), {
-            dryRun: false,
-            signal: context.signal,
-          });
-          return reservation ? { kind: 'write', value: reservation.object } : decision;
-        },
-        context.signal,
-      );
-      committed = outcome.changed;
-      return outcome;
-    } finally {
-      await settle(reservation, committed);
-    }
-  }
+/** What one round came to. */
+interface Step {
+  /** In stored form. */
+  readonly value: JsonObject;
+  /** The last finalizer went: delete instead of writing. */
+  readonly remove: boolean;
+  readonly reservation: Reservation | undefined;
 }
 
 const withRevision = (value: JsonObject, object: CachedObject): JsonObject =>
@@ -191,8 +170,8 @@ async function prepare(
   context: RequestContext,
   request: UpdateRequest,
   current: CachedObject,
-): Promise<{ readonly value: JsonObject; readonly remove: boolean }> {
-  const { served, stored, namespace, name, subresource } = request;
+): Promise<Step> {
+  const { served, stored, namespace, subresource, options } = request;
   const previous = registry.cache.valueOf(current);
   const live = toServed(registry, previous, served, stored);
   const now = formatTime(registry.clock.now());
@@ -202,13 +181,26 @@ async function prepare(
   next = managed(registry, context, request, live, next, now);
   next = (await admit(registry.admission, subject, next, live)) ?? next;
   next = toStored(registry, withoutDuplicateOwners(next, context.warnings), served, stored);
-  next = checkRevision(request, next, current);
-  next = beforeUpdate(registry, context, request, next, previous, now);
-  await validateAdmission(registry.admission, subject, toServed(registry, next, served, stored), live);
+  next = keptOnUpdate(checkRevision(request, next, current), previous);
+  next = request.strategy.prepareForUpdate?.(next, previous, { now, user: context.user }) ?? next;
+  const { signal } = context;
+  const reservation =
+    subresource === ''
+      ? await registry.hooks.reserve(stored, next, previous, { dryRun: options.dryRun, signal })
+      : undefined;
+  try {
+    if (reservation) next = reservation.object;
+    validate(registry, context, request, next, previous);
+    await validateAdmission(registry.admission, subject, toServed(registry, next, served, stored), live);
+  } catch (error) {
+    await settle(reservation, false);
+    throw error;
+  }
   const value = storedForm(next, stored.gvk.kind, stored.apiVersion);
   return {
     value,
-    remove: subresource !== 'status' && emptied(stored, metadataOf(next), metadataOf(previous), next, name),
+    remove: subresource !== 'status' && emptied(stored, metadataOf(next), metadataOf(previous), next),
+    reservation,
   };
 }
 
@@ -258,39 +250,27 @@ const wholeTwice: ReadonlySet<string> = new Set([
   '/limitranges',
 ]);
 
-function beforeUpdate(
+function validate(
   registry: Registry,
   context: RequestContext,
-  request: UpdateRequest,
-  wanted: JsonObject,
+  { stored, strategy }: UpdateRequest,
+  next: JsonObject,
   previous: JsonObject,
-  now: string,
-): JsonObject {
-  const { stored, strategy } = request;
-  let next = keptOnUpdate(wanted, previous);
-  next = strategy.prepareForUpdate?.(next, previous, { now, user: context.user }) ?? next;
-  const rules = {
-    namespaced: stored.namespaced,
-    validateName: stored.strategy.validateName,
-    wholeTwice: wholeTwice.has(`${stored.group}/${stored.resource}`),
-  };
+): void {
   const errors = [
-    ...registry.kinds.validateMetaUpdate(next, previous, rules),
+    ...registry.kinds.validateMetaUpdate(next, previous, {
+      namespaced: stored.namespaced,
+      validateName: stored.strategy.validateName,
+      wholeTwice: wholeTwice.has(`${stored.group}/${stored.resource}`),
+    }),
     ...(strategy.validateUpdate?.(next, previous) ?? []),
   ];
   if (errors.length > 0) throw ApiError.invalid(stored.gvk, metadataOf(next).name ?? '', errors);
   for (const warning of strategy.warningsOnUpdate?.(next, previous) ?? []) context.warnings.push(warning);
-  return next;
 }
 
 /** A terminating object whose last finalizer goes is deleted by the update that takes it. Source: ShouldDeleteDuringUpdate. */
-function emptied(
-  stored: StoredResource,
-  next: Metadata,
-  previous: Metadata,
-  object: JsonObject,
-  _name: string,
-): boolean {
+function emptied(stored: StoredResource, next: Metadata, previous: Metadata, object: JsonObject): boolean {
   if (next.finalizers !== undefined && next.finalizers.length > 0) return false;
   if (!previous.deletionTimestamp) return false;
   if (stored.group === '' && stored.resource === 'namespaces') {

@@ -61,12 +61,6 @@ export class ResourceCache {
     return this.#tree.get(key);
   }
 
-  /** Puts an object in without an event for watchers: the first fill, or one after a gap. Listeners are told: their indexes start empty. */
-  fill(object: CachedObject): void {
-    this.#put(object, this.#tree.get(object.key));
-    if (this.#listeners.length > 0) this.#tell({ type: 'ADDED', object: this.#valueOf(object) });
-  }
-
   upsert(object: CachedObject, at: number): CachedObject | undefined {
     const previous = this.#tree.get(object.key);
     this.#put(object, previous);
@@ -161,17 +155,35 @@ export class ResourceCache {
     yield* this.#tree.values();
   }
 
-  /** Empties the cache for a new fill after a gap in the store's watch; watchers end and list again, as upstream's do. */
-  reset(revision: number): void {
-    if (this.#listeners.length > 0)
-      for (const object of this.#tree.values()) this.#tell({ type: 'DELETED', object: this.#valueOf(object) });
+  /**
+   * Takes over a whole new state, at the first fill or after a gap in the store's watch. Subscribers hear the difference (their indexes start empty);
+   * watchers end and list again, as upstream's do.
+   */
+  replace(objects: readonly CachedObject[], revision: number): void {
+    const before = this.#listeners.length > 0 ? this.#tree.clone() : undefined;
     this.#tree.clear();
     this.#byNode.clear();
     this.#snapshots.length = 0;
     this.history.reset(revision);
+    for (const object of objects) this.#put(object, undefined);
     this.watchers.forEach((watcher) => {
       watcher.end();
     });
+    if (before !== undefined) this.#tellDifference(before);
+  }
+
+  #tellDifference(before: OrderedTree<CachedObject>): void {
+    for (const [key, previous] of before.entries())
+      if (!this.#tree.has(key)) this.#tell({ type: 'DELETED', object: this.#valueOf(previous) });
+    for (const object of this.#tree.values()) {
+      const previous = before.get(object.key);
+      if (previous?.revision === object.revision) continue;
+      this.#tell(
+        previous === undefined
+          ? { type: 'ADDED', object: this.#valueOf(object) }
+          : { type: 'MODIFIED', object: this.#valueOf(object), previous: this.#valueOf(previous) },
+      );
+    }
   }
 }
 

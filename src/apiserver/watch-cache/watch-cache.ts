@@ -135,7 +135,7 @@ export class WatchCache {
     let first = true;
     while (!signal.aborted) {
       try {
-        await this.#fill(signal, first);
+        await this.#fill(signal);
         if (first) onFilled();
         first = false;
         this.#filled = true;
@@ -162,12 +162,13 @@ export class WatchCache {
       });
   }
 
-  async #fill(signal: AbortSignal, first: boolean): Promise<void> {
+  async #fill(signal: AbortSignal): Promise<void> {
     const { store, transformer } = this.#options;
     const end = prefixEnd(registryPrefix);
     let key = registryPrefix;
     let revision = 0;
-    const objects: { cache: ResourceCache; object: CachedObject }[] = [];
+    const found = new Map<ResourceCache, CachedObject[]>();
+    for (const { cache } of this.#byPrefix.values()) found.set(cache, []);
     for (;;) {
       const page = await store.range({ key, end, limit: pageSize, revision, withoutCount: true }, signal);
       if (revision === 0) revision = page.revision;
@@ -177,17 +178,13 @@ export class WatchCache {
         if (!parts || !entry) continue;
         const bytes = transformer.fromStorage(kv.value, kv.key);
         const object = this.#make(entry.resource, parts.objectKey, kv.modRevision, kv.createRevision, bytes, undefined);
-        objects.push({ cache: entry.cache, object });
+        found.get(entry.cache)!.push(object);
       }
       if (!page.more || page.kvs.length === 0) break;
       key = `${page.kvs.at(-1)!.key}\0`;
     }
     // All at once, so that nobody sees a half-filled cache.
-    for (const { cache } of this.#byPrefix.values()) {
-      if (first) cache.history.reset(revision);
-      else cache.reset(revision);
-    }
-    for (const { cache, object } of objects) cache.fill(object);
+    for (const [cache, objects] of found) cache.replace(objects, revision);
     this.#advance(revision);
   }
 
