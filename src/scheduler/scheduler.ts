@@ -3,7 +3,7 @@
  * file is the loop between them.
  */
 import { isNotFound } from '../api/errors.ts';
-import { resources } from '../api/types/resources.ts';
+import { formatDuration } from '../api/time.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { MetricsRegistry } from '../base/metrics.ts';
@@ -20,10 +20,13 @@ import { Nominator } from './core/nominator.ts';
 import type { PodInfo } from './core/pod-info.ts';
 import { SchedulingQueue } from './core/queue.ts';
 import { type Decision, SchedulingAlgorithm } from './core/schedule-pod.ts';
+import { type PermitStatus, type Rejected, rejected } from './core/status.ts';
+import { Background } from './io/background.ts';
 import { connectInformers } from './io/events.ts';
 import { createListers } from './io/listers.ts';
 import { createSchedulerMetrics } from './io/metrics.ts';
 import { patchPodStatus } from './io/pod-status.ts';
+import { preempt } from './io/preemption.ts';
 import { defaultBinder } from './plugins/default-binder.ts';
 import { createProfile } from './profile.ts';
 
@@ -65,7 +68,7 @@ class Run {
   private readonly nominator = new Nominator();
   private readonly algorithm: SchedulingAlgorithm;
   private readonly metrics: ReturnType<typeof createSchedulerMetrics>;
-  private readonly bindings = new Set<Promise<void>>();
+  private readonly background = new Background();
   private wakeUp: (() => void) | undefined;
 
   constructor(options: SchedulerOptions) {
@@ -127,7 +130,7 @@ class Run {
       await tasks.done;
     } finally {
       disconnect();
-      await Promise.all(this.bindings);
+      await this.background.drain();
     }
   }
 
@@ -149,8 +152,8 @@ class Run {
         sliceStart = clock.monotonic();
         continue;
       }
-      if (this.bindings.size >= bindingsMax) {
-        await Promise.race(this.bindings);
+      if (this.background.size >= bindingsMax) {
+        await this.background.next();
         continue;
       }
       const queued = this.queue.pop(now);
@@ -194,7 +197,7 @@ class Run {
       decision = this.algorithm.schedule(pod, this.cache.snapshot);
     } catch (error) {
       log.error('Error selecting node for pod', { pod: pod.key, error });
-      this.failed(queued, startMs, `running scheduling plugins: ${messageOf(error)}`, signal);
+      this.retry({ queued, pod, nodeName: '', startMs }, 'error', messageOf(error), signal);
       return;
     }
     this.metrics.algorithm((clock.monotonic() - startMs) / 1000);
@@ -202,47 +205,35 @@ class Run {
       this.unschedulable(queued, decision, startMs, signal);
       return;
     }
-    const placed = this.reserve(queued, decision.nodeName, startMs, signal);
-    if (!placed) return;
-    const binding = this.bindingCycle(queued, placed.pod, decision.nodeName, placed.waitMs, startMs, signal).finally(
-      () => this.bindings.delete(binding),
+    const placed = this.reserve(
+      { queued, pod: pod.on(decision.nodeName), nodeName: decision.nodeName, startMs },
+      signal,
     );
-    this.bindings.add(binding);
+    if (!placed) return;
+    this.background.add(this.bindingCycle(placed, signal));
   }
 
   /** Assumes the pod on the node and asks Reserve and Permit. @returns undefined when one refused; the pod is back in the queue then. */
-  private reserve(
-    queued: QueuedPod,
-    nodeName: string,
-    startMs: number,
-    signal: AbortSignal,
-  ): { readonly pod: PodInfo; readonly waitMs: number } | undefined {
-    const pod = queued.pod.on(nodeName);
+  private reserve(placement: Placement, signal: AbortSignal): Permitted | undefined {
+    const { pod, nodeName } = placement;
     this.cache.assume(pod, nodeName);
     this.nominator.delete(pod.uid);
-    let waitMs = 0;
     for (const { plugin } of this.plugins) {
       const refusal = plugin.reserve?.(pod, nodeName);
-      if (refusal) return this.refused(queued, pod, nodeName, refusal, startMs, signal);
+      if (refusal) return this.refused(placement, refusal, signal);
     }
+    const waits: Permitted['waits'][number][] = [];
     for (const { plugin } of this.plugins) {
       const status = plugin.permit?.(pod, nodeName);
-      if (status?.kind === 'rejected') return this.refused(queued, pod, nodeName, status, startMs, signal);
-      if (status?.kind === 'wait') waitMs = Math.max(waitMs, status.timeoutMs);
+      if (status?.kind === 'rejected') return this.refused(placement, status, signal);
+      if (status?.kind === 'wait') waits.push({ plugin: plugin.name, ...status });
     }
-    return { pod, waitMs };
+    return { ...placement, waits };
   }
 
-  private refused(
-    queued: QueuedPod,
-    pod: PodInfo,
-    nodeName: string,
-    refusal: { readonly plugin: string; readonly reasons: readonly string[] },
-    startMs: number,
-    signal: AbortSignal,
-  ): undefined {
+  private refused({ queued, pod, nodeName, startMs }: Placement, refusal: Rejected, signal: AbortSignal): undefined {
     this.unreserve(pod, nodeName);
-    const message = `0/1 nodes are available: ${refusal.reasons.map((reason) => `1 ${reason}`).join(', ')}.`;
+    const message = refusalMessage(refusal);
     const rejectedBy = new Set([refusal.plugin]);
     this.unschedulable(queued, { kind: 'unschedulable', message, rejectedBy, victims: [] }, startMs, signal);
   }
@@ -252,28 +243,31 @@ class Run {
     this.cache.forget(pod.uid);
   }
 
-  /** Never rejects. */
-  private async bindingCycle(
-    queued: QueuedPod,
-    pod: PodInfo,
-    nodeName: string,
-    waitMs: number,
-    startMs: number,
-    signal: AbortSignal,
-  ): Promise<void> {
+  /** Runs beside later cycles. Never rejects. */
+  private async bindingCycle(placement: Permitted, signal: AbortSignal): Promise<void> {
     const { clock, events, log } = this.options;
+    const { queued, pod, nodeName, startMs } = placement;
     try {
-      if (waitMs > 0) await clock.sleep(waitMs, signal);
-      for (const { plugin } of this.plugins) if (plugin.preBind) await plugin.preBind(pod, nodeName, signal);
-      let bound = false;
-      for (const { plugin } of this.plugins) {
-        if (!plugin.bind || !(await plugin.bind(pod, nodeName, signal))) continue;
-        bound = true;
-        break;
+      if (placement.waits.length > 0) {
+        const refusal = await this.permitted(placement.waits, signal);
+        if (refusal) {
+          this.bindingEnded(placement);
+          this.retry(placement, 'unschedulable', refusalMessage(refusal), signal);
+          return;
+        }
       }
-      if (!bound) throw new Error('No plugin bound the pod');
+      for (const { plugin } of this.plugins) if (plugin.preBind) await plugin.preBind(pod, nodeName, signal);
+      await this.bind(pod, nodeName, signal);
     } catch (error) {
-      this.bindingFailed(queued, pod, nodeName, error, startMs, signal);
+      this.bindingEnded(placement);
+      if (signal.aborted) return;
+      // The pod was deleted meanwhile.
+      if (isNotFound(error)) this.queue.done(pod.uid);
+      else {
+        log.warn('Binding failed', { pod: pod.key, node: nodeName, error });
+        this.retry(placement, 'error', `binding rejected: ${messageOf(error)}`, signal);
+      }
+      this.wake();
       return;
     }
     const now = clock.monotonic();
@@ -291,30 +285,40 @@ class Run {
     for (const { plugin } of this.plugins) plugin.postBind?.(pod, nodeName);
   }
 
-  private bindingFailed(
-    queued: QueuedPod,
-    pod: PodInfo,
-    nodeName: string,
-    error: unknown,
-    startMs: number,
-    signal: AbortSignal,
-  ): void {
-    this.unreserve(pod, nodeName);
-    if (signal.aborted) return;
-    // What the pod would have taken is free: as if a pod had been deleted.
-    this.queue.onEvent(
-      { resource: 'AssignedPod', action: Action.delete, label: 'AssignedPodDelete', object: pod },
-      this.options.clock.monotonic(),
+  /** The first plugin that binds, binds. */
+  private async bind(pod: PodInfo, nodeName: string, signal: AbortSignal): Promise<void> {
+    for (const { plugin } of this.plugins) if (plugin.bind && (await plugin.bind(pod, nodeName, signal))) return;
+    throw new Error('no plugin bound the pod');
+  }
+
+  /** Waits for the plugins that asked for time. @returns the first refusal; a plugin that takes too long refuses. */
+  private async permitted(waits: Permitted['waits'], signal: AbortSignal): Promise<Rejected | undefined> {
+    const { clock } = this.options;
+    const answers = await Promise.all(
+      waits.map(async ({ plugin, timeoutMs, decided }) => {
+        const over = new AbortController();
+        const stop = (): void => over.abort();
+        signal.addEventListener('abort', stop);
+        const timeout = clock.sleep(timeoutMs, over.signal).then(() => {
+          const reason = `rejected due to timeout after waiting ${formatDuration(timeoutMs)} at plugin ${plugin}`;
+          return rejected(plugin, reason, { preemptionMayHelp: true });
+        });
+        try {
+          return await Promise.race([decided, timeout]);
+        } finally {
+          stop();
+          signal.removeEventListener('abort', stop);
+        }
+      }),
     );
-    if (isNotFound(error)) {
-      // The pod was deleted meanwhile.
-      this.queue.done(pod.uid);
-      this.wake();
-      return;
-    }
-    this.options.log.warn('Binding failed', { pod: pod.key, node: nodeName, error });
-    this.failed(queued, startMs, `binding rejected: ${messageOf(error)}`, signal);
-    this.wake();
+    return answers.find((answer) => answer.kind === 'rejected');
+  }
+
+  /** What the pod would have taken is free: as if a pod had been deleted. */
+  private bindingEnded({ pod, nodeName }: Placement): void {
+    this.unreserve(pod, nodeName);
+    const event = { resource: 'AssignedPod', action: Action.delete, label: 'AssignedPodDelete', object: pod } as const;
+    this.queue.onEvent(event, this.options.clock.monotonic());
   }
 
   private unschedulable(
@@ -334,17 +338,25 @@ class Run {
     this.report(pod, 'Unschedulable', decision.message, decision.nominatedNodeName, signal);
     if (decision.victims.length > 0) {
       this.metrics.preemption(decision.victims.length);
-      this.inBackground(pod, this.preempt(pod, decision.nominatedNodeName!, decision.victims, signal), signal);
+      const preemption = { pod, nodeName: decision.nominatedNodeName!, victims: decision.victims };
+      const context = { ...this.options, nominator: this.nominator, schedulerName: this.schedulerName };
+      this.inBackground(pod, preempt(context, preemption, signal), signal);
     }
   }
 
-  /** Something went wrong that the cluster's state does not explain: back-off, then again. */
-  private failed(queued: QueuedPod, startMs: number, message: string, signal: AbortSignal): void {
+  /**
+   * Back-off, then again, without waiting for an event: something went wrong that the cluster's state does not explain, or a refusal came so late
+   * that events may have passed meanwhile.
+   */
+  private retry(placement: Placement, result: 'error' | 'unschedulable', message: string, signal: AbortSignal): void {
+    const { queued, startMs } = placement;
     const now = this.options.clock.monotonic();
     this.nominator.delete(queued.pod.uid);
     this.queue.addAfterError(queued, now);
-    this.metrics.attempt('error', (now - startMs) / 1000);
-    this.report(queued.pod, 'SchedulerError', message, undefined, signal);
+    this.metrics.attempt(result, (now - startMs) / 1000);
+    const reason = result === 'error' ? 'SchedulerError' : 'Unschedulable';
+    this.report(queued.pod, reason, message, undefined, signal);
+    this.wake();
   }
 
   private report(
@@ -364,53 +376,27 @@ class Run {
     this.inBackground(pod, patchPodStatus(client, pod.pod, change, clock.now(), signal), signal);
   }
 
-  /** Lower ones that were promised the same node must look elsewhere; then the victims are told why and deleted. */
-  private async preempt(
-    pod: PodInfo,
-    nodeName: string,
-    victims: readonly PodInfo[],
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { client, clock, events } = this.options;
-    await Promise.all(
-      victims.map(async (victim) => {
-        const condition = {
-          type: 'DisruptionTarget',
-          status: 'True',
-          reason: 'PreemptionByScheduler',
-          message: `${this.schedulerName}: preempting to accommodate a higher priority pod`,
-        };
-        await patchPodStatus(client, victim.pod, { condition }, clock.now(), signal);
-        try {
-          await client.resource(resources.pods).delete(victim.name, { namespace: victim.namespace, signal });
-        } catch (error) {
-          if (!isNotFound(error)) throw error;
-        }
-        events.event(victim.pod, {
-          type: 'Normal',
-          reason: 'Preempted',
-          action: 'Preempting',
-          message: `Preempted by pod ${pod.uid} on node ${nodeName}`,
-          related: pod.pod,
-        });
+  private inBackground(pod: PodInfo, work: Promise<void>, signal: AbortSignal): void {
+    this.background.add(
+      work.catch((error: unknown) => {
+        if (!signal.aborted) this.options.log.warn('Updating a pod failed', { pod: pod.key, error });
       }),
     );
-    for (const rival of this.nominator.on(nodeName)) {
-      if (rival.uid === pod.uid || rival.priority >= pod.priority) continue;
-      this.nominator.delete(rival.uid);
-      await patchPodStatus(client, rival.pod, { nominatedNodeName: '' }, clock.now(), signal);
-    }
-  }
-
-  /** Writes that nobody waits for; the run's end does. */
-  private inBackground(pod: PodInfo, work: Promise<void>, signal: AbortSignal): void {
-    const task = work
-      .catch((error: unknown) => {
-        if (!signal.aborted) this.options.log.warn('Updating a pod failed', { pod: pod.key, error });
-      })
-      .finally(() => this.bindings.delete(task));
-    this.bindings.add(task);
   }
 }
 
+/** A decision being carried out. */
+interface Placement {
+  readonly queued: QueuedPod;
+  /** As it will be once bound. */
+  readonly pod: PodInfo;
+  readonly nodeName: string;
+  readonly startMs: number;
+}
+interface Permitted extends Placement {
+  readonly waits: readonly ({ readonly plugin: string } & Extract<PermitStatus, { kind: 'wait' }>)[];
+}
+
+const refusalMessage = ({ reasons }: Rejected): string =>
+  `0/1 nodes are available: ${reasons.map((reason) => `1 ${reason}`).join(', ')}.`;
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

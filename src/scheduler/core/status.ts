@@ -16,10 +16,14 @@ export interface Fits {
 export type FilterStatus = Fits | Rejected;
 export const fits: Fits = { kind: 'fits' };
 
-/** What Permit says: bind now, hold the pod for at most `timeoutMs`, or not at all. */
+/** What Permit says: bind now, hold the pod until the plugin has decided (at most `timeoutMs`, then it is rejected), or not at all. */
 export type PermitStatus =
   | { readonly kind: 'allow' }
-  | { readonly kind: 'wait'; readonly timeoutMs: number }
+  | {
+      readonly kind: 'wait';
+      readonly timeoutMs: number;
+      readonly decided: Promise<{ readonly kind: 'allow' } | Rejected>;
+    }
   | Rejected;
 
 export function rejected(plugin: string, reason: string, options: { readonly preemptionMayHelp: boolean }): Rejected {
