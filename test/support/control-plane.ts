@@ -11,6 +11,7 @@ import { createInProcessTransport } from '../../src/client/in-process-transport.
 import { createInformerFactory } from '../../src/client/informer-factory.ts';
 import { startRealApiServer } from '../../src/client/testdata/real-api-server.ts';
 import type { Controller, ControllerContext } from '../../src/controllers/controller.ts';
+import type { Plugin } from '../../src/scheduler/core/framework.ts';
 import { createScheduler, type SchedulerConfig } from '../../src/scheduler/index.ts';
 
 export interface ControlPlane {
@@ -25,6 +26,8 @@ export interface ControlPlaneOptions {
   readonly controllers?: readonly Controller[];
   /** Absent: no scheduler. */
   readonly scheduler?: SchedulerConfig;
+  /** Beside the scheduler's own. */
+  readonly plugins?: readonly Plugin[];
   readonly log?: Logger;
   readonly seed?: number;
 }
@@ -49,7 +52,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   for (const controller of options.controllers ?? [])
     running.push(controller.run(contextFor(controller.name), stopping.signal));
   if (options.scheduler) {
-    const scheduler = createScheduler({ ...contextFor('default-scheduler'), config: options.scheduler });
+    const scheduler = createScheduler({
+      ...contextFor('default-scheduler'),
+      config: options.scheduler,
+      plugins: options.plugins ?? [],
+    });
     running.push(scheduler.run(stopping.signal));
   }
   return {
