@@ -66,7 +66,7 @@ function run({ name, nodes, pods, zones, spec = {} }: Case): void {
   );
   const cache = new SchedulerCache();
   for (let i = 0; i < nodes; i++) {
-    const zone = zones > 0 ? { 'topology.kubernetes.io/zone': `z${i % zones}` } : {};
+    const zone: Record<string, string> = zones > 0 ? { 'topology.kubernetes.io/zone': `z${i % zones}` } : {};
     cache.setNode({
       metadata: { name: `node-${i}`, labels: { 'kubernetes.io/hostname': `node-${i}`, ...zone } },
       status: { allocatable: { cpu: '32', memory: '256Gi', pods: '110' } },
