@@ -78,7 +78,7 @@ export async function loadOrCreateCertificates(options: CertificateOptions): Pro
   });
   const apiserverKubeletClient = await leaf('apiserver-kubelet-client', ca, {
     commonName: 'kube-apiserver-kubelet-client',
-    organizations: ['kubeadm:cluster-admins'],
+    organizations: ['system:masters'],
     usages: ['client'],
   });
   const frontProxyClient = await leaf('front-proxy-client', frontProxyCa, {

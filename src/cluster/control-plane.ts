@@ -3,10 +3,14 @@
  * and 10). Where its store lies and whether it listens on a port is the caller's business.
  */
 import type { ApiHandler, PeerCertificate } from '../api/exchange.ts';
+import { createServiceAllocator, type ServiceAllocator } from '../apiserver/allocators/service-allocator.ts';
 import { type SigningKey, signingKey } from '../apiserver/authentication/index.ts';
+import { bootstrap, runPostStart } from '../apiserver/bootstrap/index.ts';
 import { type ApiServer, type ApiServerOptions, createApiServer } from '../apiserver/index.ts';
 import { createClusterSecurity } from '../apiserver/security.ts';
 import { createTaskGroup } from '../base/task-group.ts';
+import type { Client } from '../client/client.ts';
+import { createClient } from '../client/create-client.ts';
 import { createInProcessTransport } from '../client/in-process-transport.ts';
 import type { Transport } from '../client/transport.ts';
 import { allControllers, type ControllersOptions, runControllerManager } from '../controllers/index.ts';
@@ -27,6 +31,10 @@ export interface ControlPlaneOptions extends Surroundings {
   readonly network?: Partial<ClusterNetwork>;
   readonly kubelet?: ApiServerOptions['kubelet'];
   readonly controllers?: ControllersOptions;
+  /** PEM of the authority that signs client certificates, for `extension-apiserver-authentication`. */
+  readonly clientCa?: string;
+  readonly frontProxyCa?: string;
+  readonly hostname?: string;
   /** Leave the scheduler or the controllers out: somebody else runs them. */
   readonly without?: readonly ('scheduler' | 'controllers')[];
   readonly tuning?: Pick<ApiServerOptions, 'watchLimits' | 'valueBudgetBytes' | 'compactionIntervalMs'>;
@@ -36,7 +44,8 @@ export interface ClusterNetwork {
   readonly podCidr: string;
   readonly nodeCidrMaskSize: number;
   readonly serviceCidr: string;
-  readonly nodePortRange: { readonly from: number; readonly to: number };
+  /** `30000-32767` */
+  readonly nodePortRange: string;
   readonly clusterDomain: string;
 }
 
@@ -44,7 +53,7 @@ export const defaultClusterNetwork: ClusterNetwork = Object.freeze({
   podCidr: '10.244.0.0/16',
   nodeCidrMaskSize: 24,
   serviceCidr: '10.96.0.0/12',
-  nodePortRange: Object.freeze({ from: 30_000, to: 32_767 }),
+  nodePortRange: '30000-32767',
   clusterDomain: 'cluster.local',
 });
 
@@ -73,6 +82,19 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const key: SigningKey = signingKey(options.serviceAccountPrivateKey);
   const issuer = `https://kubernetes.default.svc.${network.clusterDomain}`;
   const surroundings: Surroundings = { clock, random, log, metrics };
+  const bootstrapIo = { store, clock, random };
+  await bootstrap({
+    ...bootstrapIo,
+    config: {
+      serviceCidrs: [network.serviceCidr],
+      securePort: port,
+      ...(options.clientCa === undefined ? {} : { clientCa: options.clientCa }),
+      ...(options.frontProxyCa === undefined
+        ? {}
+        : { requestHeader: { clientCa: options.frontProxyCa, allowedNames: ['front-proxy-client'] } }),
+    },
+  });
+  let allocator: ServiceAllocator | undefined;
   const server = createApiServer({
     store,
     clock,
@@ -84,12 +106,35 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       issuer,
       jwksUri: `https://${advertiseAddress}:${port}/openid/v1/jwks`,
     }),
+    hooks: ({ reader }) => {
+      allocator = createServiceAllocator({
+        ...bootstrapIo,
+        reader,
+        log,
+        serviceCidrs: [network.serviceCidr],
+        nodePortRange: network.nodePortRange,
+      });
+      return allocator.hooks;
+    },
     serverAddress: `${advertiseAddress}:${port}`,
     ...(options.kubelet ? { kubelet: options.kubelet } : {}),
     ...options.tuning,
   });
   const tasks = createTaskGroup();
   await server.start();
+  tasks.run('service-allocator-repair', async (signal) => allocator?.repair(signal));
+  tasks.run('apiserver-post-start', (signal) =>
+    runPostStart(
+      {
+        ...bootstrapIo,
+        log: log.with({ component: 'kube-apiserver' }),
+        advertiseAddress,
+        securePort: port,
+        hostname: options.hostname ?? advertiseAddress,
+      },
+      signal,
+    ),
+  );
 
   const transportAs = (peer: PeerCertificate): Transport =>
     createInProcessTransport(server.handler, { clock, peer, userAgent: `bireme/${version.kubernetes}` });
@@ -107,12 +152,19 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
         surroundings,
       );
   if (manager) {
+    const clientFor = (name: string): Client =>
+      createClient(transportAs(serviceAccount('kube-system', name)), {
+        fieldManager: 'kube-controller-manager',
+        userAgent: `kube-controller-manager/${version.kubernetes}/system:serviceaccount:kube-system:${name}`,
+      });
     const controllers = allControllers({
       ...(options.rootCa === undefined ? {} : { rootCa: options.rootCa }),
       nodeIpam: { clusterCidrs: [network.podCidr], nodeMaskSizeIpv4: network.nodeCidrMaskSize },
       ...options.controllers,
     });
-    tasks.run('kube-controller-manager', (signal) => runControllerManager({ context: manager, controllers }, signal));
+    tasks.run('kube-controller-manager', (signal) =>
+      runControllerManager({ context: manager, controllers, clientFor }, signal),
+    );
   }
 
   return {
@@ -129,3 +181,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 }
 
 const component = (commonName: string): PeerCertificate => ({ commonName, organizations: [] });
+
+/** The groups every service account is in, and its user name, as a certificate would carry them. */
+const serviceAccount = (namespace: string, name: string): PeerCertificate => ({
+  commonName: `system:serviceaccount:${namespace}:${name}`,
+  organizations: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`],
+});

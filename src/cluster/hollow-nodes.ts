@@ -2,14 +2,18 @@
  * Nodes that run pods in memory: the real kubelet on the hollow runtime, any number in one process. They share one informer over all pods
  * and one reader of the objects that pods refer to.
  */
+import type { ApiHandler } from '../api/exchange.ts';
 import { resources } from '../api/types/resources.ts';
 import type { Transport } from '../client/transport.ts';
 import { defaultKubeletConfig, type KubeletConfig } from '../kubelet/config.ts';
+import { fetchPodRuntimeStatus } from '../kubelet/containers/runtime-status.ts';
 import { createHollowEnvironment } from '../kubelet/environment-hollow.ts';
 import { createKubelet, type Kubelet } from '../kubelet/kubelet.ts';
 import type { Machine } from '../kubelet/node/machine.ts';
 import { createObjectSource } from '../kubelet/object-source.ts';
 import { createPodDispatcher } from '../kubelet/pod-source.ts';
+import { hollowLogReader } from '../kubelet/server/hollow-log.ts';
+import { createKubeletHandler } from '../kubelet/server/kubelet-handler.ts';
 import { createHollowRuntime, type HollowRuntime } from '../runtime/hollow/hollow-runtime.ts';
 import { createComponent, type Surroundings } from './component.ts';
 import { version } from './version.ts';
@@ -25,6 +29,8 @@ export interface HollowNode {
   readonly name: string;
   readonly kubelet: Kubelet;
   readonly runtime: HollowRuntime;
+  /** The kubelet's server, for logs. */
+  readonly handler: ApiHandler;
   /** The node dies: its kubelet falls silent, what it ran is gone, and nobody is told. Idempotent. */
   kill(): Promise<void>;
 }
@@ -58,10 +64,11 @@ export function createHollowNodes(transport: Transport, surroundings: Surroundin
       if (nodes.has(name)) throw new Error(`There is a hollow node "${name}" already`);
       const runtime = createHollowRuntime({ clock, random });
       const address = hollowAddress(index++);
+      const pods = dispatcher.source(name);
       const kubelet = createKubelet({
         nodeName: name,
         client: component.client,
-        pods: dispatcher.source(name),
+        pods,
         objects,
         events: component.events.withComponent('kubelet', name),
         runtime,
@@ -92,6 +99,17 @@ export function createHollowNodes(transport: Transport, surroundings: Surroundin
         name,
         kubelet,
         runtime,
+        handler: createKubeletHandler({
+          nodeName: name,
+          client: component.client,
+          pods,
+          runtimeStatus: (uid) =>
+            fetchPodRuntimeStatus(runtime, uid, { timeoutMs: defaultKubeletConfig.runtimeRequestTimeoutMs }),
+          readLog: hollowLogReader(runtime, clock),
+          clock,
+          log,
+          metrics: surroundings.metrics,
+        }),
         async kill() {
           life.abort();
           await end;

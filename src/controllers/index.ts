@@ -1,5 +1,6 @@
 /** The controller manager: which controllers there are, and running them. Names are those of upstream's `--controllers`. */
 import { createTaskGroup } from '../base/task-group.ts';
+import type { Client } from '../client/client.ts';
 import { type LeaderElectionOptions, runLeaderElection } from '../client/leader-election.ts';
 import { createClusterRoleAggregation } from './cluster-role-aggregation.ts';
 import type { Controller, ControllerContext } from './controller.ts';
@@ -54,6 +55,18 @@ export function allControllers(options: ControllersOptions = {}): readonly Contr
   return selected(all, options.enabled ?? ['*']);
 }
 
+/** Controller -> service account, where the names differ. Source: cmd/kube-controller-manager/app. */
+const serviceAccounts: Readonly<Record<string, string>> = {
+  'serviceaccount-controller': 'service-account-controller',
+  'garbage-collector-controller': 'generic-garbage-collector',
+  'node-lifecycle-controller': 'node-controller',
+  'taint-eviction-controller': 'node-controller',
+  'node-ipam-controller': 'node-controller',
+  'pod-garbage-collector-controller': 'pod-garbage-collector',
+  'endpoints-controller': 'endpoint-controller',
+  'root-ca-certificate-publisher-controller': 'root-ca-cert-publisher',
+};
+
 /** Names a user may give that have no controller with the present options. */
 const optional: ReadonlySet<string> = new Set(['root-ca-certificate-publisher-controller', 'node-ipam-controller']);
 
@@ -71,6 +84,11 @@ function selected(all: readonly Controller[], enabled: readonly string[]): reado
 export interface ControllerManagerOptions {
   readonly context: ControllerContext;
   readonly controllers: readonly Controller[];
+  /**
+   * A client with the rights of one controller's service account in kube-system, as upstream's `--use-service-account-credentials`; informers
+   * stay the manager's own. Absent: all write with the manager's client.
+   */
+  readonly clientFor?: (serviceAccount: string) => Client;
   /** Absent: this manager runs alone. */
   readonly leaderElection?: Pick<LeaderElectionOptions, 'identity'> &
     Partial<
@@ -83,7 +101,7 @@ export interface ControllerManagerOptions {
  * @throws the first controller's failure, after all others have ended; LeadershipLost.
  */
 export async function runControllerManager(
-  { context, controllers, leaderElection }: ControllerManagerOptions,
+  { context, controllers, clientFor, leaderElection }: ControllerManagerOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const lead = async (leading: AbortSignal): Promise<void> => {
@@ -94,7 +112,8 @@ export async function runControllerManager(
     });
     for (const controller of controllers) {
       const log = context.log.with({ component: controller.name });
-      tasks.run(controller.name, (stop) => controller.run({ ...context, log }, stop));
+      const own = clientFor ? { client: clientFor(serviceAccounts[controller.name] ?? controller.name) } : {};
+      tasks.run(controller.name, (stop) => controller.run({ ...context, ...own, log }, stop));
     }
     await ended;
     await tasks.stop();

@@ -1,0 +1,63 @@
+/** What the command takes from its surroundings when nobody said otherwise. The only readers of environment and machine. */
+import { readFileSync, statSync } from 'node:fs';
+import { homedir, hostname, networkInterfaces, userInfo } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { createRealClock } from '../base/real-clock.ts';
+import { primaryAddress } from '../cluster/host-facts.ts';
+
+export const clock = createRealClock();
+export const isRoot = process.getuid?.() === 0;
+
+/** /var/lib/bireme as root, the XDG data folder otherwise. */
+export function defaultDataDir(): string {
+  if (isRoot) return '/var/lib/bireme';
+  return join(process.env.XDG_DATA_HOME || join(homedir(), '.local', 'share'), 'bireme');
+}
+
+/** The first file of $KUBECONFIG, else the user's own; under sudo that of the person behind it. */
+export function userKubeconfig(): {
+  readonly path: string;
+  readonly owner?: { readonly uid: number; readonly gid: number };
+} {
+  const given = (process.env.KUBECONFIG ?? '').split(delimiter).find((path) => path !== '');
+  const { SUDO_UID, SUDO_GID, SUDO_USER } = process.env;
+  const owner = isRoot && SUDO_UID && SUDO_GID ? { uid: Number(SUDO_UID), gid: Number(SUDO_GID) } : undefined;
+  if (given !== undefined) return { path: given, ...(owner ? { owner } : {}) };
+  const home = owner && SUDO_USER ? homeOf(SUDO_USER) : userInfo().homedir;
+  return { path: join(home, '.kube', 'config'), ...(owner ? { owner } : {}) };
+}
+
+function homeOf(user: string): string {
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((entry) => entry.startsWith(`${user}:`));
+  return line?.split(':')[5] || homedir();
+}
+
+export const nodeName = (): string => hostname().toLowerCase();
+
+/** undefined on a machine without a network. */
+export function nodeAddress(): string | undefined {
+  let routes = '';
+  try {
+    routes = readFileSync('/proc/net/route', 'utf8');
+  } catch (error) {
+    // Not Linux: the first global address will do.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  return primaryAddress(networkInterfaces(), routes);
+}
+
+/** How this command is started again as another process. */
+export function selfCommand(...args: readonly string[]): readonly string[] {
+  const built = new URL('../bin/bireme.js', import.meta.url);
+  const source = new URL('../../bin/bireme.js', import.meta.url);
+  const launcher = [built, source].find((url) => exists(fileURLToPath(url)));
+  if (!launcher) throw new Error('The launcher bin/bireme.js is missing beside this program');
+  return [process.execPath, fileURLToPath(launcher), ...args];
+}
+
+function exists(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}

@@ -1,0 +1,40 @@
+/** The node process: started by `up`, ends when its standard input ends, however its parent ended. */
+import { createLogger } from '../base/console-log.ts';
+import { createMetricsRegistry } from '../base/metrics.ts';
+import { createRealRandom } from '../base/real-random.ts';
+import { openDataDir } from '../cluster/data-dir.ts';
+import { createForkedSpawner } from '../cluster/host-spawner.ts';
+import { runNodeProcess } from '../cluster/node-process.ts';
+import { clock, selfCommand } from './defaults.ts';
+
+export async function node(options: { readonly dataDir: string }): Promise<void> {
+  const stopping = new AbortController();
+  process.on('SIGTERM', () => stopping.abort());
+  process.on('SIGINT', () => stopping.abort());
+  process.stdin.on('end', () => stopping.abort());
+  process.stdin.on('error', () => stopping.abort());
+  process.stdin.resume();
+  const log = createLogger({ clock, write: (line) => void process.stderr.write(line) });
+  const spawner = await createForkedSpawner({ command: selfCommand('spawner') });
+  try {
+    await runNodeProcess(
+      {
+        dir: openDataDir(options.dataDir),
+        spawner,
+        clock,
+        random: createRealRandom(),
+        log,
+        metrics: createMetricsRegistry(),
+      },
+      stopping.signal,
+    );
+  } catch (error) {
+    if (!stopping.signal.aborted) {
+      log.error('The node process fails', { error });
+      process.exitCode = 1;
+    }
+  } finally {
+    await spawner.close();
+  }
+  process.exit();
+}

@@ -1,0 +1,98 @@
+/** `bireme down`: ends what runs and takes away all that `up` made. What is gone already is fine; each step is tried though another failed. */
+import { rmSync } from 'node:fs';
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import { openCgroups } from '../host/cgroups.ts';
+import { createMounts } from '../host/mounts.ts';
+import { endProcess } from '../host/process-table.ts';
+import type { Spawner } from '../host/spawner.ts';
+import { defaultBridgeName, type PodNetworkState, removePodNetwork } from '../network/index.ts';
+import { removeProxyRules } from '../proxy/index.ts';
+import { downContainerd } from '../runtime/containerd/containerd.ts';
+import { ClusterError } from './cluster-error.ts';
+import { type DataDir, dataDirAt, readFileIfPresent } from './data-dir.ts';
+import { nodeFiles, podCgroupRoot } from './node-process.ts';
+import { readRunRecord } from './run-record.ts';
+import { cleanUserKubeconfig } from './user-kubeconfig.ts';
+
+export interface DownOptions {
+  readonly dataDir: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly spawner: Spawner;
+  readonly progress: (text: string) => void;
+}
+
+const graceMs = 20_000;
+
+/** @returns false when there was nothing. @throws ClusterError naming what could not be undone. */
+export async function takeDown(options: DownOptions): Promise<boolean> {
+  const { clock, progress } = options;
+  const dir = dataDirAt(options.dataDir);
+  const record = readRunRecord(dir);
+  if (record === undefined && readFileIfPresent(`${dir.pki}/ca.crt`) === undefined) return false;
+  const failures: string[] = [];
+  const attempt = async (what: string, action: () => Promise<void> | void): Promise<void> => {
+    try {
+      await action();
+    } catch (error) {
+      failures.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  };
+  if (record) {
+    progress('Stopping the control plane');
+    await attempt('control plane', () => endProcess(record.controlPlane, { clock, graceMs }));
+    // It ends with its parent; after a kill -9 of that it may still be on its way.
+    await attempt('node process', () => record.node && endProcess(record.node, { clock, graceMs }));
+  }
+  if (readFileIfPresent(nodeFiles(dir).config) !== undefined) await removeNode(dir, options, attempt);
+  if (record?.kubeconfig) await attempt('kubeconfig', () => cleanUserKubeconfig(record.kubeconfig!, clock));
+  if (failures.length > 0)
+    throw new ClusterError(
+      `Not everything could be undone: ${failures.join('; ')}`,
+      'mend that and run "bireme down" again',
+    );
+  progress('Removing files');
+  rmSync(dir.path, { recursive: true, force: true });
+  return true;
+}
+
+/** Containers, mounts, cgroups, network and rules of the node, while its files say what they are. */
+async function removeNode(
+  dir: DataDir,
+  { clock, log, spawner, progress, keepState = false }: DownOptions & { readonly keepState?: boolean },
+  attempt: (what: string, action: () => Promise<void>) => Promise<void>,
+): Promise<void> {
+  const files = nodeFiles(dir);
+  progress('Stopping pods and containerd');
+  await attempt('containerd', () =>
+    downContainerd({ stateDir: files.containerd, spawner, clock, log, removeState: !keepState }),
+  );
+  progress('Removing mounts, rules and the pod network');
+  await attempt('mounts', async () => void (await createMounts(spawner).unmountUnder(dir.path)));
+  await attempt('cgroups', async () => (await openCgroups(clock)).remove(podCgroupRoot));
+  await attempt('service rules', () => removeProxyRules(spawner));
+  const state = readFileIfPresent(files.networkState);
+  await attempt('pod network', () =>
+    removePodNetwork(
+      defaultBridgeName,
+      spawner,
+      state === undefined ? undefined : (JSON.parse(state) as PodNetworkState),
+    ),
+  );
+  rmSync(files.networkState, { force: true });
+}
+
+/** A clean stop in the foreground: nothing runs or is mounted any more, the data stays for the next `up`. */
+export async function stopNodeParts(options: DownOptions): Promise<void> {
+  const failures: string[] = [];
+  await removeNode(dataDirAt(options.dataDir), { ...options, keepState: true }, async (what, action) => {
+    try {
+      await action();
+    } catch (error) {
+      failures.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  });
+  if (failures.length > 0)
+    throw new ClusterError(`Not everything could be stopped: ${failures.join('; ')}`, 'run "bireme down"');
+}

@@ -1,0 +1,375 @@
+/**
+ * `bireme up`: one cluster on this machine. This process is the control plane; the node process is its child (containerd) or there are hollow
+ * nodes in this process. Nothing is left half-started: what fails early is undone before the error is told.
+ */
+
+import { ApiError } from '../api/errors.ts';
+import type { ApiHandler } from '../api/exchange.ts';
+import type { Node } from '../api/types/core-v1.ts';
+import { resources } from '../api/types/resources.ts';
+import { createClient } from '../client/create-client.ts';
+import type { Spawner } from '../host/spawner.ts';
+import { ListenError, startHttpsServer } from '../serve/index.ts';
+import { openEmbeddedStore } from '../store/embedded/embedded-store.ts';
+import { StoreError } from '../store/store.ts';
+import { type ClusterCertificates, loadOrCreateCertificates, loadOrCreateLeaf } from './certificates.ts';
+import { ClusterError } from './cluster-error.ts';
+import type { Surroundings } from './component.ts';
+import {
+  adminPeer,
+  type ClusterNetwork,
+  type ControlPlane,
+  defaultClusterNetwork,
+  startControlPlane,
+} from './control-plane.ts';
+import { type DataDir, openDataDir, writeFileAtomically } from './data-dir.ts';
+import { createHollowNodes } from './hollow-nodes.ts';
+import { createKubeletClient } from './kubelet-client.ts';
+import { type NodeConfig, nodeFiles } from './node-process.ts';
+import { assertNotRunning, thisProcess, writeRunRecord } from './run-record.ts';
+import { chooseRung, type MachineFacts, type Rung } from './rung.ts';
+import { superviseNode } from './supervise-node.ts';
+import { type FileOwner, type KubeconfigEntry, mergeUserKubeconfig, renderKubeconfig } from './user-kubeconfig.ts';
+
+export interface LocalClusterOptions extends Surroundings {
+  readonly dataDir: string;
+  readonly listenAddress: string;
+  readonly port: number;
+  readonly runtime: 'auto' | 'containerd' | 'hollow';
+  /** Absent: one when there is no real node, else none. */
+  readonly hollowNodes?: number;
+  readonly nodeName: string;
+  /** Address under which pods and other hosts reach this one; undefined on a machine without a network. */
+  readonly nodeAddress?: string;
+  /** The user's kubeconfig; undefined: left alone. */
+  readonly kubeconfig?: { readonly path: string; readonly owner?: FileOwner };
+  readonly machine: MachineFacts;
+  readonly pid: number;
+  /** Program and arguments that run the node process on a data directory. */
+  readonly nodeCommand: readonly string[];
+  readonly network?: Partial<ClusterNetwork>;
+  readonly progress: (step: ProgressStep) => void;
+  readonly spawner: Spawner;
+}
+
+export type ProgressStep =
+  | { readonly kind: 'step'; readonly text: string }
+  | { readonly kind: 'note'; readonly text: string };
+
+export interface LocalCluster {
+  readonly server: string;
+  readonly contextName: string;
+  readonly adminKubeconfig: string;
+  readonly rung: Rung;
+  readonly nodes: readonly string[];
+  readonly controlPlane: ControlPlane;
+  /** Rejects when a component or the node process fails for good. */
+  readonly failed: Promise<never>;
+  /** Ends all processes of the cluster in order; its data stays. */
+  stop(): Promise<void>;
+}
+
+export const contextName = 'bireme';
+const kubeletPort = 10_250;
+const nodeReadyTimeoutMs = 120_000;
+
+/** @throws ClusterError: one sentence and the remedy. */
+export async function startLocalCluster(options: LocalClusterOptions): Promise<LocalCluster> {
+  const { clock, random, log, metrics, progress } = options;
+  const rung = chooseRung(options.runtime, options.machine);
+  const dir = openDataDir(options.dataDir);
+  const before = assertNotRunning(dir);
+  progress({ kind: 'note', text: rungText(rung, options) });
+  const network: ClusterNetwork = { ...defaultClusterNetwork, ...options.network };
+  const address = options.nodeAddress ?? '127.0.0.1';
+  const server = `https://127.0.0.1:${options.port}`;
+  const undo: (() => Promise<void>)[] = [];
+  const step = (text: string): void => progress({ kind: 'step', text });
+
+  try {
+    step('Certificates');
+    const certificates = await loadOrCreateCertificates({
+      pkiDir: dir.pki,
+      clock,
+      random,
+      dnsNames: [options.nodeName],
+      ipAddresses: [address, firstAddress(network.serviceCidr)],
+      clusterDomain: network.clusterDomain,
+    });
+
+    step(`API server on port ${options.port}`);
+    // The port first: a second start must fail before anything of the first is touched.
+    let handler: ApiHandler = async () => starting();
+    const https = await startHttpsServer({
+      handler: (request) => handler(request),
+      key: certificates.apiserver.key,
+      cert: certificates.apiserver.cert,
+      clientCa: certificates.ca.cert,
+      host: options.listenAddress,
+      port: options.port,
+      clock,
+      log: log.with({ component: 'kube-apiserver' }),
+      metrics,
+    });
+    undo.push(() => https.stop({ graceMs: 3000 }));
+    const store = await openEmbeddedStore({ path: dir.store, clock, log: log.with({ component: 'store' }) });
+    undo.push(() => store.close());
+    const hollowHandlers = new Map<string, ApiHandler>();
+    let controlPlane: ControlPlane | undefined;
+    const kubelets = createKubeletClient({
+      clock,
+      node: (name) => controlPlane?.server.reader.get('', 'nodes', '', name) as unknown as Node | undefined,
+      hollow: (name) => hollowHandlers.get(name),
+      certificate: certificates.apiserverKubeletClient,
+      ca: certificates.ca.cert,
+    });
+    undo.push(() => kubelets.close());
+    controlPlane = await startControlPlane({
+      clock,
+      random,
+      log,
+      metrics,
+      store,
+      serviceAccountPrivateKey: certificates.serviceAccountPrivateKey,
+      rootCa: certificates.ca.cert,
+      clientCa: certificates.ca.cert,
+      frontProxyCa: certificates.frontProxyCa.cert,
+      hostname: options.nodeName,
+      advertiseAddress: address,
+      port: options.port,
+      network,
+      kubelet: kubelets,
+    });
+    const running = controlPlane;
+    undo.push(() => running.stop());
+    handler = running.handler;
+
+    const admin: KubeconfigEntry = {
+      name: contextName,
+      server,
+      certificateAuthority: certificates.ca.cert,
+      clientCertificate: certificates.admin.cert,
+      clientKey: certificates.admin.key,
+    };
+    writeFileAtomically(dir.adminKubeconfig, renderKubeconfig(admin), 0o600);
+    const kubeconfig = options.kubeconfig
+      ? await mergeUserKubeconfig(options.kubeconfig.path, admin, {
+          clock,
+          ...(options.kubeconfig.owner ? { owner: options.kubeconfig.owner } : {}),
+        })
+      : undefined;
+    // What the file looked like before the very first start is what `down` restores.
+    const kept = kubeconfig && before?.kubeconfig?.path === kubeconfig.path ? before.kubeconfig : kubeconfig;
+    const record = {
+      controlPlane: thisProcess(options.pid),
+      server,
+      runtime: rung.kind,
+      ...(kept ? { kubeconfig: kept } : {}),
+      startedAt: new Date(clock.now()).toISOString(),
+    };
+    writeRunRecord(dir, record);
+
+    const failures = Promise.withResolvers<never>();
+    failures.promise.catch(() => undefined);
+    controlPlane.done.catch((error: unknown) => failures.reject(error));
+    const names: string[] = [];
+    if (rung.kind === 'containerd') {
+      step(`Node ${options.nodeName} with containerd`);
+      await writeNodeFiles(dir, certificates, rung, {
+        ...options,
+        address,
+        network,
+        server: `https://${address}:${options.port}`,
+      });
+      const node = superviseNode({
+        command: [...options.nodeCommand, '--data-dir', dir.path],
+        logFile: `${dir.logs}/node.log`,
+        clock,
+        log,
+        onStart: (identity) => writeRunRecord(dir, { ...record, node: identity }),
+      });
+      undo.push(() => node.stop());
+      node.failed.catch((error: unknown) => failures.reject(error));
+      names.push(options.nodeName);
+    }
+    const hollowCount = options.hollowNodes ?? (rung.kind === 'hollow' ? 1 : 0);
+    if (hollowCount > 0) {
+      step(hollowCount === 1 ? 'One hollow node' : `${hollowCount} hollow nodes`);
+      const hollow = createHollowNodes(running.transportAs(adminPeer), { clock, random, log, metrics });
+      undo.push(() => hollow.stop());
+      for (let i = 1; i <= hollowCount; i++) {
+        const name = `hollow-${i}`;
+        const node = hollow.add(name);
+        hollowHandlers.set(name, node.handler);
+        names.push(name);
+      }
+    }
+    step('Waiting until every node is ready');
+    await Promise.race([waitForNodes(running, names, options), failures.promise]);
+    return {
+      server,
+      contextName,
+      adminKubeconfig: dir.adminKubeconfig,
+      rung,
+      nodes: names,
+      controlPlane: running,
+      failed: failures.promise,
+      stop: () => unwind(undo),
+    };
+  } catch (error) {
+    await unwind(undo);
+    throw explained(error, dir);
+  }
+}
+
+/** The newest first; each once. */
+async function unwind(undo: (() => Promise<void>)[]): Promise<void> {
+  for (let next = undo.pop(); next; next = undo.pop()) await next();
+}
+
+function rungText(rung: Rung, { nodeAddress }: LocalClusterOptions): string {
+  if (rung.kind === 'containerd')
+    return `Containers run with containerd${nodeAddress === undefined ? '' : ` on ${nodeAddress}`}.`;
+  return `Pods run on hollow nodes, in memory only: ${rung.reason}.`;
+}
+
+const starting = (): ReturnType<ApiHandler> extends Promise<infer R> ? R : never => {
+  const { status } = ApiError.serviceUnavailable('the API server is starting');
+  return {
+    status: 503,
+    headers: { 'content-type': 'application/json', 'retry-after': '1' },
+    body: { kind: 'bytes', bytes: Buffer.from(JSON.stringify(status)) },
+  };
+};
+
+/** The first usable address of a range: the `kubernetes` Service's. */
+function firstAddress(cidr: string): string {
+  const [base = ''] = cidr.split('/');
+  const parts = base.split('.').map(Number);
+  const last = parts.pop() ?? 0;
+  return [...parts, last + 1].join('.');
+}
+
+async function writeNodeFiles(
+  dir: DataDir,
+  certificates: ClusterCertificates,
+  rung: Extract<Rung, { kind: 'containerd' }>,
+  {
+    nodeName,
+    address,
+    network,
+    server,
+    clock,
+  }: Pick<LocalClusterOptions, 'nodeName' | 'clock'> & {
+    readonly address: string;
+    readonly network: ClusterNetwork;
+    readonly server: string;
+  },
+): Promise<void> {
+  const files = nodeFiles(dir);
+  const { ca } = certificates;
+  const kubelet = await loadOrCreateLeaf(
+    dir.pki,
+    'kubelet-client',
+    ca,
+    { commonName: `system:node:${nodeName}`, organizations: ['system:nodes'], usages: ['client'] },
+    clock,
+  );
+  const proxy = await loadOrCreateLeaf(
+    dir.pki,
+    'kube-proxy',
+    ca,
+    { commonName: 'system:kube-proxy', usages: ['client'] },
+    clock,
+  );
+  await loadOrCreateLeaf(
+    dir.pki,
+    'kubelet-server',
+    ca,
+    {
+      commonName: `system:node:${nodeName}`,
+      organizations: ['system:nodes'],
+      usages: ['server'],
+      dnsNames: [nodeName],
+      ipAddresses: [address],
+    },
+    clock,
+  );
+  const kubeconfig = (name: string, pair: { readonly cert: string; readonly key: string }): string =>
+    renderKubeconfig({
+      name,
+      server,
+      certificateAuthority: ca.cert,
+      clientCertificate: pair.cert,
+      clientKey: pair.key,
+    });
+  writeFileAtomically(files.kubeletKubeconfig, kubeconfig('kubelet', kubelet), 0o600);
+  writeFileAtomically(files.proxyKubeconfig, kubeconfig('kube-proxy', proxy), 0o600);
+  const config: NodeConfig = {
+    nodeName,
+    nodeIp: address,
+    podCidr: network.podCidr,
+    kubeletPort,
+    cniBinDir: rung.cniBinDir,
+    clusterDomain: network.clusterDomain,
+    trafficDistribution: 'PreferSameNode',
+  };
+  writeFileAtomically(files.config, `${JSON.stringify(config, null, 1)}\n`, 0o600);
+}
+
+async function waitForNodes(
+  controlPlane: ControlPlane,
+  names: readonly string[],
+  { clock }: Pick<LocalClusterOptions, 'clock'>,
+): Promise<void> {
+  const client = createClient(controlPlane.transportAs(adminPeer));
+  const deadline = clock.monotonic() + nodeReadyTimeoutMs;
+  for (;;) {
+    const { items } = await client.resource(resources.nodes).list();
+    const ready = new Set(
+      items
+        .filter((n) => n.status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True'))
+        .map((n) => n.metadata.name),
+    );
+    const missing = names.filter((name) => !ready.has(name));
+    if (missing.length === 0) return;
+    if (clock.monotonic() > deadline) {
+      const condition = items
+        .find((n) => n.metadata.name === missing[0])
+        ?.status?.conditions?.find((c) => c.type === 'Ready');
+      throw new ClusterError(
+        `Node "${missing[0]}" is not ready after ${nodeReadyTimeoutMs / 1000} seconds${condition?.message ? `: ${condition.message}` : ''}`,
+        'look into logs/node.log in the data directory',
+      );
+    }
+    await clock.sleep(20);
+  }
+}
+
+/** Failures of the rooms below, as the person at the keyboard should read them. */
+function explained(error: unknown, dir: DataDir): unknown {
+  if (error instanceof ListenError) {
+    const [what = '', remedy = 'choose another with --port or --listen-address'] = error.message.split('; ');
+    return new ClusterError(what, remedy, { cause: error });
+  }
+  if (error instanceof StoreError) {
+    const remedies: Readonly<Record<string, string>> = {
+      inUse: 'end the other process, or choose another --data-dir',
+      readonly: 'make it writable, or choose another --data-dir',
+      noSpace: 'free some space on the disk, or choose another --data-dir',
+      corrupt: `put "${dir.store}" back from a backup, or start over with "bireme down"`,
+      invalid: 'run the version of Bireme that wrote it, or start over with "bireme down"',
+    };
+    return new ClusterError(error.message.replace(/\.$/, ''), remedies[error.code] ?? `look at "${dir.store}"`, {
+      cause: error,
+    });
+  }
+  if (
+    error instanceof Error &&
+    'remedy' in error &&
+    typeof error.remedy === 'string' &&
+    !(error instanceof ClusterError)
+  )
+    return new ClusterError(error.message, error.remedy, { cause: error });
+  return error;
+}
