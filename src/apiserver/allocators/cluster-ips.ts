@@ -55,11 +55,20 @@ export class ClusterIps {
     return this.#options.ranges().some((range) => range.family === family);
   }
 
-  /** Takes one address. A dry run only looks at the range. @throws AllocationError. */
-  async claim(ip: Ip, service: ServiceName, dryRun: boolean, signal: AbortSignal): Promise<void> {
+  /**
+   * Takes one address. A dry run only looks at the range.
+   * @returns false when it was the Service's already: what the API server writes for its own Service `kubernetes` before that. @throws AllocationError.
+   */
+  async claim(ip: Ip, service: ServiceName, dryRun: boolean, signal: AbortSignal): Promise<boolean> {
     const reason = refusal(this.#options.ranges(), ip);
     if (reason !== undefined) throw new AllocationError(reason);
-    if (!dryRun && !(await this.#create(ip, service, signal))) throw new AllocationError(alreadyAllocated);
+    if (dryRun || (await this.#create(ip, service, signal))) return true;
+    if (service.namespace === 'default' && service.name === 'kubernetes') {
+      const key = keyOf(ip);
+      const kv = (await this.#options.store.range({ key }, signal)).kvs[0];
+      if (kv && isFor(this.read(kv.value, key), service)) return false;
+    }
+    throw new AllocationError(alreadyAllocated);
   }
 
   /** Takes a free address of the family. @returns its text. @throws AllocationError. */

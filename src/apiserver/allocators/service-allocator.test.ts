@@ -183,6 +183,25 @@ it('an address asked for is taken once, whichever API server is asked', async (w
   assert.equal((await world.call(0, 'GET', '/api/v1/namespaces/default/services/two')).code, 404);
 });
 
+it("the API server's own Service takes the address that was written for it", async (world) => {
+  const address = (name: string, ip: string): JsonObject => ({
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'IPAddress',
+    metadata: { name: ip },
+    spec: { parentRef: { resource: 'services', namespace: 'default', name } },
+  });
+  for (const [name, ip] of [
+    ['kubernetes', '10.96.0.1'],
+    ['web', '10.96.0.2'],
+  ] as const)
+    assert.equal((await world.call(0, 'POST', '/apis/networking.k8s.io/v1/ipaddresses', address(name, ip))).code, 201);
+  created(await world.create('kubernetes', { ...web, clusterIP: '10.96.0.1' }));
+  const second = await world.create('kubernetes', { ...web, clusterIP: '10.96.0.1' }, { server: 1 });
+  assert.equal(second.code, 409);
+  assert.ok((await world.addresses()).includes('10.96.0.1'), 'a second creation does not take it away');
+  assert.equal((await world.create('web', { ...web, clusterIP: '10.96.0.2' })).code, 422);
+});
+
 it('what cannot be allocated is refused in words that people know', async (world) => {
   const cases: readonly (readonly [JsonObject, number, string])[] = [
     [

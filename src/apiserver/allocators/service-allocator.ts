@@ -171,9 +171,8 @@ async function addresses(
       const asked = clusterIPs[i];
       if (asked !== undefined && held.has(asked)) continue;
       try {
-        if (asked) await ips.claim(parseIp(asked)!, name, dryRun, signal);
-        clusterIPs[i] = asked || (await ips.claimNext(family as IpFamily, name, dryRun, signal));
-        claimed.push(clusterIPs[i]!);
+        if (!asked) claimed.push((clusterIPs[i] = await ips.claimNext(family as IpFamily, name, dryRun, signal)));
+        else if (await ips.claim(parseIp(asked)!, name, dryRun, signal)) claimed.push(asked);
       } catch (error) {
         if (!(error instanceof AllocationError)) throw error;
         throw asked
