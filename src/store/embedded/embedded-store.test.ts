@@ -7,10 +7,10 @@ import { type StoreHarness, storeContract } from '../contract.ts';
 import { storeProperty } from '../property.contract.ts';
 import { openEmbeddedStore } from './embedded-store.ts';
 
-const open = async (): Promise<StoreHarness> => {
+const opener = (options: { readonly recentBytes?: number }) => async (): Promise<StoreHarness> => {
   const path = mkdtempSync(join(tmpdir(), 'bireme-store-'));
   const clock = createVirtualClock();
-  const store = await openEmbeddedStore({ path, clock, log: silentLogger });
+  const store = await openEmbeddedStore({ path, clock, log: silentLogger, ...options });
   return {
     store,
     advance: (ms) => clock.advance(ms),
@@ -20,5 +20,8 @@ const open = async (): Promise<StoreHarness> => {
     },
   };
 };
-storeContract('embedded', open);
-storeProperty('embedded', open, { runs: 40 });
+storeContract('embedded', opener({}));
+storeProperty('embedded', opener({}), { runs: 20 });
+// Every value is read back from disk, also the one just written.
+storeContract('embedded, without recent values,', opener({ recentBytes: 0 }));
+storeProperty('embedded, without recent values,', opener({ recentBytes: 0 }), { runs: 40 });
