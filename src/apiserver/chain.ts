@@ -92,7 +92,6 @@ async function answer(
       user,
       signal: request.signal,
       warnings: [],
-      clearsManagers: false,
     };
     return options.resources.handle(context);
   }

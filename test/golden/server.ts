@@ -4,7 +4,7 @@ import type { ApiHandler, ApiRequest } from '../../src/api/exchange.ts';
 import { createServiceAllocator } from '../../src/apiserver/allocators/service-allocator.ts';
 import { signingKey } from '../../src/apiserver/authentication/token-keys.ts';
 import { bootstrap } from '../../src/apiserver/bootstrap/index.ts';
-import { createApiServer } from '../../src/apiserver/index.ts';
+import { createApiServer, followedVersion } from '../../src/apiserver/index.ts';
 import { createClusterSecurity } from '../../src/apiserver/security.ts';
 import { silentLogger } from '../../src/base/console-log.ts';
 import { createMetricsRegistry } from '../../src/base/metrics.ts';
@@ -41,6 +41,7 @@ export async function startGoldenServer(): Promise<GoldenServer> {
     random,
     log,
     metrics: createMetricsRegistry(),
+    version: { ...followedVersion, compiler: 'gc' },
     serverAddress: '192.0.2.10:6443',
     compactionIntervalMs: 0,
     security: createClusterSecurity({

@@ -11,6 +11,4 @@ export interface RequestContext {
   readonly signal: AbortSignal;
   /** Texts of `Warning: 299` headers, in order; duplicates are sent once. */
   readonly warnings: string[];
-  /** The body's `metadata.managedFields` was an empty list: forget all managers. */
-  clearsManagers: boolean;
 }

@@ -9,6 +9,7 @@ import type { CachedObject } from '../watch-cache/cached-object.ts';
 import { type AdmissionSubject, admit, validateAdmission } from './admit.ts';
 import type { RequestContext } from './context.ts';
 import { toServed, toStored } from './conversion.ts';
+import { clearsManagers } from './managed-fields-reset.ts';
 import { withoutDuplicateOwners } from './managers.ts';
 import {
   filledForCreate,
@@ -84,7 +85,7 @@ export function withManager(
     apiVersion: served.apiVersion,
     now,
     ignored: resetFields(group, resource, subresource),
-    reset: context.clearsManagers,
+    reset: live !== undefined && clearsManagers(context.request.body),
     convert: (object, apiVersion) => {
       const other = table.served.find((s) => s.stored === stored && s.apiVersion === apiVersion);
       if (other === undefined) return undefined;

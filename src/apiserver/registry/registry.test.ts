@@ -221,3 +221,9 @@ test('bad input: nothing malformed is stored, nothing crashes', async () => {
   assert.deepEqual(Object.keys(body.data as object), ['__proto__', 'constructor']);
   assert.deepEqual(names((await t.send('GET', maps)).body), ['ok']);
 });
+
+test('managed fields: an empty list forgets all managers', async () => {
+  await t.create(`${maps}?fieldManager=one`, { ...map('x'), data: { a: '1' } });
+  const { body } = await t.send('PATCH', `${maps}/x?fieldManager=two`, { metadata: { managedFields: [] } }, merge);
+  assert.equal(meta(body).managedFields, undefined);
+});

@@ -11,6 +11,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { prefixEnd, type Store, StoreError, type StoreEvent, type WatchBatch } from '../../store/store.ts';
 import { registryPrefix, splitKey } from '../registry/keys.ts';
+import { type Metadata, orderMetadata } from '../registry/object-meta.ts';
 import type { Transformer } from '../registry/transformer.ts';
 import { BookmarkKeeper } from './bookmarks.ts';
 import { CachedObject, type Extracted, normalizeStored } from './cached-object.ts';
@@ -116,7 +117,7 @@ export class WatchCache {
   }
 
   #withRevision(value: JsonObject, revision: number): JsonObject {
-    const metadata = Object.freeze({ ...(value.metadata as JsonObject), resourceVersion: String(revision) });
+    const metadata = orderMetadata({ ...(value.metadata as Metadata), resourceVersion: String(revision) });
     return Object.freeze({ ...value, metadata });
   }
 

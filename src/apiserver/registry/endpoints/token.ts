@@ -1,7 +1,10 @@
 /** `serviceaccounts/NAME/token`: a TokenRequest is answered with a token. */
+import { managerName } from '../../../api/managed-fields/manager-name.ts';
+import { formatTime } from '../../../api/time.ts';
 import type { TokenRequest } from '../../../api/types/authentication-v1.ts';
 import type { TokenIssuer } from '../../authentication/token-issuer.ts';
 import { negotiateAccept } from '../../negotiation/negotiation.ts';
+import { withoutSystemFields } from '../object-meta.ts';
 import { parseWriteOptions } from '../options.ts';
 import { endpoint, methodNotAllowed } from '../resource-handler.ts';
 import type { SubresourceHandler } from '../subresources.ts';
@@ -17,8 +20,16 @@ export function tokenHandler(issuer: TokenIssuer | undefined): SubresourceHandle
     const type = registry.schema.byGvk(gvk);
     if (!type) throw new Error('The schema has no TokenRequest');
     const negotiated = negotiateAccept(context.request, endpoint);
-    const { fieldValidation } = parseWriteOptions(context.query, 'CreateOptions');
-    const object = registry.kinds.applyDefaults(await handler.decode(context, gvk, type, fieldValidation), gvk);
+    const { fieldValidation, fieldManager } = parseWriteOptions(context.query, 'CreateOptions');
+    const decoded = withoutSystemFields(await handler.decode(context, gvk, type, fieldValidation));
+    const object = registry.fieldManager.update({
+      next: registry.kinds.applyDefaults(decoded, gvk),
+      type,
+      manager: managerName(fieldManager, context.request.headers['user-agent'] ?? ''),
+      subresource: 'token',
+      apiVersion: 'authentication.k8s.io/v1',
+      now: formatTime(registry.clock.now()),
+    });
     const answer = await issuer.issue(namespace, name, object as unknown as TokenRequest, {
       warn: (message) => {
         context.warnings.push(message);
