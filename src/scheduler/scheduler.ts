@@ -3,7 +3,7 @@
  * file is the loop between them.
  */
 import { isNotFound } from '../api/errors.ts';
-import { formatDuration } from '../api/time.ts';
+import type { KubeObject } from '../api/object.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { MetricsRegistry } from '../base/metrics.ts';
@@ -20,11 +20,12 @@ import { Nominator } from './core/nominator.ts';
 import type { PodInfo } from './core/pod-info.ts';
 import { SchedulingQueue } from './core/queue.ts';
 import { type Decision, SchedulingAlgorithm } from './core/schedule-pod.ts';
-import { type PermitStatus, type Rejected, rejected } from './core/status.ts';
+import type { Rejected } from './core/status.ts';
 import { Background } from './io/background.ts';
 import { connectInformers } from './io/events.ts';
-import { createListers } from './io/listers.ts';
+import { createListers, watchedResources } from './io/listers.ts';
 import { createSchedulerMetrics } from './io/metrics.ts';
+import { type PermitWait, waitForPermit } from './io/permit.ts';
 import { patchPodStatus } from './io/pod-status.ts';
 import { preempt } from './io/preemption.ts';
 import { defaultBinder } from './plugins/default-binder.ts';
@@ -110,7 +111,7 @@ class Run {
     });
     const tasks = createTaskGroup(signal);
     try {
-      await informers.waitForSync(signal);
+      await Promise.all(watchedResources.map((ref) => informers.informer<KubeObject>(ref).waitForSync(signal)));
     } catch (error) {
       disconnect();
       if (signal.aborted) return;
@@ -222,7 +223,7 @@ class Run {
       const refusal = plugin.reserve?.(pod, nodeName);
       if (refusal) return this.refused(placement, refusal, signal);
     }
-    const waits: Permitted['waits'][number][] = [];
+    const waits: PermitWait[] = [];
     for (const { plugin } of this.plugins) {
       const status = plugin.permit?.(pod, nodeName);
       if (status?.kind === 'rejected') return this.refused(placement, status, signal);
@@ -249,7 +250,7 @@ class Run {
     const { queued, pod, nodeName, startMs } = placement;
     try {
       if (placement.waits.length > 0) {
-        const refusal = await this.permitted(placement.waits, signal);
+        const refusal = await waitForPermit(clock, placement.waits, signal);
         if (refusal) {
           this.bindingEnded(placement);
           this.retry(placement, 'unschedulable', refusalMessage(refusal), signal);
@@ -289,29 +290,6 @@ class Run {
   private async bind(pod: PodInfo, nodeName: string, signal: AbortSignal): Promise<void> {
     for (const { plugin } of this.plugins) if (plugin.bind && (await plugin.bind(pod, nodeName, signal))) return;
     throw new Error('no plugin bound the pod');
-  }
-
-  /** Waits for the plugins that asked for time. @returns the first refusal; a plugin that takes too long refuses. */
-  private async permitted(waits: Permitted['waits'], signal: AbortSignal): Promise<Rejected | undefined> {
-    const { clock } = this.options;
-    const answers = await Promise.all(
-      waits.map(async ({ plugin, timeoutMs, decided }) => {
-        const over = new AbortController();
-        const stop = (): void => over.abort();
-        signal.addEventListener('abort', stop);
-        const timeout = clock.sleep(timeoutMs, over.signal).then(() => {
-          const reason = `rejected due to timeout after waiting ${formatDuration(timeoutMs)} at plugin ${plugin}`;
-          return rejected(plugin, reason, { preemptionMayHelp: true });
-        });
-        try {
-          return await Promise.race([decided, timeout]);
-        } finally {
-          stop();
-          signal.removeEventListener('abort', stop);
-        }
-      }),
-    );
-    return answers.find((answer) => answer.kind === 'rejected');
   }
 
   /** What the pod would have taken is free: as if a pod had been deleted. */
@@ -394,7 +372,7 @@ interface Placement {
   readonly startMs: number;
 }
 interface Permitted extends Placement {
-  readonly waits: readonly ({ readonly plugin: string } & Extract<PermitStatus, { kind: 'wait' }>)[];
+  readonly waits: readonly PermitWait[];
 }
 
 const refusalMessage = ({ reasons }: Rejected): string =>

@@ -13,6 +13,7 @@ import { keyOf } from '../../client/informer.ts';
 import { runWorkers } from '../../client/run-workers.ts';
 import { claim } from '../adoption.ts';
 import type { Controller, ControllerContext } from '../controller.ts';
+import { observe, untilSynced } from '../observe.ts';
 import { namespaceIndex, ownerIndex } from '../owner-index.ts';
 import { isNamespaceTerminating } from '../replica-set/controller.ts';
 import { newReplicaSetAnnotations, revisionAnnotation, revisionOf, sizeAnnotations } from './annotations.ts';
@@ -78,56 +79,64 @@ class DeploymentRun {
   }
 
   async run(workers: number, signal: AbortSignal): Promise<void> {
-    const { clock, log, informers } = this.context;
-    const off = [this.watchDeployments(), this.watchReplicaSets(), this.watchPods()];
+    const { clock, log } = this.context;
+    this.watchDeployments(signal);
+    this.watchReplicaSets(signal);
+    this.watchPods(signal);
+    if (!(await untilSynced([this.deployments, this.replicaSets, this.pods], signal))) return;
     const options = { clock, log, kind: 'deployment', maxRetries };
-    try {
-      await informers.waitForSync(signal);
-      await runWorkers(this.queue, workers, (key) => this.sync(key, signal), options, signal);
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    } finally {
-      for (const stop of off) stop();
-    }
+    await runWorkers(this.queue, workers, (key) => this.sync(key, signal), options, signal);
   }
 
-  private watchDeployments(): () => void {
-    return this.deployments.addHandler({
-      onAdd: (deployment) => this.queue.add(keyOf(deployment)),
-      onUpdate: (_, deployment) => this.queue.add(keyOf(deployment)),
-      onDelete: (deployment) => this.queue.add(keyOf(deployment)),
-    });
+  private watchDeployments(signal: AbortSignal): void {
+    observe(
+      this.deployments,
+      {
+        onAdd: (deployment) => this.queue.add(keyOf(deployment)),
+        onUpdate: (_, deployment) => this.queue.add(keyOf(deployment)),
+        onDelete: (deployment) => this.queue.add(keyOf(deployment)),
+      },
+      signal,
+    );
   }
 
-  private watchReplicaSets(): () => void {
+  private watchReplicaSets(signal: AbortSignal): void {
     const changed = (replicaSet: ReplicaSet): void => {
       const key = ownerKey(replicaSet);
       if (key !== undefined) this.queue.add(key);
       else if (!controllerOf(replicaSet)) this.wakeAdopters(replicaSet);
     };
-    return this.replicaSets.addHandler({
-      onAdd: changed,
-      onUpdate: (previous, replicaSet) => {
-        const before = ownerKey(previous);
-        if (before !== undefined && before !== ownerKey(replicaSet)) this.queue.add(before);
-        changed(replicaSet);
+    observe(
+      this.replicaSets,
+      {
+        onAdd: changed,
+        onUpdate: (previous, replicaSet) => {
+          const before = ownerKey(previous);
+          if (before !== undefined && before !== ownerKey(replicaSet)) this.queue.add(before);
+          changed(replicaSet);
+        },
+        onDelete: changed,
       },
-      onDelete: changed,
-    });
+      signal,
+    );
   }
 
   /** Recreate waits for the last old pod: its end is the only pod event that matters. */
-  private watchPods(): () => void {
-    return this.pods.addHandler({
-      onDelete: (pod) => {
-        const owner = controllerOf(pod);
-        if (owner?.kind !== 'ReplicaSet') return;
-        const replicaSet = this.replicaSets.get(`${pod.metadata.namespace}/${owner.name}`);
-        const key = replicaSet && ownerKey(replicaSet);
-        const deployment = key === undefined ? undefined : this.deployments.get(key);
-        if (deployment?.spec?.strategy?.type === 'Recreate') this.queue.add(key!);
+  private watchPods(signal: AbortSignal): void {
+    observe(
+      this.pods,
+      {
+        onDelete: (pod) => {
+          const owner = controllerOf(pod);
+          if (owner?.kind !== 'ReplicaSet') return;
+          const replicaSet = this.replicaSets.get(`${pod.metadata.namespace}/${owner.name}`);
+          const key = replicaSet && ownerKey(replicaSet);
+          const deployment = key === undefined ? undefined : this.deployments.get(key);
+          if (deployment?.spec?.strategy?.type === 'Recreate') this.queue.add(key!);
+        },
       },
-    });
+      signal,
+    );
   }
 
   private wakeAdopters(replicaSet: ReplicaSet): void {

@@ -9,6 +9,7 @@ import { createWorkQueue } from '../../client/create-work-queue.ts';
 import { keyOf } from '../../client/informer.ts';
 import { type ReconcileResult, runWorkers } from '../../client/run-workers.ts';
 import type { Controller, ControllerContext } from '../controller.ts';
+import { observe, untilSynced } from '../observe.ts';
 import { namespaceIndex } from '../owner-index.ts';
 import { isNamespaceTerminating } from '../replica-set/controller.ts';
 import { endpointChanged, hasSelector, serviceSelectors } from '../service-selectors.ts';
@@ -64,69 +65,82 @@ class EndpointSliceRun {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, log, informers } = this.context;
-    const off = [this.watchServices(), this.watchPods(), this.watchSlices(), this.watchNodes()];
+    const { clock, log } = this.context;
+    this.watchServices(signal);
+    this.watchPods(signal);
+    this.watchSlices(signal);
+    this.watchNodes(signal);
+    if (!(await untilSynced([this.services, this.pods, this.nodes, this.slices], signal))) return;
     const options = { clock, log, kind: 'service', maxRetries };
-    try {
-      await informers.waitForSync(signal);
-      await runWorkers(this.queue, this.options.workers ?? 5, (key) => this.sync(key, signal), options, signal);
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    } finally {
-      for (const stop of off) stop();
-    }
+    await runWorkers(this.queue, this.options.workers ?? 5, (key) => this.sync(key, signal), options, signal);
   }
 
-  private watchServices(): () => void {
-    return this.services.addHandler({
-      onAdd: (service) => this.queue.add(keyOf(service)),
-      onUpdate: (_, service) => this.queue.add(keyOf(service)),
-      onDelete: (service) => this.queue.add(keyOf(service)),
-    });
+  private watchServices(signal: AbortSignal): void {
+    observe(
+      this.services,
+      {
+        onAdd: (service) => this.queue.add(keyOf(service)),
+        onUpdate: (_, service) => this.queue.add(keyOf(service)),
+        onDelete: (service) => this.queue.add(keyOf(service)),
+      },
+      signal,
+    );
   }
 
-  private watchPods(): () => void {
+  private watchPods(signal: AbortSignal): void {
     const wake = ({ metadata }: Pod): void => {
       for (const service of this.selectors.selecting(metadata.namespace ?? '', metadata.labels))
         this.queue.add(keyOf(service));
     };
-    return this.pods.addHandler({
-      onAdd: wake,
-      onUpdate: (previous, pod) => {
-        if (!endpointChanged(previous, pod)) return;
-        wake(pod);
-        if (previous.metadata.labels !== pod.metadata.labels) wake(previous);
+    observe(
+      this.pods,
+      {
+        onAdd: wake,
+        onUpdate: (previous, pod) => {
+          if (!endpointChanged(previous, pod)) return;
+          wake(pod);
+          if (previous.metadata.labels !== pod.metadata.labels) wake(previous);
+        },
+        onDelete: wake,
       },
-      onDelete: wake,
-    });
+      signal,
+    );
   }
 
   /** Only what somebody else did to them matters. */
-  private watchSlices(): () => void {
+  private watchSlices(signal: AbortSignal): void {
     const wake = (slice: EndpointSlice): void => {
       for (const key of serviceOf(slice)) this.queue.add(key);
     };
-    return this.slices.addHandler({
-      onAdd: (slice) => {
-        if (isOurs(slice) && this.written.isForeign(slice)) wake(slice);
+    observe(
+      this.slices,
+      {
+        onAdd: (slice) => {
+          if (isOurs(slice) && this.written.isForeign(slice)) wake(slice);
+        },
+        onUpdate: (previous, slice) => {
+          if (isOurs(previous) && !isOurs(slice)) wake(previous);
+          else if (isOurs(slice) && this.written.isForeign(slice)) wake(slice);
+        },
+        onDelete: (slice) => {
+          if (isOurs(slice) && !this.written.wasDeleted(slice)) wake(slice);
+        },
       },
-      onUpdate: (previous, slice) => {
-        if (isOurs(previous) && !isOurs(slice)) wake(previous);
-        else if (isOurs(slice) && this.written.isForeign(slice)) wake(slice);
-      },
-      onDelete: (slice) => {
-        if (isOurs(slice) && !this.written.wasDeleted(slice)) wake(slice);
-      },
-    });
+      signal,
+    );
   }
 
   /** A node that appears completes endpoints that were left out for want of it. */
-  private watchNodes(): () => void {
-    return this.nodes.addHandler({
-      onAdd: () => {
-        for (const key of this.waitingForNodes) this.queue.add(key);
+  private watchNodes(signal: AbortSignal): void {
+    observe(
+      this.nodes,
+      {
+        onAdd: () => {
+          for (const key of this.waitingForNodes) this.queue.add(key);
+        },
       },
-    });
+      signal,
+    );
   }
 
   private async sync(key: string, signal: AbortSignal): Promise<ReconcileResult> {

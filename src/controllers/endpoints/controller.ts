@@ -12,6 +12,7 @@ import { keyOf } from '../../client/informer.ts';
 import { type ReconcileResult, runWorkers } from '../../client/run-workers.ts';
 import type { Controller, ControllerContext } from '../controller.ts';
 import { TriggerTimes, triggerTimeAnnotation } from '../endpoint-slice/trigger-time.ts';
+import { observe, untilSynced } from '../observe.ts';
 import { namespaceIndex } from '../owner-index.ts';
 import { isNamespaceTerminating } from '../replica-set/controller.ts';
 import { endpointChanged, hasSelector, serviceSelectors } from '../service-selectors.ts';
@@ -49,56 +50,67 @@ class EndpointsRun {
   }
 
   async run(workers: number, signal: AbortSignal): Promise<void> {
-    const { clock, log, informers } = this.context;
-    const off = [this.watchServices(), this.watchPods(), this.watchEndpoints()];
+    const { clock, log } = this.context;
+    this.watchServices(signal);
+    this.watchPods(signal);
+    this.watchEndpoints(signal);
+    if (!(await untilSynced([this.services, this.pods, this.endpoints], signal))) return;
     const options = { clock, log, kind: 'service', maxRetries };
-    try {
-      await informers.waitForSync(signal);
-      await runWorkers(this.queue, workers, (key) => this.sync(key, signal), options, signal);
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    } finally {
-      for (const stop of off) stop();
-    }
+    await runWorkers(this.queue, workers, (key) => this.sync(key, signal), options, signal);
   }
 
-  private watchServices(): () => void {
-    return this.services.addHandler({
-      onAdd: (service) => this.queue.add(keyOf(service)),
-      onUpdate: (_, service) => this.queue.add(keyOf(service)),
-      onDelete: (service) => this.queue.add(keyOf(service)),
-    });
+  private watchServices(signal: AbortSignal): void {
+    observe(
+      this.services,
+      {
+        onAdd: (service) => this.queue.add(keyOf(service)),
+        onUpdate: (_, service) => this.queue.add(keyOf(service)),
+        onDelete: (service) => this.queue.add(keyOf(service)),
+      },
+      signal,
+    );
   }
-  private watchPods(): () => void {
+  private watchPods(signal: AbortSignal): void {
     const wake = ({ metadata }: Pod): void => {
       for (const service of this.selectors.selecting(metadata.namespace ?? '', metadata.labels))
         this.queue.add(keyOf(service));
     };
-    return this.pods.addHandler({
-      onAdd: wake,
-      onUpdate: (previous, pod) => {
-        if (!endpointChanged(previous, pod)) return;
-        wake(pod);
-        if (previous.metadata.labels !== pod.metadata.labels) wake(previous);
+    observe(
+      this.pods,
+      {
+        onAdd: wake,
+        onUpdate: (previous, pod) => {
+          if (!endpointChanged(previous, pod)) return;
+          wake(pod);
+          if (previous.metadata.labels !== pod.metadata.labels) wake(previous);
+        },
+        onDelete: wake,
       },
-      onDelete: wake,
-    });
+      signal,
+    );
   }
   /** Also those left over from a Service that was deleted while nobody looked. */
-  private watchEndpoints(): () => void {
-    return this.endpoints.addHandler({
-      onAdd: (endpoints) => {
-        if (isOurs(endpoints)) this.queue.add(keyOf(endpoints));
-      },
-      onUpdate: (_, endpoints) => {
-        if (isOurs(endpoints) && Number(endpoints.metadata.resourceVersion) > (this.written.get(keyOf(endpoints)) ?? 0))
+  private watchEndpoints(signal: AbortSignal): void {
+    observe(
+      this.endpoints,
+      {
+        onAdd: (endpoints) => {
+          if (isOurs(endpoints)) this.queue.add(keyOf(endpoints));
+        },
+        onUpdate: (_, endpoints) => {
+          if (
+            isOurs(endpoints) &&
+            Number(endpoints.metadata.resourceVersion) > (this.written.get(keyOf(endpoints)) ?? 0)
+          )
+            this.queue.add(keyOf(endpoints));
+        },
+        onDelete: (endpoints) => {
+          this.written.delete(keyOf(endpoints));
           this.queue.add(keyOf(endpoints));
+        },
       },
-      onDelete: (endpoints) => {
-        this.written.delete(keyOf(endpoints));
-        this.queue.add(keyOf(endpoints));
-      },
-    });
+      signal,
+    );
   }
 
   private async sync(key: string, signal: AbortSignal): Promise<ReconcileResult> {

@@ -16,6 +16,7 @@ import { runWorkers } from '../../client/run-workers.ts';
 import { claim } from '../adoption.ts';
 import type { Controller, ControllerContext } from '../controller.ts';
 import { Expectations } from '../expectations.ts';
+import { observe, untilSynced } from '../observe.ts';
 import { namespaceIndex, ownerIndex } from '../owner-index.ts';
 import { isPodTerminating, nextAvailabilityMs } from '../pod-state.ts';
 import { podsToDelete } from './ranking.ts';
@@ -60,69 +61,66 @@ class ReplicaSetRun {
   }
 
   async run(workers: number, signal: AbortSignal): Promise<void> {
-    const { clock, log, informers } = this.context;
-    const off = [this.watchReplicaSets(), this.watchPods()];
-    try {
-      await informers.waitForSync(signal);
-      await runWorkers(
-        this.queue,
-        workers,
-        (key) => this.sync(key, signal),
-        { clock, log, kind: 'replicaSet' },
-        signal,
-      );
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    } finally {
-      for (const stop of off) stop();
-    }
+    const { clock, log } = this.context;
+    this.watchReplicaSets(signal);
+    this.watchPods(signal);
+    if (!(await untilSynced([this.replicaSets, this.pods], signal))) return;
+    await runWorkers(this.queue, workers, (key) => this.sync(key, signal), { clock, log, kind: 'replicaSet' }, signal);
   }
 
-  private watchReplicaSets(): () => void {
-    return this.replicaSets.addHandler({
-      onAdd: (replicaSet) => this.queue.add(keyOf(replicaSet)),
-      onUpdate: (previous, replicaSet) => {
-        // Another one under the same name: what was expected of the old one will never be seen.
-        if (previous.metadata.uid !== replicaSet.metadata.uid) this.expectations.forget(keyOf(previous));
-        this.queue.add(keyOf(replicaSet));
+  private watchReplicaSets(signal: AbortSignal): void {
+    observe(
+      this.replicaSets,
+      {
+        onAdd: (replicaSet) => this.queue.add(keyOf(replicaSet)),
+        onUpdate: (previous, replicaSet) => {
+          // Another one under the same name: what was expected of the old one will never be seen.
+          if (previous.metadata.uid !== replicaSet.metadata.uid) this.expectations.forget(keyOf(previous));
+          this.queue.add(keyOf(replicaSet));
+        },
+        onDelete: (replicaSet) => {
+          this.expectations.forget(keyOf(replicaSet));
+          this.queue.add(keyOf(replicaSet));
+        },
       },
-      onDelete: (replicaSet) => {
-        this.expectations.forget(keyOf(replicaSet));
-        this.queue.add(keyOf(replicaSet));
-      },
-    });
+      signal,
+    );
   }
 
-  private watchPods(): () => void {
-    return this.pods.addHandler({
-      onAdd: (pod) => {
-        // After a restart a pod may show up that is already on its way out.
-        if (pod.metadata.deletionTimestamp) return this.podGone(pod);
-        const key = this.ownerKey(pod);
-        if (key !== undefined) {
-          this.expectations.observedCreation(key, pod.metadata.uid!);
-          this.queue.add(key);
-        } else if (!controllerOf(pod)) this.wakeAdopters(pod);
-      },
-      onUpdate: (previous, pod) => {
-        if (pod.metadata.deletionTimestamp && previous.metadata.deletionTimestamp === undefined) {
-          this.podGone(pod);
-          // Its labels may have changed in the same moment: the old owner must hear of it, too.
-          if (previous.metadata.uid !== pod.metadata.uid) this.podGone(previous);
-          return;
-        }
-        if (previous.metadata.uid !== pod.metadata.uid) this.podGone(previous);
-        const [before, key] = [this.ownerKey(previous), this.ownerKey(pod)];
-        if (before !== undefined && before !== key) this.queue.add(before);
-        if (key !== undefined) {
-          if (previous.metadata.uid !== pod.metadata.uid || before !== key)
+  private watchPods(signal: AbortSignal): void {
+    observe(
+      this.pods,
+      {
+        onAdd: (pod) => {
+          // After a restart a pod may show up that is already on its way out.
+          if (pod.metadata.deletionTimestamp) return this.podGone(pod);
+          const key = this.ownerKey(pod);
+          if (key !== undefined) {
             this.expectations.observedCreation(key, pod.metadata.uid!);
-          this.queue.add(key);
-        } else if (!controllerOf(pod) && (before !== undefined || previous.metadata.labels !== pod.metadata.labels))
-          this.wakeAdopters(pod);
+            this.queue.add(key);
+          } else if (!controllerOf(pod)) this.wakeAdopters(pod);
+        },
+        onUpdate: (previous, pod) => {
+          if (pod.metadata.deletionTimestamp && previous.metadata.deletionTimestamp === undefined) {
+            this.podGone(pod);
+            // Its labels may have changed in the same moment: the old owner must hear of it, too.
+            if (previous.metadata.uid !== pod.metadata.uid) this.podGone(previous);
+            return;
+          }
+          if (previous.metadata.uid !== pod.metadata.uid) this.podGone(previous);
+          const [before, key] = [this.ownerKey(previous), this.ownerKey(pod)];
+          if (before !== undefined && before !== key) this.queue.add(before);
+          if (key !== undefined) {
+            if (previous.metadata.uid !== pod.metadata.uid || before !== key)
+              this.expectations.observedCreation(key, pod.metadata.uid!);
+            this.queue.add(key);
+          } else if (!controllerOf(pod) && (before !== undefined || previous.metadata.labels !== pod.metadata.labels))
+            this.wakeAdopters(pod);
+        },
+        onDelete: (pod) => this.podGone(pod),
       },
-      onDelete: (pod) => this.podGone(pod),
-    });
+      signal,
+    );
   }
 
   private podGone(pod: Pod): void {

@@ -1,4 +1,5 @@
 /** The cluster beyond nodes and pods, from informer caches. */
+import type { KubeObject, ResourceRef } from '../../api/object.ts';
 import type { Service } from '../../api/types/core-v1.ts';
 import { resources } from '../../api/types/resources.ts';
 import type { Informer, InformerFactory } from '../../client/informer.ts';
@@ -11,6 +12,21 @@ import {
 } from '../core/label-matcher.ts';
 import type { PodInfo } from '../core/pod-info.ts';
 import type { ClusterListers } from '../profile.ts';
+
+/** What the scheduler watches: it starts when all of it is known. */
+export const watchedResources: readonly ResourceRef<KubeObject>[] = [
+  resources.pods,
+  resources.nodes,
+  resources.persistentVolumeClaims,
+  resources.persistentVolumes,
+  resources.storageClasses,
+  resources.namespaces,
+  resources.podDisruptionBudgets,
+  resources.replicaSets,
+  resources.replicationControllers,
+  resources.statefulSets,
+  resources.services,
+];
 
 export function createListers(informers: InformerFactory): ClusterListers {
   const claims = informers.informer(resources.persistentVolumeClaims);
