@@ -8,7 +8,7 @@
  *   /kubepods[/burstable|/besteffort]/pod<uid>           cgroup
  */
 import { chmod, mkdir, open, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { parseMilli, parseValue } from '../api/quantity.ts';
 import type { Pod, VolumeMount } from '../api/types/core-v1.ts';
 import type { Clock } from '../base/clock.ts';
@@ -162,16 +162,13 @@ export function createHostEnvironment(options: HostEnvironmentOptions): PodEnvir
     },
     removeLogs: ({ namespace, name, uid }) => rm(logFolder(namespace, name, uid), { recursive: true, force: true }),
     async removeLog(logPath) {
-      if (logPath.startsWith(podLogsDir)) await rm(logPath, { force: true });
+      if (!logPath.startsWith(`${podLogsDir}/`)) return;
+      await rm(logPath, { force: true });
+      // And what was rotated away from it.
+      for (const name of await namesIn(dirname(logPath)))
+        if (name.startsWith(`${basename(logPath)}.`)) await rm(join(dirname(logPath), name), { force: true });
     },
-    async present() {
-      try {
-        return await readdir(join(root, 'pods'));
-      } catch (error) {
-        if (errorCode(error) === 'ENOENT') return [];
-        throw error;
-      }
-    },
+    present: () => namesIn(join(root, 'pods')),
   };
 }
 
@@ -267,6 +264,15 @@ function expandStrictly(text: string, env: ReadonlyMap<string, string>): string 
     if (value === undefined) throw new EnvironmentError('Failed', `missing value for ${JSON.stringify(name)}`);
     return value;
   });
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 async function readIfAny(path: string): Promise<string> {

@@ -20,6 +20,7 @@ import { createPodWorkers, type PodWorkers } from './pods/pod-workers.ts';
 import { createRelist } from './pods/relist.ts';
 import { createStatusManager, type StatusManager } from './pods/status-manager.ts';
 import { noProbeManager } from './probes/probe-manager.ts';
+import { rotateLogs } from './server/log-rotation.ts';
 
 export interface Kubelet {
   /**
@@ -177,6 +178,20 @@ async function runKubelet(
       await clock.sleep(1000, s);
     }
   });
+  if (!options.runtimeChanges)
+    tasks.run('log rotation', (s) =>
+      rotateLogs(
+        {
+          runtime,
+          clock,
+          log,
+          maxSizeBytes: config.containerLogMaxSizeBytes,
+          maxFiles: config.containerLogMaxFiles,
+          timeoutMs,
+        },
+        s,
+      ),
+    );
   tasks.run('back-off records', async (s) => {
     while (!s.aborted) {
       await clock.sleep(600_000, s);

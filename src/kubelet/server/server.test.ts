@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFile, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -9,6 +9,7 @@ import { createMetricsRegistry } from '../../base/metrics.ts';
 import { createRealClock } from '../../base/real-clock.ts';
 import { createSeededRandom } from '../../base/seeded-random.ts';
 import { createInformerFactory } from '../../client/informer-factory.ts';
+import type { CriRuntime } from '../../runtime/cri.ts';
 import { fetchPodRuntimeStatus } from '../containers/runtime-status.ts';
 import { createPodDispatcher } from '../pod-source.ts';
 import { startHollowNode } from '../testdata/hollow-node.ts';
@@ -16,6 +17,7 @@ import { type LogOptions, parseLine, readContainerLog } from './container-log.ts
 import { hollowLogReader } from './hollow-log.ts';
 import { createKubeletHandler } from './kubelet-handler.ts';
 import { createInProcessLogClient } from './log-client.ts';
+import { rotateLog } from './log-rotation.ts';
 
 const all: LogOptions = {
   follow: false,
@@ -173,5 +175,36 @@ test("kubelet server: logs of a hollow node in process, with upstream's refusals
   } finally {
     await informers.stop();
     await node.stop();
+  }
+});
+
+test('log rotation: a log that grew too long is renamed and reopened; so many old ones stay; a refusal puts the name back', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'bireme-log-'));
+  try {
+    const path = join(folder, '0.log');
+    let now = Date.UTC(2026, 0, 1);
+    let refuses = false;
+    const runtime = {
+      reopenContainerLog: async () => {
+        if (refuses) throw new Error('no');
+        await writeFile(path, '');
+        return {};
+      },
+    } as unknown as CriRuntime;
+    const clock = { ...createRealClock(), now: () => (now += 1000) };
+    const options = { runtime, clock, log: silentLogger, maxSizeBytes: 10, maxFiles: 3, timeoutMs: 1000 };
+    await writeFile(path, 'short');
+    assert.equal(await rotateLog('c', path, options), false);
+    for (let i = 0; i < 4; i++) {
+      await writeFile(path, `${i} and more than ten bytes`);
+      assert.equal(await rotateLog('c', path, options), true);
+    }
+    assert.deepEqual((await readdir(folder)).sort(), ['0.log', '0.log.20260101-000003', '0.log.20260101-000004']);
+    refuses = true;
+    await writeFile(path, 'more than ten bytes');
+    await assert.rejects(rotateLog('c', path, options), /no/);
+    assert.equal(await readFile(path, 'utf8'), 'more than ten bytes');
+  } finally {
+    await rm(folder, { recursive: true });
   }
 });
