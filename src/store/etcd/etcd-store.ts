@@ -59,6 +59,8 @@ export async function openEtcdStore(options: EtcdStoreOptions): Promise<Store> {
   return store;
 }
 
+const repeatable: ReadonlySet<MethodName> = new Set(['KV/Range', 'Maintenance/Status']);
+
 class EtcdStore implements Store {
   readonly #channels: readonly Channel[];
   readonly #clock: Clock;
@@ -148,15 +150,19 @@ class EtcdStore implements Store {
     for (const channel of this.#channels) channel.close();
   }
 
+  /** A read that an endpoint did not answer is asked of each other one; whether a write happened is unknown, so that is the caller's to decide. */
   async #call(method: MethodName, request: object, signal?: AbortSignal): Promise<object> {
-    this.#check(signal);
-    try {
-      return await this.#channel(false).unary(method, request, this.#timeoutMs, signal);
-    } catch (error) {
-      signal?.throwIfAborted();
-      const reason = fromGrpc(error);
-      if (reason instanceof StoreError && reason.code === 'unavailable') this.#channel(true);
-      throw reason;
+    for (let tries = repeatable.has(method) ? this.#channels.length : 1; ; tries--) {
+      this.#check(signal);
+      try {
+        return await this.#channel(false).unary(method, request, this.#timeoutMs, signal);
+      } catch (error) {
+        signal?.throwIfAborted();
+        const reason = fromGrpc(error);
+        if (!(reason instanceof StoreError) || reason.code !== 'unavailable') throw reason;
+        this.#channel(true);
+        if (tries <= 1) throw reason;
+      }
     }
   }
 

@@ -1,4 +1,6 @@
 /** etcd's gRPC services over @grpc/grpc-js with messages from `schema/etcd.json`. Both are loaded with the first store that is opened (decision 18). */
+import { isIP } from 'node:net';
+import { checkServerIdentity } from 'node:tls';
 import type * as Grpc from '@grpc/grpc-js';
 import type { Type } from 'protobufjs';
 
@@ -77,14 +79,20 @@ function connect(
   endpoint: string,
   tls: Tls | undefined,
 ): Channel {
+  const address = endpoint.replace(/^https?:\/\//, '').replace(/\/$/, '');
+  const host = address.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+  // An address is no name to ask a server for (Node refuses it), yet it is what its certificate must name.
+  const byAddress = tls !== undefined && isIP(host) !== 0;
   const credentials = tls
     ? grpc.credentials.createSsl(
         Buffer.from(tls.ca),
         tls.key === undefined ? null : Buffer.from(tls.key),
         tls.cert === undefined ? null : Buffer.from(tls.cert),
+        byAddress ? { checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate) } : {},
       )
     : grpc.credentials.createInsecure();
-  const client = new grpc.Client(endpoint.replace(/^https?:\/\//, ''), credentials, {
+  const client = new grpc.Client(address, credentials, {
+    ...(byAddress ? { 'grpc.ssl_target_name_override': 'etcd' } : {}),
     'grpc.max_receive_message_length': -1,
     'grpc.max_send_message_length': -1,
     'grpc.initial_reconnect_backoff_ms': 100,

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { findCommand } from '../../../../test/requirements.ts';
 import { createRealClock } from '../../../base/real-clock.ts';
 import { openEtcdStore } from '../etcd-store.ts';
+import type { Tls } from '../wire.ts';
 
 export interface EtcdProcess {
   readonly endpoint: string;
@@ -17,11 +18,19 @@ export interface EtcdProcess {
   end(): Promise<void>;
 }
 
+/** Files for the server, and what a client shows. */
+export interface EtcdTls {
+  readonly caFile: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly client: Tls;
+}
+
 /** An etcd of the test's own on free ports of 127.0.0.1, without fsync (nothing here tests etcd's disk). */
-export async function startEtcd(): Promise<EtcdProcess> {
+export async function startEtcd(tls?: EtcdTls): Promise<EtcdProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'bireme-etcd-'));
   const [client, peer] = [await freePort(), await freePort()];
-  const endpoint = `http://127.0.0.1:${client}`;
+  const endpoint = `${tls ? 'https' : 'http'}://127.0.0.1:${client}`;
   const peerUrl = `http://127.0.0.1:${peer}`;
   const clock = createRealClock();
   let child: ChildProcess | undefined;
@@ -39,12 +48,25 @@ export async function startEtcd(): Promise<EtcdProcess> {
           '--initial-cluster',
           `test=${peerUrl}`,
         ],
+        tls
+          ? [
+              '--cert-file',
+              tls.certFile,
+              '--key-file',
+              tls.keyFile,
+              '--trusted-ca-file',
+              tls.caFile,
+              '--client-cert-auth',
+            ]
+          : [],
       ].flat(),
       { stdio: 'ignore' },
     );
     for (let tries = 0; ; tries++) {
       try {
-        await (await openEtcdStore({ endpoints: [endpoint], clock, timeoutMs: 500 })).close();
+        await (
+          await openEtcdStore({ endpoints: [endpoint], clock, timeoutMs: 500, ...(tls ? { tls: tls.client } : {}) })
+        ).close();
         return;
       } catch (error) {
         if (tries === 50 || child.exitCode !== null) throw error;
@@ -57,15 +79,21 @@ export async function startEtcd(): Promise<EtcdProcess> {
     child.kill('SIGKILL');
     await once(child, 'exit');
   };
-  await start();
+  const end = async (): Promise<void> => {
+    await stop();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    await start();
+  } catch (error) {
+    await end();
+    throw error;
+  }
   return {
     endpoint,
     start,
     stop,
-    end: async () => {
-      await stop();
-      rmSync(folder, { recursive: true, force: true });
-    },
+    end,
   };
 }
 
