@@ -330,3 +330,30 @@ hollow('writes its status again when another client overwrites it', async (node)
   assert.equal(node.pod('web')?.status?.phase, 'Running');
   assert.equal(node.pod('web')?.status?.podIP, '10.244.1.2');
 });
+
+hollow(
+  'an ephemeral container is started once, tells its status, and is not started again when it ends',
+  async (node) => {
+    const pod = node.createPod(
+      'web',
+      {},
+      { annotations: { 'hollow.bireme.dev/run-seconds.debug': '5' } },
+    ) as unknown as JsonObject;
+    await node.clock.advance(100);
+    node.server.put('/api/v1/namespaces/default/pods/web', {
+      ...(node.pod('web') as unknown as JsonObject),
+      metadata: { ...((node.pod('web') as unknown as JsonObject).metadata as JsonObject), generation: 2 },
+      spec: {
+        ...(pod.spec as JsonObject),
+        ephemeralContainers: [{ name: 'debug', image: 'd:1', targetContainerName: 'app' }],
+      },
+    });
+    await node.clock.advance(100);
+    assert.ok(node.pod('web')?.status?.ephemeralContainerStatuses?.[0]?.state?.running);
+    assert.equal(node.pod('web')?.status?.observedGeneration, 2);
+    await node.clock.advance(60_000);
+    assert.equal(node.pod('web')?.status?.ephemeralContainerStatuses?.[0]?.state?.terminated?.reason, 'Completed');
+    assert.equal(node.pod('web')?.status?.ephemeralContainerStatuses?.[0]?.restartCount, 0);
+    assert.equal(condition(node.pod('web'), 'Ready'), 'True');
+  },
+);

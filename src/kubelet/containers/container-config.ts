@@ -42,6 +42,8 @@ export function sandboxConfig(pod: Pod, attempt: number, surroundings: SandboxSu
 }
 
 export interface ContainerConfigInputs {
+  /** Container whose process namespace to join (ephemeral containers). */
+  readonly targetId?: string;
   readonly restartCount: number;
   readonly imageRef: string;
   readonly environment: ReadonlyMap<string, string>;
@@ -81,7 +83,7 @@ export function containerConfig(pod: Pod, container: Container, inputs: Containe
     tty: container.tty === true,
     linux: {
       resources: linuxResources(pod, container, inputs),
-      securityContext: containerSecurityContext(pod, container),
+      securityContext: containerSecurityContext(pod, container, inputs.targetId),
     },
   };
 }

@@ -23,10 +23,11 @@ export interface ContainerEvents {
 
 export function containerEvents(recorder: EventRecorder, pod: Pod): ContainerEvents {
   const fieldPath = (container: Container): string => {
-    const inits = pod.spec?.initContainers ?? [];
-    return inits.some((init) => init.name === container.name)
-      ? `spec.initContainers{${container.name}}`
-      : `spec.containers{${container.name}}`;
+    const among = (list: readonly { readonly name: string }[] | undefined): boolean =>
+      (list ?? []).some((other) => other.name === container.name);
+    if (among(pod.spec?.initContainers)) return `spec.initContainers{${container.name}}`;
+    if (among(pod.spec?.ephemeralContainers)) return `spec.ephemeralContainers{${container.name}}`;
+    return `spec.containers{${container.name}}`;
   };
   const record =
     (type: 'Normal' | 'Warning') =>

@@ -136,7 +136,9 @@ export function createContainerRunner(options: ContainerRunnerOptions): Containe
         });
         const env = await makeEnvironment(pod, container, options.envContext(pod, podIPs));
         const surroundings = await environment.container(pod, container, { podIPs, restartCount, env });
+        const target = targetOf(pod, container, status);
         const config = containerConfig(pod, container, {
+          ...(target === undefined ? {} : { targetId: target }),
           restartCount,
           imageRef: image.id,
           environment: env,
@@ -261,6 +263,17 @@ function previousRestarts(pod: Pod, container: Container): number {
 }
 
 const specOf = (pod: Pod, name: string): Container | undefined =>
-  pod.spec?.containers.find((c) => c.name === name) ?? pod.spec?.initContainers?.find((c) => c.name === name);
+  pod.spec?.containers.find((c) => c.name === name) ??
+  pod.spec?.initContainers?.find((c) => c.name === name) ??
+  (pod.spec?.ephemeralContainers as readonly Container[] | undefined)?.find((c) => c.name === name);
 
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** An ephemeral container may look at the processes of another: that one's id. @throws ContainerConfigError when it does not run. */
+function targetOf(pod: Pod, container: Container, status: PodRuntimeStatus): string | undefined {
+  const name = pod.spec?.ephemeralContainers?.find((c) => c.name === container.name)?.targetContainerName;
+  if (!name) return undefined;
+  const target = findContainer(status, name);
+  if (target?.state !== 'running') throw new ContainerConfigError(`unable to find target container ${name}`);
+  return target.id;
+}

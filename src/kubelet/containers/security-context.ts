@@ -32,7 +32,11 @@ export function sandboxSecurityContext(pod: Pod): LinuxSandboxSecurityContext {
   };
 }
 
-export function containerSecurityContext(pod: Pod, container: Container): LinuxContainerSecurityContext {
+export function containerSecurityContext(
+  pod: Pod,
+  container: Container,
+  targetId?: string,
+): LinuxContainerSecurityContext {
   const own = container.securityContext ?? {};
   const ofPod = pod.spec?.securityContext ?? {};
   const runAsUser = own.runAsUser ?? ofPod.runAsUser;
@@ -42,7 +46,8 @@ export function containerSecurityContext(pod: Pod, container: Container): LinuxC
   const selinux = own.seLinuxOptions ?? ofPod.seLinuxOptions;
   return {
     privileged,
-    namespaceOptions: namespaceOptions(pod),
+    namespaceOptions:
+      targetId === undefined ? namespaceOptions(pod) : { ...namespaceOptions(pod), pid: 'TARGET', targetId },
     readonlyRootfs: own.readOnlyRootFilesystem === true,
     noNewPrivs: own.allowPrivilegeEscalation === false,
     ...(runAsUser === undefined ? {} : { runAsUser: { value: Number(runAsUser) } }),

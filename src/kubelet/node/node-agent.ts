@@ -220,11 +220,14 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     signal: AbortSignal,
   ): Promise<void> => {
     let failures = 0;
+    // Nodes that started together part here: each waits a part of the first interval only.
+    let part = options.jitter();
     while (!signal.aborted) {
       try {
         await work(signal);
         failures = 0;
-        await clock.sleep(everyMs(), signal);
+        await clock.sleep(everyMs() * part, signal);
+        part = 1;
       } catch (error) {
         if (signal.aborted) return;
         log.warn(what, { node: name, error });

@@ -43,6 +43,9 @@ export function generatePodStatus(pod: Pod, inputs: StatusInputs): PodStatus {
   const inits = spec.initContainers ?? [];
   const initStatuses = inits.map((c) => containerStatus(pod, c, previous?.initContainerStatuses, inputs, true));
   const statuses = spec.containers.map((c) => containerStatus(pod, c, previous?.containerStatuses, inputs, false));
+  const ephemeral = ((spec.ephemeralContainers ?? []) as readonly Container[]).map((c) =>
+    containerStatus(pod, c, previous?.ephemeralContainerStatuses, inputs, false),
+  );
   let phase = podPhase(pod, initStatuses, statuses, inputs.terminal);
   // A phase that is final stays: what the runtime says afterwards (containers removed) changes nothing.
   if (isTerminalPhase(previous?.phase)) phase = previous!.phase!;
@@ -75,6 +78,7 @@ export function generatePodStatus(pod: Pod, inputs: StatusInputs): PodStatus {
     startTime: previous?.startTime ?? now,
     ...(inits.length > 0 ? { initContainerStatuses: initStatuses } : {}),
     ...(verdict && runtime.containers.length === 0 ? {} : { containerStatuses: statuses }),
+    ...(ephemeral.length > 0 ? { ephemeralContainerStatuses: ephemeral } : {}),
     qosClass: qosClass(pod),
   };
 }

@@ -29,6 +29,8 @@ export interface PodActions {
   readonly sandboxId: string | undefined;
   readonly initContainersToStart: readonly Container[];
   readonly containersToStart: readonly Container[];
+  /** Each is started once and never again. */
+  readonly ephemeralContainersToStart: readonly Container[];
   readonly containersToKill: readonly ContainerToKill[];
 }
 
@@ -50,6 +52,7 @@ export function computePodActions(pod: Pod, status: PodRuntimeStatus, probes: Pr
     sandboxId: sandbox.id,
     initContainersToStart: [],
     containersToStart: [],
+    ephemeralContainersToStart: [],
     containersToKill: [],
   };
   const inits = pod.spec?.initContainers ?? [];
@@ -66,9 +69,18 @@ export function computePodActions(pod: Pod, status: PodRuntimeStatus, probes: Pr
     return inits.length > 0 ? { ...base, initContainersToStart: [inits[0]!] } : { ...base, containersToStart: toStart };
   }
 
+  const ephemeralContainersToStart = ((pod.spec?.ephemeralContainers ?? []) as readonly Container[]).filter(
+    (container) => findContainer(status, container.name) === undefined && !pod.metadata.deletionTimestamp,
+  );
   const init = initActions(pod, status, probes);
   if (init.killPod || !init.done)
-    return { ...base, killPod: init.killPod, initContainersToStart: init.toStart, containersToKill: init.toKill };
+    return {
+      ...base,
+      ephemeralContainersToStart,
+      killPod: init.killPod,
+      initContainersToStart: init.toStart,
+      containersToKill: init.toKill,
+    };
 
   const toStart: Container[] = [];
   const toKill: ContainerToKill[] = [...init.toKill];
@@ -109,7 +121,13 @@ export function computePodActions(pod: Pod, status: PodRuntimeStatus, probes: Pr
     toKill.push({ container: found, message, reason });
   }
   if (kept === 0 && toStart.length === 0) return { ...base, killPod: true };
-  return { ...base, initContainersToStart: init.toStart, containersToStart: toStart, containersToKill: toKill };
+  return {
+    ...base,
+    initContainersToStart: init.toStart,
+    containersToStart: toStart,
+    ephemeralContainersToStart,
+    containersToKill: toKill,
+  };
 }
 
 interface SandboxVerdict {

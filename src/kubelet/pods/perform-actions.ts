@@ -55,7 +55,11 @@ export async function performActions(
       changed = true;
     }
   }
-  const toStart = [...actions.initContainersToStart, ...actions.containersToStart];
+  const toStart = [
+    ...actions.ephemeralContainersToStart,
+    ...actions.initContainersToStart,
+    ...actions.containersToStart,
+  ];
   if (toStart.length === 0 && !actions.createSandbox) return { changed, again: false, retryAfterMs };
 
   let sandbox: Pick<SandboxStart, 'id' | 'config'>;
@@ -89,6 +93,7 @@ export async function performActions(
       return false;
     }
   };
+  for (const container of actions.ephemeralContainersToStart) await start(container);
   // Init containers in order: one that cannot start keeps the later ones waiting.
   for (const container of actions.initContainersToStart) if (!(await start(container))) break;
   for (const container of actions.containersToStart) await start(container);
