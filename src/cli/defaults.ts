@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { createRealClock } from '../base/real-clock.ts';
 import { primaryAddress } from '../cluster/host-facts.ts';
 
-export const clock = createRealClock();
+/** A command that waits is not done: its timers keep the process alive. */
+export const clock = createRealClock({ keepAlive: true });
 export const isRoot = process.getuid?.() === 0;
 
 /** /var/lib/bireme as root, the XDG data folder otherwise. */
