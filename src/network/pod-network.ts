@@ -30,7 +30,8 @@ export function renderCniConfig(options: PodNetworkOptions): string {
   const bridge = {
     type: 'bridge',
     bridge: options.bridgeName,
-    isDefaultGateway: true,
+    // The default route comes with the addresses below.
+    isGateway: true,
     hairpinMode: true,
     ...(options.mtu === undefined ? {} : { mtu: options.mtu }),
     ipam: {
