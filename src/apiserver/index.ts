@@ -33,6 +33,7 @@ import { FormFactory, type ProtobufSupport } from './output/form-factory.ts';
 import { builtinPrinter } from './printers/index.ts';
 import type { KubeletClient } from './registry/endpoints/logs.ts';
 import { kindFunctions } from './registry/kind-functions.ts';
+import { createExpiryLeases } from './registry/leases.ts';
 import type { ObjectReader } from './registry/object-reader.ts';
 import { createReader } from './registry/reader.ts';
 import { noHooks, type Registry, type StorageHooks } from './registry/registry.ts';
@@ -98,6 +99,8 @@ export interface ApiServerOptions {
   readonly valueBudgetBytes?: number;
   /** Default 5 minutes; 0: never. Upstream: --etcd-compaction-interval. */
   readonly compactionIntervalMs?: number;
+  /** Upstream: --event-ttl, one hour. */
+  readonly eventTtlSeconds?: number;
   /** Added to ping, etcd and informer-sync. */
   readonly checks?: readonly HealthCheck[];
 }
@@ -140,7 +143,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const { store, clock, random, log, metrics } = options;
   const schema = options.schema ?? builtinSchema;
   const transformer = options.transformer ?? identityTransformer;
-  const table = buildResourceTable(schema, builtinStrategies(schema), options.serves);
+  const table = buildResourceTable(schema, builtinStrategies(schema), {
+    ...(options.serves ? { isServed: options.serves } : {}),
+    ...(options.eventTtlSeconds === undefined ? {} : { eventTtlSeconds: options.eventTtlSeconds }),
+  });
   const cache = new WatchCache({
     store,
     clock,
@@ -155,7 +161,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     freeze: deepFreeze,
     valueBudgetBytes: options.valueBudgetBytes ?? valueBudgetDefault,
   });
-  const rounds = new Rounds({ store, cache, transformer, encode });
+  const rounds = new Rounds({ store, cache, transformer, encode, leases: createExpiryLeases(store, clock) });
   const reader = createReader(table, cache, rounds);
   const context: SecurityContext = { reader, schema, clock, random, log };
   const security = options.security(context);

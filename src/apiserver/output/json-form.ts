@@ -106,26 +106,14 @@ export class JsonForm implements Form {
     );
     const tail = latin(']}\n');
     let byteLength = head.byteLength + tail.byteLength + Math.max(0, objects.length - 1);
-    for (let i = 0; i < objects.length; i++) byteLength += this.#itemLength(objects[i]!);
+    byteLength += objects.length * this.#itemHead.byteLength;
+    for (let i = 0; i < objects.length; i++) byteLength += objects[i]!.filledLength;
     return {
       kind: 'list',
       byteLength,
       chunks: () => this.#chunks(objects, head, tail, byteLength),
       value: () => this.#listValue(objects, meta),
     };
-  }
-
-  #itemLength(object: CachedObject): number {
-    const { bytes, headLength, holeBefore, holeAfter, revision } = object;
-    return (
-      this.#itemHead.byteLength +
-      bytes.byteLength -
-      headLength +
-      holeBefore.length +
-      holeAfter.length +
-      '"resourceVersion":""'.length +
-      String(revision).length
-    );
   }
 
   /** Pieces of about half a megabyte: few enough for the socket, small enough to stream with back-pressure. */
@@ -142,7 +130,7 @@ export class JsonForm implements Form {
     for (let i = 0; i < objects.length; i++) {
       const object = objects[i]!;
       const { bytes, headLength, hole } = object;
-      const needed = this.#itemLength(object) + 1;
+      const needed = this.#itemHead.byteLength + object.filledLength + 1;
       if (at + needed > chunk.byteLength) {
         yield chunk.subarray(0, at);
         left -= at;
@@ -154,7 +142,7 @@ export class JsonForm implements Form {
       at += this.#itemHead.byteLength;
       chunk.set(bytes.subarray(headLength, hole), at);
       at += hole - headLength;
-      const text = object.holeText(object.revision);
+      const text = object.ownHoleText;
       chunk.write(text, at, 'latin1');
       at += text.length;
       chunk.set(bytes.subarray(hole), at);

@@ -227,3 +227,21 @@ test('managed fields: an empty list forgets all managers', async () => {
   const { body } = await t.send('PATCH', `${maps}/x?fieldManager=two`, { metadata: { managedFields: [] } }, merge);
   assert.equal(meta(body).managedFields, undefined);
 });
+
+test('events: they go after an hour', async () => {
+  const event = {
+    apiVersion: 'v1',
+    kind: 'Event',
+    metadata: { name: 'e' },
+    involvedObject: { kind: 'Pod', namespace: 'a', name: 'p' },
+    reason: 'Test',
+    type: 'Normal',
+    firstTimestamp: '2026-01-01T00:00:00Z',
+    lastTimestamp: '2026-01-01T00:00:00Z',
+  };
+  await t.create('/api/v1/namespaces/a/events', event);
+  await t.clock.advance(3_599_000);
+  assert.equal((await t.send('GET', '/api/v1/namespaces/a/events/e')).status, 200);
+  await t.clock.advance(70_000);
+  assert.equal((await t.send('GET', '/api/v1/namespaces/a/events/e')).status, 404);
+});

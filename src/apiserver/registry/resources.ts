@@ -19,6 +19,8 @@ export interface StoredResource {
   readonly fields: FieldLabels;
   readonly strategy: Strategy;
   readonly isPods: boolean;
+  /** Objects go by themselves after this long; 0: never. */
+  readonly ttlSeconds: number;
 }
 
 export interface ServedResource {
@@ -52,13 +54,18 @@ const home: Readonly<Record<string, { readonly group: string; readonly version: 
 
 /**
  * @param strategies by `group/resource` of the stored kind; kinds without one get the default.
- * @param isServed decides per resource, by default `servedByDefault`.
+ * `isServed` decides per resource, by default `servedByDefault`.
  */
 export function buildResourceTable(
   schema: Schema,
   strategies: Readonly<Record<string, Strategy>>,
-  isServed: (resource: ResourceSchema) => boolean = (resource) => resource.servedByDefault,
+  options: {
+    readonly isServed?: (resource: ResourceSchema) => boolean;
+    /** Upstream: --event-ttl. */
+    readonly eventTtlSeconds?: number;
+  } = {},
 ): ResourceTable {
+  const { isServed = (resource: ResourceSchema) => resource.servedByDefault, eventTtlSeconds = 3_600 } = options;
   const served = schema.resources.filter(isServed);
   const byStored = new Map<string, ResourceSchema[]>();
   for (const resource of served) {
@@ -69,7 +76,8 @@ export function buildResourceTable(
     else byStored.set(id, [resource]);
   }
   const stored = new Map<string, StoredResource>();
-  for (const [id, versions] of byStored) stored.set(id, storedResource(schema, id, versions, strategies[id] ?? {}));
+  for (const [id, versions] of byStored)
+    stored.set(id, storedResource(schema, id, versions, strategies[id] ?? {}, eventTtlSeconds));
   const table = new Map<string, ServedResource>();
   const versionsOf = new Map<string, Set<string>>();
   for (const resource of served) {
@@ -106,6 +114,7 @@ function storedResource(
   id: string,
   versions: readonly ResourceSchema[],
   strategy: Strategy,
+  eventTtlSeconds: number,
 ): StoredResource {
   const group = id.slice(0, id.indexOf('/'));
   const own = versions.find((v) => v.group === group) ?? versions[0]!;
@@ -125,6 +134,7 @@ function storedResource(
     fields: fieldLabels(id, versions),
     strategy,
     isPods: id === '/pods',
+    ttlSeconds: id === '/events' ? eventTtlSeconds : 0,
   };
 }
 

@@ -9,6 +9,7 @@ import type { CachedObject } from '../watch-cache/cached-object.ts';
 import type { ResourceCache } from '../watch-cache/resource-cache.ts';
 import type { WatchCache } from '../watch-cache/watch-cache.ts';
 import { splitKey } from './keys.ts';
+import type { ExpiryLeases } from './leases.ts';
 import { type StoredResource, storeKey } from './resources.ts';
 import type { Transformer } from './transformer.ts';
 
@@ -17,6 +18,7 @@ export interface RoundsOptions {
   readonly cache: WatchCache;
   readonly transformer: Transformer;
   readonly encode: (object: JsonObject) => Uint8Array;
+  readonly leases: ExpiryLeases;
 }
 
 export type Decision =
@@ -53,7 +55,7 @@ export class Rounds {
     signal: AbortSignal,
   ): Promise<CachedObject | undefined> {
     const at = storeKey(resource, key);
-    const done = await this.#put(at, value, 0, signal);
+    const done = await this.#put(resource, at, value, 0, signal);
     if (!done.txn.succeeded) return undefined;
     return this.#written(resource, key, done.bytes, done.txn.revision, done.txn.revision, value);
   }
@@ -133,7 +135,7 @@ export class Rounds {
         continue;
       }
       if (decision.kind === 'write') {
-        const done = await this.#put(at, decision.value, current?.revision ?? 0, signal, current);
+        const done = await this.#put(resource, at, decision.value, current?.revision ?? 0, signal, current);
         if (done.unchanged) decision = { kind: 'keep' };
         else if (done.txn.succeeded) {
           const created = current?.createRevision ?? done.txn.revision;
@@ -155,23 +157,27 @@ export class Rounds {
   }
 
   async #put(
+    resource: StoredResource,
     at: string,
     value: JsonObject,
     expectedRevision: number,
     signal: AbortSignal,
     unlessSame?: CachedObject,
   ): Promise<{ readonly bytes: Uint8Array; readonly txn: TxnResult; readonly unchanged: boolean }> {
-    const { store, cache, transformer, encode } = this.#options;
+    const { store, cache, transformer, encode, leases } = this.#options;
     const plain = encode(value);
     if (unlessSame !== undefined && Buffer.compare(plain, unlessSame.bytes) === 0)
       return { bytes: plain, txn: noTxn, unchanged: true };
+    const { ttlSeconds } = resource;
+    const granted = ttlSeconds > 0 ? leases.lease(ttlSeconds, signal) : 0n;
+    const lease = granted instanceof Promise ? await granted : granted;
     const stored = transformer.toStorage(plain, at);
     cache.expect(at, stored, value);
     try {
       const txn = await store.txn(
         {
           compare: [{ key: at, target: 'modRevision', op: '=', value: expectedRevision }],
-          success: [{ type: 'put', key: at, value: stored }],
+          success: [{ type: 'put', key: at, value: stored, ...(lease === 0n ? {} : { lease }) }],
           ...(expectedRevision === 0 ? {} : { failure: [{ type: 'range', key: at }] }),
         },
         signal,

@@ -28,6 +28,10 @@ export class CachedObject {
   /** What the written resourceVersion is preceded and followed by. */
   readonly holeBefore: string;
   readonly holeAfter: string;
+  /** What fills the hole at this object's own revision; ASCII. */
+  readonly ownHoleText: string;
+  /** Bytes of the object behind the head, hole filled. */
+  readonly filledLength: number;
   readonly labels: Readonly<Record<string, string>> | undefined;
   /** Selectable fields in the resource's order; metadata.name and metadata.namespace are not among them. */
   readonly fields: readonly string[];
@@ -53,6 +57,8 @@ export class CachedObject {
     this.hole = layout.hole;
     this.holeBefore = layout.before;
     this.holeAfter = layout.after;
+    this.ownHoleText = `${layout.before}"resourceVersion":"${from.revision}"${layout.after}`;
+    this.filledLength = from.bytes.byteLength - layout.headLength + this.ownHoleText.length;
     this.labels = extracted.labels;
     this.fields = extracted.fields;
     this.node = extracted.node;
@@ -61,6 +67,7 @@ export class CachedObject {
 
   /** The text that fills the hole. ASCII. */
   holeText(revision: number): string {
+    if (revision === this.revision) return this.ownHoleText;
     return `${this.holeBefore}"resourceVersion":"${revision}"${this.holeAfter}`;
   }
 }
