@@ -3,8 +3,18 @@
  * LMDB's own: data pages, fdatasync, then the meta page through an O_DSYNC descriptor; its promise resolves after that. Writes go through one
  * worker thread; the instructions of one event turn make one transaction (lmdb's event turn batching puts them into one block).
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { RootDatabase } from 'lmdb';
 import type { Version } from '../mvcc/version.ts';
 import { StoreError } from '../store.ts';
@@ -82,8 +92,12 @@ export class Disk {
       const disk = new Disk(path, db);
       try {
         disk.#own(thisProcess());
-        if (!known)
+        if (!known) {
           writeFileSync(join(path, formatFile), `${JSON.stringify({ formatVersion })}\n`, { mode: 0o600, flush: true });
+          // The files' names must survive a power loss as well.
+          syncDirectory(path);
+          syncDirectory(dirname(path));
+        }
       } catch (error) {
         await db.close();
         throw error;
@@ -186,6 +200,15 @@ export class Disk {
     } finally {
       await this.#db.close();
     }
+  }
+}
+
+function syncDirectory(path: string): void {
+  const descriptor = openSync(path, 'r');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
   }
 }
 
