@@ -34,10 +34,7 @@ export function createHttp1(
     (message, response) => {
       const request = incoming(message, connectionOf(message.socket));
       const exchange = new Http1Exchange(serving, message, response);
-      // One listener for both ends: an answer that was not finished when its connection closed was aborted.
-      response.on('close', () => {
-        if (!response.writableFinished) request.abort();
-      });
+      response.on('close', () => request.abort());
       if (message.headers['content-length'] === undefined && message.headers['transfer-encoding'] === undefined)
         void serving.answer(request, exchange); // never rejects; the stop waits for it through `drained`
       else collect(serving, message, request, exchange);

@@ -39,7 +39,6 @@ export function serveHttp2(serving: Serving, socket: TLSSocket, connection: Conn
     const request = incoming(headers, connection);
     stream.on('close', () => {
       open--;
-      // Also after a whole answer: nobody looks at a signal by then.
       request.abort();
     });
     stream.on('error', (error) => {

@@ -13,6 +13,7 @@ export class IncomingRequest implements ApiRequest {
   onAbort: (() => void) | undefined = undefined;
   #controller: AbortController | undefined = undefined;
   #aborted = false;
+  #answered = false;
 
   constructor(method: string, url: string, headers: Headers, peer: PeerCertificate | undefined, remoteAddress: string) {
     const mark = url.indexOf('?');
@@ -36,9 +37,14 @@ export class IncomingRequest implements ApiRequest {
     return this.#aborted;
   }
 
-  /** The caller went away or the server stops. Idempotent. */
+  /** The answer is written: nobody looks at the signal any more, and an abort would cost an exception with its stack. */
+  answered(): void {
+    this.#answered = true;
+  }
+
+  /** The caller went away or the server stops. Idempotent; nothing after `answered`. */
   abort(): void {
-    if (this.#aborted) return;
+    if (this.#aborted || this.#answered) return;
     this.#aborted = true;
     this.#controller?.abort();
     this.onAbort?.();

@@ -55,6 +55,7 @@ export class Serving {
     this.#requests.add(request);
     try {
       await this.#write(request, exchange, await this.#handler(request));
+      request.answered();
     } catch (error) {
       if (!request.aborted) this.log.error('Answer broke off', { method: request.method, path: request.path, error });
       exchange.fail();
