@@ -78,8 +78,12 @@ export class CacheEvent {
     return frame;
   }
 
-  /** Frames still queued somewhere live on there. */
-  dropFrames(): void {
+  /**
+   * The event is no longer young: its shared frames and the parsed value of the superseded state go (both can be made again; frames still queued somewhere
+   * live on there). The history would otherwise keep a value for every change.
+   */
+  settle(): void {
+    if (this.previous !== undefined) this.previous.value = undefined;
     if (this.#forms.length === 0) return;
     this.#forms = [];
     this.#frames = [];

@@ -6,6 +6,8 @@ import type { CacheEvent } from './cache-event.ts';
 
 const capacityMin = 128;
 const capacityMax = 16_384;
+/** Encoded bytes one resource's history may hold on to; beyond, age does not count. */
+const bytesMax = 32 * 1024 * 1024;
 /** Events younger than this are worth growing for. Upstream: eventFreshDuration, 75 s. */
 const freshMs = 75_000;
 
@@ -13,6 +15,7 @@ export class History {
   #ring: (CacheEvent | undefined)[] = new Array(capacityMin);
   #start = 0;
   #length = 0;
+  #bytes = 0;
   /** Watches may start at this revision or later: everything after it is in the ring. */
   #complete: number;
 
@@ -33,18 +36,24 @@ export class History {
     if (this.#length === this.#ring.length) {
       const oldest = this.#ring[this.#start]!;
       if (this.#ring.length < capacityMax && now - oldest.at < freshMs) this.#resize(this.#ring.length * 2);
-      else {
-        this.#complete = oldest.revision;
-        this.#ring[this.#start] = undefined;
-        this.#start = (this.#start + 1) % this.#ring.length;
-        this.#length--;
-      }
+      else this.#dropOldest();
     }
+    this.#bytes += event.current.bytes.byteLength;
+    while (this.#bytes > bytesMax && this.#length > capacityMin) this.#dropOldest();
     this.#ring[(this.#start + this.#length) % this.#ring.length] = event;
     this.#length++;
     // Shared frames are worth keeping while many watchers are likely to ask for them, not for the whole history.
     const settled = this.#length - framesKept;
-    if (settled >= 0) this.#ring[(this.#start + settled) % this.#ring.length]!.dropFrames();
+    if (settled >= 0) this.#ring[(this.#start + settled) % this.#ring.length]!.settle();
+  }
+
+  #dropOldest(): void {
+    const oldest = this.#ring[this.#start]!;
+    this.#complete = Math.max(this.#complete, oldest.revision);
+    this.#bytes -= oldest.current.bytes.byteLength;
+    this.#ring[this.#start] = undefined;
+    this.#start = (this.#start + 1) % this.#ring.length;
+    this.#length--;
   }
 
   /** Events after `revision` in order, or `undefined` when some of them are gone. */
@@ -67,16 +76,13 @@ export class History {
     this.#ring = new Array(capacityMin);
     this.#start = 0;
     this.#length = 0;
+    this.#bytes = 0;
     this.#complete = completeFrom;
   }
 
   /** What lies at or before `revision` was compacted away in the store: forget it too, so that all API servers answer alike. */
   compact(revision: number): void {
-    while (this.#length > 0 && this.#at(0).revision <= revision) {
-      this.#ring[this.#start] = undefined;
-      this.#start = (this.#start + 1) % this.#ring.length;
-      this.#length--;
-    }
+    while (this.#length > 0 && this.#at(0).revision <= revision) this.#dropOldest();
     if (revision > this.#complete) this.#complete = revision;
   }
 

@@ -178,7 +178,15 @@ export class WatchCache {
         const entry = parts && this.#byPrefix.get(parts.prefix);
         if (!parts || !entry) continue;
         const bytes = transformer.fromStorage(kv.value, kv.key);
-        const object = this.#make(entry.resource, parts.objectKey, kv.modRevision, kv.createRevision, bytes, undefined);
+        const object = this.#make(
+          entry.resource,
+          parts.objectKey,
+          kv.modRevision,
+          kv.createRevision,
+          bytes,
+          undefined,
+          false,
+        );
         found.get(entry.cache)!.push(object);
       }
       if (!page.more || page.kvs.length === 0) break;
@@ -209,7 +217,15 @@ export class WatchCache {
     }
     const bytes = this.#options.transformer.fromStorage(kv.value, kv.key);
     const expected = this.#takeExpected(kv.key, kv.value);
-    const object = this.#make(entry.resource, parts.objectKey, kv.modRevision, kv.createRevision, bytes, expected);
+    const object = this.#make(
+      entry.resource,
+      parts.objectKey,
+      kv.modRevision,
+      kv.createRevision,
+      bytes,
+      expected,
+      true,
+    );
     const previous = entry.cache.upsert(object, at);
     if (previous !== undefined) this.#budget.release(previous);
   }
@@ -230,16 +246,17 @@ export class WatchCache {
     createRevision: number,
     bytes: Uint8Array,
     expected: JsonObject | undefined,
+    keepValue: boolean,
   ): CachedObject {
     const kept = normalizeStored(bytes);
-    // At the first fill values are parsed to extract from and dropped again: nobody has asked for them yet.
+    // At a fill values are parsed to extract from and dropped again: nobody has asked for them yet. Somebody will ask for what changes.
     const value = expected ?? this.#options.parse(kept);
     const object = new CachedObject(
       { key, revision, createRevision, bytes: kept },
       resource.extract(value),
-      expected === undefined ? undefined : this.#withRevision(expected, revision),
+      keepValue ? this.#withRevision(expected ?? this.#options.freeze(value), revision) : undefined,
     );
-    if (expected !== undefined) this.#budget.hold(object);
+    if (keepValue) this.#budget.hold(object);
     return object;
   }
 
