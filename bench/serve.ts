@@ -22,6 +22,7 @@ if (process.argv[2] === 'server') await server();
 else await client();
 
 async function server(): Promise<void> {
+  process.on('disconnect', () => process.exit());
   const nothing = (): void => undefined;
   const quiet: Logger = { debug: nothing, info: nothing, warn: nothing, error: nothing, with: () => quiet };
   const small = Buffer.alloc(1600, 97);
