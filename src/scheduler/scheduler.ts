@@ -251,6 +251,7 @@ class Run {
     try {
       if (placement.waits.length > 0) {
         const refusal = await waitForPermit(clock, placement.waits, signal);
+        signal.throwIfAborted();
         if (refusal) {
           this.bindingEnded(placement);
           this.retry(placement, 'unschedulable', refusalMessage(refusal), signal);

@@ -17,6 +17,8 @@ import { createScheduler, type SchedulerConfig } from '../../src/scheduler/index
 export interface ControlPlane {
   readonly client: Client;
   readonly metrics: MetricsRegistry;
+  /** Ends the scheduler and the controllers, with all they knew, and starts new ones. The API server stays. */
+  restart(): Promise<void>;
   /** Ends everything and waits for it. */
   stop(): Promise<void>;
 }
@@ -39,34 +41,44 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const { server, stop: stopServer } = await startRealApiServer(clock);
   const connect = (name: string): Client =>
     createClient(createInProcessTransport(server.handler, { clock, userAgent: name }), { fieldManager: name });
-  const stopping = new AbortController();
-  const informers = createInformerFactory(connect('informers'), { clock, random, log, signal: stopping.signal });
-  const running: Promise<void>[] = [];
-  const recorders: RunningEventRecorder[] = [];
-  const contextFor = (name: string): ControllerContext => {
-    const client = connect(name);
-    const events = createEventRecorder(client, { clock, random, log, component: name });
-    recorders.push(events);
-    return { client, informers, events, clock, random, log, metrics };
-  };
-  for (const controller of options.controllers ?? [])
-    running.push(controller.run(contextFor(controller.name), stopping.signal));
-  if (options.scheduler) {
-    const scheduler = createScheduler({
-      ...contextFor('default-scheduler'),
-      config: options.scheduler,
-      plugins: options.plugins ?? [],
-    });
-    running.push(scheduler.run(stopping.signal));
-  }
-  return {
-    client: connect('test'),
-    metrics,
-    async stop() {
+  const startComponents = (): (() => Promise<void>) => {
+    const stopping = new AbortController();
+    const informers = createInformerFactory(connect('informers'), { clock, random, log, signal: stopping.signal });
+    const running: Promise<void>[] = [];
+    const recorders: RunningEventRecorder[] = [];
+    const contextFor = (name: string): ControllerContext => {
+      const client = connect(name);
+      const events = createEventRecorder(client, { clock, random, log, component: name });
+      recorders.push(events);
+      return { client, informers, events, clock, random, log, metrics };
+    };
+    for (const controller of options.controllers ?? [])
+      running.push(controller.run(contextFor(controller.name), stopping.signal));
+    if (options.scheduler) {
+      const scheduler = createScheduler({
+        ...contextFor('default-scheduler'),
+        config: options.scheduler,
+        plugins: options.plugins ?? [],
+      });
+      running.push(scheduler.run(stopping.signal));
+    }
+    return async () => {
       stopping.abort();
       await Promise.all(running);
       await Promise.all(recorders.map((recorder) => recorder.stop()));
       await informers.stop();
+    };
+  };
+  let stopComponents = startComponents();
+  return {
+    client: connect('test'),
+    metrics,
+    async restart() {
+      await stopComponents();
+      stopComponents = startComponents();
+    },
+    async stop() {
+      await stopComponents();
       await stopServer();
     },
   };

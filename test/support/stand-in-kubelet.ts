@@ -13,12 +13,13 @@ export interface StandInKubeletOptions {
 }
 
 export function standInKubelet({ isReady = () => true, endsAfterMs = 0 }: StandInKubeletOptions = {}): Controller {
+  // Goes on after a restart: an address is never given twice.
+  let addresses = 0;
   return {
     name: 'kubelet',
     async run({ client, informers, clock }, signal) {
       const pods = client.resource(resources.pods);
       const under = new Set<Promise<void>>();
-      let addresses = 0;
       const act = (work: Promise<unknown>): void => {
         const task: Promise<void> = work
           .then(
@@ -62,7 +63,9 @@ export function standInKubelet({ isReady = () => true, endsAfterMs = 0 }: StandI
       };
       const off = informers.informer(resources.pods).addHandler({
         onAdd(pod) {
-          if (pod.spec?.nodeName && !pod.metadata.deletionTimestamp) act(start(pod));
+          if (!pod.spec?.nodeName) return;
+          if (pod.metadata.deletionTimestamp) act(end(pod));
+          else if (pod.status?.phase !== 'Running') act(start(pod));
         },
         onUpdate(previous, pod) {
           if (!pod.spec?.nodeName) return;
