@@ -2,8 +2,8 @@
  * Keeps as many pods of a template running as a ReplicaSet (or a ReplicationController, which differs in its selector only) asks for.
  * Source: pkg/controller/replicaset.
  */
-import { isApiError, isConflict, isNotFound } from '../../api/errors.ts';
-import { controllerOf, isBeingDeleted, newControllerRef } from '../../api/meta.ts';
+import { isConflict, isNotFound } from '../../api/errors.ts';
+import { controllerOf, isBeingDeleted } from '../../api/meta.ts';
 import type { ResourceRef } from '../../api/object.ts';
 import { isPodActive } from '../../api/pod/conditions.ts';
 import { type LabelMatcher, labelMatcherFrom, matchLabels, SelectorError } from '../../api/selectors/label-selector.ts';
@@ -19,12 +19,12 @@ import { Expectations } from '../expectations.ts';
 import { observe, untilSynced } from '../observe.ts';
 import { namespaceIndex, ownerIndex } from '../owner-index.ts';
 import { isPodTerminating, nextAvailabilityMs } from '../pod-state.ts';
+import { createPods, deletePods } from './pods.ts';
 import { podsToDelete } from './ranking.ts';
 import { type ReplicaFailure, replicaSetStatus, sameStatus } from './status.ts';
 
 /** At most so many pods are created or deleted in one sync, so that one big workload cannot keep a worker for ever. */
 const burstReplicas = 500;
-const slowStartInitialBatchSize = 1;
 
 export interface ReplicaSetControllerOptions {
   /** --concurrent-replicaset-syncs */
@@ -190,102 +190,24 @@ class ReplicaSetRun {
     signal: AbortSignal,
   ): Promise<{ failure?: ReplicaFailure; error?: unknown }> {
     const wanted = replicaSet.spec?.replicas ?? 1;
+    const { client, events } = this.context;
+    const writer = { client, events, expectations: this.expectations, replicaSet, key, signal };
     const end = this.expectations.begin(key);
     try {
       if (active.length < wanted) {
-        const error = await this.createPods(replicaSet, key, Math.min(wanted - active.length, burstReplicas), signal);
+        const error = await createPods(writer, Math.min(wanted - active.length, burstReplicas));
         return error === undefined ? {} : { error, failure: { reason: 'FailedCreate', message: messageOf(error) } };
       }
       if (active.length > wanted) {
         const count = Math.min(active.length - wanted, burstReplicas);
         const victims = podsToDelete(active, this.related(replicaSet), count, this.context.clock.now());
-        const error = await this.deletePods(replicaSet, key, victims, signal);
+        const error = await deletePods(writer, victims);
         return error === undefined ? {} : { error, failure: { reason: 'FailedDelete', message: messageOf(error) } };
       }
       return {};
     } finally {
       end();
     }
-  }
-
-  /**
-   * In batches of 1, 2, 4, ...: when the quota is used up or a webhook refuses, only as many requests fail as have succeeded before.
-   * @returns the first error of the batch that failed.
-   */
-  private async createPods(replicaSet: ReplicaSet, key: string, count: number, signal: AbortSignal): Promise<unknown> {
-    const { client, events } = this.context;
-    const pods = client.resource(resources.pods);
-    const pod = podFromTemplate(replicaSet, this.ref);
-    for (let left = count, batch = slowStartInitialBatchSize; left > 0; batch *= 2) {
-      const size = Math.min(left, batch);
-      const results = await Promise.allSettled(
-        Array.from({ length: size }, async () => {
-          try {
-            const created = await pods.create(pod, { signal });
-            this.expectations.created(key, created.metadata.uid!);
-            events.event(replicaSet, {
-              type: 'Normal',
-              reason: 'SuccessfulCreate',
-              message: `Created pod: ${created.metadata.name}`,
-            });
-          } catch (error) {
-            // Nothing can be created in a namespace that goes away: not a failure of the ReplicaSet.
-            if (isNamespaceTerminating(error)) return;
-            if (!signal.aborted)
-              events.event(replicaSet, {
-                type: 'Warning',
-                reason: 'FailedCreate',
-                message: `Error creating: ${messageOf(error)}`,
-              });
-            throw error;
-          }
-        }),
-      );
-      left -= size;
-      const failed = results.find((result) => result.status === 'rejected');
-      if (failed) return failed.reason;
-    }
-    return undefined;
-  }
-
-  private async deletePods(
-    replicaSet: ReplicaSet,
-    key: string,
-    victims: readonly Pod[],
-    signal: AbortSignal,
-  ): Promise<unknown> {
-    const { client, events } = this.context;
-    const pods = client.resource(resources.pods);
-    for (const { metadata } of victims) this.expectations.deleting(key, metadata.uid!);
-    const results = await Promise.allSettled(
-      victims.map(async ({ metadata }) => {
-        try {
-          await pods.delete(metadata.name!, {
-            namespace: metadata.namespace!,
-            body: { preconditions: { uid: metadata.uid! } },
-            signal,
-          });
-          events.event(replicaSet, {
-            type: 'Normal',
-            reason: 'SuccessfulDelete',
-            message: `Deleted pod: ${metadata.name}`,
-          });
-        } catch (error) {
-          // It is not coming back, and no event may follow: do not wait for one.
-          this.expectations.notDeleted(key, metadata.uid!);
-          // Gone, or another pod under its name.
-          if (isNotFound(error) || isConflict(error)) return;
-          if (!signal.aborted)
-            events.event(replicaSet, {
-              type: 'Warning',
-              reason: 'FailedDelete',
-              message: `Error deleting: ${messageOf(error)}`,
-            });
-          throw error;
-        }
-      }),
-    );
-    return results.find((result) => result.status === 'rejected')?.reason;
   }
 
   /** Active pods of all ReplicaSets with the same owner (a Deployment's old and new ones). */
@@ -319,27 +241,5 @@ function selectorOf(replicaSet: ReplicaSet): LabelMatcher | undefined {
     throw error;
   }
 }
-
-/** The pod a template asks for, owned by `owner`. The server makes up the name. */
-export function podFromTemplate(owner: ReplicaSet, ref: ResourceRef<ReplicaSet>): Pod {
-  const template = owner.spec?.template;
-  const { labels, annotations, finalizers } = template?.metadata ?? {};
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: {
-      generateName: `${owner.metadata.name}-`,
-      namespace: owner.metadata.namespace!,
-      ...(labels ? { labels } : {}),
-      ...(annotations ? { annotations } : {}),
-      ...(finalizers ? { finalizers } : {}),
-      ownerReferences: [newControllerRef(owner, ref)],
-    },
-    spec: template!.spec!,
-  };
-}
-
-export const isNamespaceTerminating = (error: unknown): boolean =>
-  isApiError(error) && (error.status.details?.causes?.some(({ reason }) => reason === 'NamespaceTerminating') ?? false);
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
