@@ -25,6 +25,7 @@ import type { ObjectSource } from './object-source.ts';
 import { hostsFile, podDns, podHostname } from './pods/dns.ts';
 import { isHostNetwork, podUid } from './pods/pod-info.ts';
 import { cpuQuota, cpuShares, qosClass } from './pods/qos.ts';
+import { parseLine } from './server/container-log.ts';
 import type { TokenManager } from './volumes/token-manager.ts';
 import { createVolumes, podFolder } from './volumes/volumes.ts';
 
@@ -50,6 +51,8 @@ const hostsPath = '/etc/hosts';
 /** Longest termination message that is kept. */
 const messageMaxBytes = 4096;
 const messageMaxLines = 80;
+/** Of a message that is taken from the log. */
+const logMessageMaxBytes = 2048;
 
 export function createHostEnvironment(options: HostEnvironmentOptions): PodEnvironment {
   const { root, podLogsDir, cgroups, config, clock, nodeIPs, nodeName, objects, tokens } = options;
@@ -306,10 +309,8 @@ async function readHead(path: string, maxBytes: number): Promise<string | undefi
 async function logTail(container: RuntimeContainer): Promise<string | undefined> {
   const text = await readHead(container.logPath, messageMaxBytes * 4);
   if (text === undefined) return undefined;
-  const lines = text
-    .split('\n')
-    .filter((line) => line !== '')
-    .slice(-messageMaxLines)
-    .map((line) => line.split(' ').slice(3).join(' '));
-  return `${lines.join('\n')}\n`.slice(-2048);
+  // A block's first line may be torn: what is no log line is left out.
+  const lines = text.split('\n').flatMap((line) => parseLine(Buffer.from(line)) ?? []);
+  const tail = lines.slice(-messageMaxLines).map((line) => `${line.text.toString()}${line.partial ? '' : '\n'}`);
+  return tail.join('').slice(-logMessageMaxBytes);
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { requires } from '../../test/requirements.ts';
@@ -257,6 +257,67 @@ real('kubectl logs -f sees what comes, and ends with the container', async (n) =
   await n.until('follow', 'running', (p) => p.status?.phase === 'Running');
   assert.equal(await n.logs('follow', 'follow=true'), '1\n2\n3\n');
 });
+
+real(
+  "the log's end as termination message; a command that is not there; preStop; the host's network; subPath",
+  async (n) => {
+    await n.createPod('fallback', {
+      restartPolicy: 'Never',
+      containers: [sh('echo -n DONE; exit 1', { terminationMessagePolicy: 'FallbackToLogsOnError' })],
+    });
+    await n.createPod('nothere', { containers: [{ name: 'app', image: testImage, command: ['/no/such/program'] }] });
+    await n.createPod('hooks', {
+      terminationGracePeriodSeconds: 10,
+      volumes: [
+        { name: 'd', emptyDir: {} },
+        { name: 'h', hostPath: { path: join(n.folder, 'hostpath'), type: 'DirectoryOrCreate' } },
+      ],
+      containers: [
+        sh('trap "exit 0" TERM; while true; do sleep 0.1; done', {
+          env: [{ name: 'SUB', value: 'sub/dir' }],
+          volumeMounts: [
+            { name: 'd', mountPath: '/d', subPathExpr: '$(SUB)' },
+            { name: 'h', mountPath: '/h' },
+          ],
+          lifecycle: {
+            postStart: { exec: { command: ['sh', '-c', 'echo started > /h/post; echo x > /d/file'] } },
+            preStop: { exec: { command: ['sh', '-c', 'echo stopping > /h/pre'] } },
+          },
+        }),
+      ],
+    });
+    await n.createPod('hostnet', {
+      hostNetwork: true,
+      restartPolicy: 'Never',
+      containers: [sh('ip link | grep -c eth0')],
+    });
+    const failed = await n.until('fallback', 'failed', (p) => p.status?.phase === 'Failed');
+    assert.equal(failed.status?.containerStatuses?.[0]?.state?.terminated?.message, 'DONE');
+    const nothere = await n.until(
+      'nothere',
+      'waits',
+      (p) => p.status?.containerStatuses?.[0]?.state?.waiting?.reason !== 'ContainerCreating',
+    );
+    assert.ok(
+      ['RunContainerError', 'CrashLoopBackOff'].includes(
+        nothere.status?.containerStatuses?.[0]?.state?.waiting?.reason ?? '',
+      ),
+    );
+    assert.match(nothere.status?.containerStatuses?.[0]?.lastState?.terminated?.reason ?? '', /StartError/);
+    await n.until('hooks', 'ready', ready);
+    assert.equal(await readFile(join(n.folder, 'hostpath', 'post'), 'utf8'), 'started\n');
+    await n.client.resource(resources.pods).delete('hooks', { namespace: 'default' });
+    await n.gone('hooks');
+    assert.equal(await readFile(join(n.folder, 'hostpath', 'pre'), 'utf8'), 'stopping\n');
+    const hostnet = await n.until(
+      'hostnet',
+      'done',
+      (p) => p.status?.phase === 'Succeeded' || p.status?.phase === 'Failed',
+    );
+    assert.equal(hostnet.status?.podIP, '10.0.0.1');
+    assert.equal(hostnet.status?.phase, 'Succeeded');
+  },
+);
 
 real('deleted pods leave nothing: mounts, folders, cgroups, logs', async (n) => {
   const { items } = await n.client.resource(resources.pods).list({ namespace: 'default' });

@@ -93,53 +93,74 @@ interface HttpProbe {
   readonly signal: AbortSignal;
 }
 
-function httpProbe({ host, port, path, tls, headers, timeoutMs, clock, signal }: HttpProbe): Promise<ProbeResult> {
-  const authority = `${net.isIPv6(host) ? `[${host}]` : host}:${port}`;
-  const url = `${tls ? 'https' : 'http'}://${authority}${path}`;
-  return new Promise((resolve) => {
-    const own = Object.fromEntries(headers.map(({ name, value }) => [name.toLowerCase(), value]));
-    let settled = false;
-    const settle = (result: ProbeResult): void => {
-      if (settled) return;
-      settled = true;
-      timer.cancel();
-      request.destroy();
-      resolve(result);
-    };
-    const timer = clock.timer(timeoutMs, () =>
-      settle({
-        ok: false,
-        output: `Get ${JSON.stringify(url)}: context deadline exceeded (Client.Timeout exceeded while awaiting headers)`,
-      }),
-    );
-    const onAnswer = (answer: http.IncomingMessage): void => {
-      const code = answer.statusCode ?? 0;
-      const redirect = code >= 300 && code < 400 ? answer.headers.location : undefined;
-      if (redirect) {
-        // Redirects on the same host are followed; others are taken as a success with a warning, as upstream.
-        const target = new URL(redirect, url);
-        if (target.hostname === host.toLowerCase() || target.host === authority) {
-          settle({ ok: true });
-          return;
-        }
-        settle({ ok: true, warning: `Probe terminated redirects, Response body: ` });
-        return;
+/** Redirects on the same host are followed; one that leads elsewhere ends the probe as a success with a warning. Source: pkg/probe/http. */
+async function httpProbe(probe: HttpProbe): Promise<ProbeResult> {
+  const { host, port, path, tls, clock, signal, timeoutMs } = probe;
+  const first = new URL(`${tls ? 'https' : 'http'}://${authorityOf(host, port)}${path}`);
+  const own = Object.fromEntries(probe.headers.map(({ name, value }) => [name.toLowerCase(), value]));
+  const headers = { 'user-agent': 'kube-probe/1.36', accept: '*/*', connection: 'close', ...own };
+  const limit = new AbortController();
+  const timer = clock.timer(timeoutMs, () => limit.abort());
+  const onAbort = (): void => limit.abort();
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    let url = first;
+    for (let hops = 0; hops <= redirectsMax; hops++) {
+      const { code, location, body } = await httpGet(url, headers, limit.signal);
+      if (code >= 300 && code < 400 && location) {
+        const next = new URL(location, url);
+        if (next.hostname !== first.hostname)
+          return { ok: true, warning: `Probe terminated redirects, Response body: ${body}` };
+        url = next;
+        continue;
       }
-      if (code >= 200 && code < 400) settle({ ok: true });
-      else settle({ ok: false, output: `HTTP probe failed with statuscode: ${code}` });
+      return code >= 200 && code < 400
+        ? { ok: true }
+        : { ok: false, output: `HTTP probe failed with statuscode: ${code}` };
+    }
+    return { ok: false, output: `Get ${JSON.stringify(url.href)}: stopped after ${redirectsMax} redirects` };
+  } catch (error) {
+    const why = limit.signal.aborted
+      ? 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
+      : goNetError(error instanceof Error ? error : new Error(String(error)), authorityOf(host, port));
+    return { ok: false, output: `Get ${JSON.stringify(first.href)}: ${why}` };
+  } finally {
+    timer.cancel();
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+const redirectsMax = 10;
+const authorityOf = (host: string, port: number): string => `${net.isIPv6(host) ? `[${host}]` : host}:${port}`;
+
+function httpGet(
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<{ readonly code: number; readonly location: string | undefined; readonly body: string }> {
+  return new Promise((resolve, reject) => {
+    const onAnswer = (answer: http.IncomingMessage): void => {
+      const parts: Buffer[] = [];
+      let size = 0;
+      answer.on('data', (chunk: Buffer) => {
+        if (size < outputMaxBytes) parts.push(chunk);
+        size += chunk.length;
+      });
+      answer.once('error', reject);
+      answer.once('end', () =>
+        resolve({
+          code: answer.statusCode ?? 0,
+          location: answer.headers.location,
+          body: Buffer.concat(parts).toString().slice(0, outputMaxBytes),
+        }),
+      );
     };
-    const options = {
-      host,
-      port,
-      path,
-      headers: { 'user-agent': 'kube-probe/1.36', accept: '*/*', connection: 'close', ...own },
-      agent: false as const,
-      signal,
-    };
-    const request = tls ? https.get({ ...options, rejectUnauthorized: false }, onAnswer) : http.get(options, onAnswer);
-    request.on('error', (error) =>
-      settle({ ok: false, output: `Get ${JSON.stringify(url)}: ${goNetError(error, authority)}` }),
-    );
+    const options = { headers, agent: false as const, signal };
+    const request =
+      url.protocol === 'https:'
+        ? https.get(url, { ...options, rejectUnauthorized: false }, onAnswer)
+        : http.get(url, options, onAnswer);
+    request.once('error', reject);
   });
 }
 
@@ -151,7 +172,7 @@ function tcpProbe({
   signal,
 }: Pick<HttpProbe, 'host' | 'port' | 'timeoutMs' | 'clock' | 'signal'>): Promise<ProbeResult> {
   return new Promise((resolve) => {
-    const authority = `${net.isIPv6(host) ? `[${host}]` : host}:${port}`;
+    const authority = authorityOf(host, port);
     const socket = net.connect({ host, port });
     const settle = (result: ProbeResult): void => {
       timer.cancel();
@@ -196,7 +217,7 @@ async function grpcProbe({
   readonly clock: Clock;
 }): Promise<ProbeResult> {
   const grpc = await import('@grpc/grpc-js');
-  const authority = `${net.isIPv6(host) ? `[${host}]` : host}:${port}`;
+  const authority = authorityOf(host, port);
   const client = new grpc.Client(authority, grpc.credentials.createInsecure());
   const name = Buffer.from(service);
   const request = name.length === 0 ? Buffer.alloc(0) : Buffer.concat([Buffer.from([0x0a, name.length]), name]);

@@ -46,7 +46,7 @@ export function createProbeManager(context: ProbeContext): ProbeManager {
           if (result.ok === last) same++;
           else same = 1;
           last = result.ok;
-          if (!result.ok) tellUnhealthy(worker.kind, target, result);
+          tell(worker.kind, target, result);
           const threshold = result.ok ? (probe.successThreshold ?? 1) : (probe.failureThreshold ?? 3);
           if (same >= threshold && worker.verdict !== result.ok) {
             worker.verdict = result.ok;
@@ -83,10 +83,11 @@ export function createProbeManager(context: ProbeContext): ProbeManager {
     return result;
   };
 
-  const tellUnhealthy = (kind: Kind, { pod, container }: ProbeTarget, result: ProbeResult): void => {
-    if (result.ok) return;
+  const tell = (kind: Kind, { pod, container }: ProbeTarget, result: ProbeResult): void => {
     const name = kind[0]!.toUpperCase() + kind.slice(1);
-    containerEvents(context.events, pod).warning(container, 'Unhealthy', `${name} probe failed: ${result.output}`);
+    const events = containerEvents(context.events, pod);
+    if (!result.ok) events.warning(container, 'Unhealthy', `${name} probe failed: ${result.output}`);
+    else if (result.warning) events.warning(container, 'ProbeWarning', `${name} probe warning: ${result.warning}`);
   };
 
   const ensure = (kind: Kind, pod: Pod, container: Container, found: RuntimeContainer): void => {

@@ -48,7 +48,9 @@ export interface RealTestNode {
 
 export const testImage = 'localhost/test/busybox:1';
 
-export async function startRealNode(options: { readonly port?: number } = {}): Promise<RealTestNode> {
+export async function startRealNode(
+  options: { readonly port?: number; readonly syncFrequencyMs?: number } = {},
+): Promise<RealTestNode> {
   const clock = createRealClock();
   const random = createRealRandom();
   const folder = await mkdtemp(join(tmpdir(), 'bk-'));
@@ -110,7 +112,7 @@ export async function startRealNode(options: { readonly port?: number } = {}): P
         port: options.port ?? 0,
         clusterDNS: ['10.96.0.10'],
         cgroupRoot: `/bk${process.pid}`,
-        syncFrequencyMs: 2000,
+        syncFrequencyMs: options.syncFrequencyMs ?? 2000,
       },
       version: 'v1.36.0',
       informers,
