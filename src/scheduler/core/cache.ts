@@ -12,7 +12,7 @@
  * Source: pkg/scheduler/backend/cache.
  */
 import type { Node } from '../../api/types/core-v1.ts';
-import type { LabelMatcher, Labels } from './label-matcher.ts';
+import type { Labels } from './label-matcher.ts';
 import { NodeInfo } from './node-info.ts';
 import { PodCounts } from './pod-counts.ts';
 import type { PodInfo } from './pod-info.ts';
@@ -144,8 +144,8 @@ export class SchedulerCache {
       },
       nodesWithAffinityPods: this.withAffinity,
       nodesWithAntiAffinityPods: this.withAntiAffinity,
-      matchingPods: (namespace: string, selector: LabelMatcher) =>
-        cache.counts.of(namespace, selector, cache.byName.values(), cache.slots),
+      matchingPods: (namespace, selector, options) =>
+        cache.counts.of(namespace, selector, options, cache.byName.values(), cache.slots),
       nodesWithImage: (name) => cache.imageNodes.get(name) ?? 0,
       namespaceLabels: (namespace) => cache.options.namespaceLabels?.(namespace),
     };

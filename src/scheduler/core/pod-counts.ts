@@ -1,5 +1,5 @@
 /**
- * Matching pods per node, for selectors that were asked about (topology spreading): counted once over all pods, then kept as pods come and
+ * Matching pods per node, for selectors that were asked about (topology spreading, affinity): counted once over all pods, then kept as pods come and
  * go. Without it each pod of a 1,000-replica Deployment would look at all others again. Bounded: the least recently asked selector goes.
  */
 import type { LabelMatcher } from './label-matcher.ts';
@@ -11,7 +11,13 @@ const selectorsMax = 256;
 interface Entry {
   readonly namespace: string;
   readonly selector: LabelMatcher;
+  readonly withTerminating: boolean;
   counts: Int32Array;
+}
+
+/** Spreading does not count pods on their way out, affinity does. */
+export interface CountOptions {
+  readonly withTerminating: boolean;
 }
 
 export class PodCounts {
@@ -20,12 +26,18 @@ export class PodCounts {
   private readonly byNamespace = new Map<string, Set<Entry>>();
 
   /** @param slots at least the largest slot in use plus one. */
-  of(namespace: string, selector: LabelMatcher, nodes: Iterable<NodeInfo>, slots: number): Int32Array {
-    const key = `${namespace}/${selector.text}`;
+  of(
+    namespace: string,
+    selector: LabelMatcher,
+    { withTerminating }: CountOptions,
+    nodes: Iterable<NodeInfo>,
+    slots: number,
+  ): Int32Array {
+    const key = `${withTerminating ? '+' : '-'}${namespace}/${selector.text}`;
     let entry = this.entries.get(key);
     if (entry) this.entries.delete(key);
     else {
-      entry = { namespace, selector, counts: new Int32Array(roomFor(slots)) };
+      entry = { namespace, selector, withTerminating, counts: new Int32Array(roomFor(slots)) };
       for (const node of nodes) for (const pod of node.pods) if (isCounted(entry, pod)) entry.counts[node.slot]!++;
       let siblings = this.byNamespace.get(namespace);
       if (!siblings) this.byNamespace.set(namespace, (siblings = new Set()));
@@ -64,7 +76,9 @@ export class PodCounts {
 }
 
 const isCounted = (entry: Entry, pod: PodInfo): boolean =>
-  pod.namespace === entry.namespace && !pod.terminating && entry.selector.matches(pod.labels);
+  pod.namespace === entry.namespace &&
+  (entry.withTerminating || !pod.terminating) &&
+  entry.selector.matches(pod.labels);
 
 const roomFor = (slots: number): number => Math.max(16, 2 ** Math.ceil(Math.log2(slots + 1)));
 

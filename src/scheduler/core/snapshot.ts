@@ -5,6 +5,7 @@
  */
 import type { LabelMatcher, Labels } from './label-matcher.ts';
 import type { NodeInfo } from './node-info.ts';
+import type { CountOptions } from './pod-counts.ts';
 
 export interface Snapshot {
   /** All known nodes, zones interleaved, so that looking at the first few hundred looks at all zones. */
@@ -14,10 +15,9 @@ export interface Snapshot {
   readonly nodesWithAffinityPods: ReadonlySet<NodeInfo>;
   readonly nodesWithAntiAffinityPods: ReadonlySet<NodeInfo>;
   /**
-   * How many pods of `namespace` that match and are not terminating each node has, by `NodeInfo.slot`. Kept up to date from the first
-   * question on, so asking is O(1).
+   * How many matching pods of `namespace` each node has, by `NodeInfo.slot`. Kept up to date from the first question on, so asking is O(1).
    */
-  matchingPods(namespace: string, selector: LabelMatcher): Int32Array;
+  matchingPods(namespace: string, selector: LabelMatcher, options: CountOptions): Int32Array;
   /** On how many nodes an image is. */
   nodesWithImage(name: string): number;
   namespaceLabels(namespace: string): Labels | undefined;

@@ -111,8 +111,7 @@ class AffinityFilter implements NodeFilter {
     });
     for (const node of snapshot.nodesWithAntiAffinityPods)
       for (const existing of node.pods) filter.countExistingAnti(existing, node, 1);
-    if (pod.requiredAffinity.length > 0 || pod.requiredAntiAffinity.length > 0)
-      for (const node of snapshot.nodes) for (const existing of node.pods) filter.countOwn(existing, node, 1);
+    filter.countMatches(snapshot);
     return filter;
   }
 
@@ -151,6 +150,30 @@ class AffinityFilter implements NodeFilter {
     });
   }
 
+  /**
+   * Where the pods are that this pod's own terms mean. The usual term (one namespace, and for affinity the only one) is answered from counts that
+   * are kept; any other looks at every pod.
+   */
+  private countMatches(snapshot: Snapshot): void {
+    const { requiredAffinity, requiredAntiAffinity } = this.pod;
+    const isCounted = ({ namespaces, namespaceSelector }: AffinityTerm): boolean =>
+      namespaces.size === 1 && namespaceSelector === undefined;
+    const addCounted = (counts: TopologyCounts, term: AffinityTerm): void => {
+      const [namespace] = term.namespaces;
+      const matching = snapshot.matchingPods(namespace!, term.selector, { withTerminating: true });
+      for (const node of snapshot.nodes) {
+        const count = matching[node.slot]!;
+        if (count > 0) counts.add(term, node.labels, count);
+      }
+    };
+    const [only, another] = requiredAffinity;
+    if (only && !another && isCounted(only)) addCounted(this.affinity, only);
+    else if (only) for (const node of snapshot.nodes) for (const pod of node.pods) this.countAffinity(pod, node, 1);
+    for (const term of requiredAntiAffinity)
+      if (isCounted(term)) addCounted(this.anti, term);
+      else for (const node of snapshot.nodes) for (const pod of node.pods) this.countAnti(term, pod, node, 1);
+  }
+
   private affinityHolds(node: NodeInfo): boolean {
     const terms = this.pod.requiredAffinity;
     if (terms.length === 0) return true;
@@ -171,11 +194,16 @@ class AffinityFilter implements NodeFilter {
       if (termMatches(term, this.pod, this.namespaceLabels)) this.existingAnti.add(term, node.labels, by);
   }
   private countOwn(existing: PodInfo, node: NodeInfo, by: number): void {
-    const { requiredAffinity, requiredAntiAffinity } = this.pod;
-    if (requiredAffinity.length > 0 && matchesAll(requiredAffinity, existing, this.namespaceLabels))
-      for (const term of requiredAffinity) this.affinity.add(term, node.labels, by);
-    for (const term of requiredAntiAffinity)
-      if (termMatches(term, existing, this.namespaceLabels)) this.anti.add(term, node.labels, by);
+    if (this.pod.requiredAffinity.length > 0) this.countAffinity(existing, node, by);
+    for (const term of this.pod.requiredAntiAffinity) this.countAnti(term, existing, node, by);
+  }
+  private countAffinity(existing: PodInfo, node: NodeInfo, by: number): void {
+    const { requiredAffinity } = this.pod;
+    if (!matchesAll(requiredAffinity, existing, this.namespaceLabels)) return;
+    for (const term of requiredAffinity) this.affinity.add(term, node.labels, by);
+  }
+  private countAnti(term: AffinityTerm, existing: PodInfo, node: NodeInfo, by: number): void {
+    if (termMatches(term, existing, this.namespaceLabels)) this.anti.add(term, node.labels, by);
   }
 }
 

@@ -26,7 +26,7 @@ export class SpreadScorer implements NodeScorer {
     this.constraints = constraints;
     this.requireAllKeys = requireAllKeys;
     this.nodeCounts = constraints.map(({ selector }) =>
-      selector.empty ? undefined : snapshot.matchingPods(pod.namespace, selector),
+      selector.empty ? undefined : snapshot.matchingPods(pod.namespace, selector, { withTerminating: false }),
     );
     let scored = 0;
     const domainCounts = constraints.map(({ topologyKey }) =>

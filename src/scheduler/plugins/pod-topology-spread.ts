@@ -101,7 +101,7 @@ class SpreadFilter implements NodeFilter {
   static count(pod: PodInfo, constraints: readonly SpreadConstraint[], snapshot: Snapshot): SpreadFilter {
     const domains = constraints.map((): Domains => ({ counts: new Map(), minimum: 0 }));
     const matching = constraints.map(({ selector }) =>
-      selector.empty ? undefined : snapshot.matchingPods(pod.namespace, selector),
+      selector.empty ? undefined : snapshot.matchingPods(pod.namespace, selector, { withTerminating: false }),
     );
     for (const node of snapshot.nodes) {
       if (!hasAllKeys(constraints, node)) continue;
