@@ -9,15 +9,17 @@ import {
   accessSync,
   closeSync,
   constants,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { ClusterError } from './cluster-error.ts';
 
 export interface DataDir {
@@ -30,7 +32,9 @@ export interface DataDir {
   readonly adminKubeconfig: string;
 }
 
-export function dataDirAt(path: string): DataDir {
+/** @param given absolute or from the working directory; links are followed, as the mount table does. */
+export function dataDirAt(given: string): DataDir {
+  const path = existsSync(given) ? realpathSync(given) : resolve(given);
   return {
     path,
     pki: join(path, 'pki'),
@@ -43,10 +47,15 @@ export function dataDirAt(path: string): DataDir {
 }
 
 /** Creates the folders (0700). @throws ClusterError when it cannot be created or written, or holds something else than a cluster. */
-export function openDataDir(path: string): DataDir {
-  const dir = dataDirAt(path);
+export function openDataDir(given: string): DataDir {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    mkdirSync(given, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw unusable(given, error);
+  }
+  const dir = dataDirAt(given);
+  const { path } = dir;
+  try {
     const strangers = readdirSync(path).filter((name) => !known.has(name));
     if (strangers.length > 0) {
       throw new ClusterError(

@@ -70,7 +70,7 @@ async function removeNode(
   );
   progress('Removing mounts, rules and the pod network');
   await attempt('mounts', async () => void (await createMounts(spawner).unmountUnder(dir.path)));
-  await attempt('cgroups', async () => (await openCgroups(clock)).remove(podCgroupRoot));
+  await attempt('cgroups', async () => (await openCgroups(clock)).remove(podCgroupRoot(dir)));
   await attempt('service rules', () => removeProxyRules(spawner));
   const state = readFileIfPresent(files.networkState);
   await attempt('pod network', () =>

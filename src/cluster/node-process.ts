@@ -2,6 +2,7 @@
  * The node process (decision 10): kubelet, proxy and pod network of one host, and the containerd they use. It knows the cluster only through
  * the API server's port, so upstream's own parts can take its place.
  */
+import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { resources } from '../api/types/resources.ts';
@@ -66,8 +67,10 @@ export function nodeFiles(dir: DataDir): NodeFiles {
   };
 }
 
-/** cgroup below which all pods of this node live, so that `down` can take it away whole. */
-export const podCgroupRoot = '/bireme';
+/** cgroup below which all pods of this node live, so that `down` can take it away whole; no other cluster's pods do. */
+export function podCgroupRoot(dir: DataDir): string {
+  return `/bireme-${createHash('sha256').update(dir.path).digest('hex').slice(0, 8)}`;
+}
 
 export interface NodeProcessOptions extends Surroundings {
   readonly dir: DataDir;
@@ -112,7 +115,7 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
       ...defaultKubeletConfig,
       port: config.kubeletPort,
       clusterDomain: config.clusterDomain,
-      cgroupRoot: podCgroupRoot,
+      cgroupRoot: podCgroupRoot(dir),
     },
     version: version.kubernetes,
     rootDir: files.kubelet,

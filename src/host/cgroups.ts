@@ -32,7 +32,8 @@ export async function openCgroups(clock: Clock): Promise<Cgroups> {
   const mounts = parseMountInfo(await readFile('/proc/self/mountinfo', 'utf8'));
   const v1 = mounts.filter((entry) => entry.type === 'cgroup');
   const v2 = mounts.find((entry) => entry.type === 'cgroup2');
-  if (v1.length > 0) return versionOne(await hierarchies(v1), clock);
+  // A hybrid machine has both: limits are version 1's, but the runtime puts its groups into the version 2 tree as well.
+  if (v1.length > 0) return versionOne(await hierarchies(v1), v2?.mountPoint, clock);
   if (v2) return versionTwo(v2.mountPoint, clock);
   throw new HostError('No cgroup file system is mounted', {
     remedy: 'Mount one (mount -t cgroup2 none /sys/fs/cgroup), or use hollow nodes',
@@ -52,7 +53,7 @@ async function hierarchies(mounts: readonly MountEntry[]): Promise<ReadonlyMap<s
   return found;
 }
 
-function versionOne(roots: ReadonlyMap<string, string>, clock: Clock): Cgroups {
+function versionOne(roots: ReadonlyMap<string, string>, unified: string | undefined, clock: Clock): Cgroups {
   const folders = [...new Set(roots.values())];
   return {
     version: 1,
@@ -68,7 +69,8 @@ function versionOne(roots: ReadonlyMap<string, string>, clock: Clock): Cgroups {
       if (pidsRoot) await set(join(pidsRoot, path), 'pids.max', pids === undefined ? 'max' : String(pids));
     },
     async remove(path) {
-      for (const root of folders) await removeTree(join(root, path), clock);
+      for (const root of unified === undefined ? folders : [...folders, unified])
+        await removeTree(join(root, path), clock);
     },
     children: (path) => childrenOf(join(roots.get('memory')!, path)),
   };

@@ -12,6 +12,7 @@ import { adoptProcess, endProcess, identify, isAlive, listProcesses } from '../.
 import type { Child, ChildOptions, ProcessIdentity, Spawner } from '../../host/spawner.ts';
 import { createCriClient } from '../cri-client.ts';
 import { type ContainerdPaths, renderContainerdConfig } from './config.ts';
+import { outsideFilesOf, removeOutsideFiles } from './leftovers.ts';
 import { makePauseArchive, pauseImageName } from './pause-image.ts';
 
 export interface ContainerdOptions {
@@ -113,6 +114,7 @@ export async function downContainerd({
 }): Promise<void> {
   const paths = pathsIn(stateDir);
   const record = await readRecord(join(stateDir, 'containerd.json'));
+  const outside = await outsideFilesOf(paths.state);
   if (record && isAlive(record)) {
     await removeSandboxes(`unix://${paths.socket}`, clock, log);
     await endProcess(record, { clock, graceMs: 10_000 });
@@ -123,6 +125,7 @@ export async function downContainerd({
   await mounts.unmountUnder(paths.root);
   await rm(join(stateDir, 'containerd.json'), { force: true });
   await rm(paths.state, { recursive: true, force: true });
+  await removeOutsideFiles(outside);
   if (removeState) await rm(stateDir, { recursive: true, force: true });
 }
 
