@@ -1,6 +1,8 @@
 /** Deployments, ReplicaSets, the scheduler and endpoints together, against the real API server, in virtual time. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ApiError } from '../src/api/errors.ts';
+import type { ApiRequest } from '../src/api/exchange.ts';
 import type { Deployment } from '../src/api/types/apps-v1.ts';
 import type { Node } from '../src/api/types/core-v1.ts';
 import { resources } from '../src/api/types/resources.ts';
@@ -434,3 +436,111 @@ function watchCounts(client: Client, seen: (active: number, ready: number) => vo
     );
   };
 }
+
+const newImage = (image: string) => ({
+  type: 'strategic' as const,
+  patch: { spec: { template: { spec: { containers: [{ name: 'web', image }] } } } },
+});
+
+test('workloads: a paused Deployment is resized but not rolled out, until it is resumed', () =>
+  withCluster({}, async ({ client, clock }) => {
+    const deployments = client.resource(resources.deployments);
+    await deployments.create(web(3, 'nginx:1', { progressDeadlineSeconds: 60 }));
+    await clock.advance(5_000);
+    await deployments.patch('web', { type: 'merge', patch: { spec: { paused: true } } }, { namespace });
+    await deployments.patch('web', newImage('nginx:2'), { namespace });
+    await deployments.patch('web', { type: 'merge', patch: { spec: { replicas: 4 } } }, { namespace });
+    await clock.advance(120_000);
+    assert.deepEqual(
+      (await pods(client)).map((pod) => pod.spec?.containers[0]?.image),
+      Array(4).fill('nginx:1'),
+    );
+    assert.equal(conditionOf(await deployment(client), 'Progressing'), 'Unknown DeploymentPaused');
+    await deployments.patch('web', { type: 'merge', patch: { spec: { paused: false } } }, { namespace });
+    await clock.advance(10_000);
+    assert.deepEqual(
+      (await pods(client)).map((pod) => pod.spec?.containers[0]?.image),
+      Array(4).fill('nginx:2'),
+    );
+    assert.equal(conditionOf(await deployment(client), 'Progressing'), 'True NewReplicaSetAvailable');
+  }));
+
+test('workloads: pods are available minReadySeconds after they are ready, without anything else happening', () =>
+  withCluster({}, async ({ client, clock }) => {
+    await client.resource(resources.deployments).create(web(2, 'nginx:1', { minReadySeconds: 30 }));
+    await clock.advance(20_000);
+    const waiting = await deployment(client);
+    assert.deepEqual([waiting.status?.readyReplicas, waiting.status?.availableReplicas], [2, undefined]);
+    await clock.advance(15_000);
+    assert.equal((await deployment(client)).status?.availableReplicas, 2);
+  }));
+
+test('workloads: only so many old ReplicaSets are kept as the history limit says', () =>
+  withCluster({}, async ({ client, clock }) => {
+    await client.resource(resources.deployments).create(web(1, 'v0', { revisionHistoryLimit: 2 }));
+    for (let i = 1; i <= 5; i++) {
+      await clock.advance(5_000);
+      await client.resource(resources.deployments).patch('web', newImage(`v${i}`), { namespace });
+    }
+    await clock.advance(5_000);
+    const revisions = (await replicaSets(client)).map(
+      ({ metadata }) => metadata.annotations?.['deployment.kubernetes.io/revision'],
+    );
+    assert.deepEqual(revisions.sort(), ['4', '5', '6']);
+  }));
+
+test('workloads: a name that another template has taken is counted as a collision and another one is found', () =>
+  withCluster({}, async ({ client, clock }) => {
+    await client.resource(resources.deployments).create(web(1));
+    await clock.advance(5_000);
+    const [taken] = await replicaSets(client);
+    // The same name, made by somebody else for other pods.
+    await client.resource(resources.deployments).delete('web', { namespace });
+    await client.resource(resources.replicaSets).delete(taken!.metadata.name!, { namespace });
+    await clock.advance(1_000);
+    const labels = { app: 'other' };
+    await client.resource(resources.replicaSets).create({
+      metadata: { name: taken!.metadata.name!, namespace },
+      spec: {
+        replicas: 0,
+        selector: { matchLabels: labels },
+        template: { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'x' }] } },
+      },
+    });
+    await client.resource(resources.deployments).create(web(1));
+    await clock.advance(10_000);
+    const { status } = await deployment(client);
+    assert.deepEqual([status?.collisionCount, status?.availableReplicas], [1, 1]);
+    assert.equal((await replicaSets(client)).length, 2);
+  }));
+
+test('workloads: refused pods are told in events and a condition, asked for a few at a time, and made when they may be', () => {
+  let quota = 3;
+  let refused = 0;
+  const refuse = (request: ApiRequest): ApiError | undefined => {
+    if (request.method !== 'POST' || !request.path.endsWith('/pods') || quota-- > 0) return undefined;
+    refused++;
+    return ApiError.forbidden({ group: '', resource: 'pods' }, 'web', 'exceeded quota: small');
+  };
+  return withCluster({ refuse }, async ({ client, clock }) => {
+    await client.resource(resources.deployments).create(web(20));
+    await clock.settle();
+    // 1, then 2, then 4 of which all fail: the other 13 are not even tried. Later syncs, woken by the three pods, try one each.
+    assert.ok(refused >= 4 && refused < 10, `${refused} refused`);
+    const [replicaSet] = await replicaSets(client);
+    const failure = replicaSet!.status?.conditions?.find(({ type }) => type === 'ReplicaFailure');
+    assert.deepEqual(
+      [failure?.status, failure?.reason, failure?.message],
+      ['True', 'FailedCreate', 'pods "web" is forbidden: exceeded quota: small'],
+    );
+    assert.equal(conditionOf(await deployment(client), 'ReplicaFailure'), 'True FailedCreate');
+    assert.deepEqual(
+      [...new Set(await eventTexts(client, 'FailedCreate'))],
+      ['Error creating: pods "web" is forbidden: exceeded quota: small'],
+    );
+    quota = 1000;
+    await clock.advance(60_000);
+    assert.equal((await pods(client)).length, 20);
+    assert.equal(conditionOf(await deployment(client), 'ReplicaFailure'), undefined);
+  });
+});

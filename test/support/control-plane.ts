@@ -1,4 +1,7 @@
 /** An API server on the memory store with the scheduler and whatever controllers a test wants beside it. Everything is allowed. */
+import type { ApiError } from '../../src/api/errors.ts';
+import type { ApiHandler, ApiRequest } from '../../src/api/exchange.ts';
+import { errorResponse } from '../../src/apiserver/registry/respond.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/console-log.ts';
 import type { Logger } from '../../src/base/log.ts';
@@ -30,6 +33,8 @@ export interface ControlPlaneOptions {
   readonly scheduler?: SchedulerConfig;
   /** Beside the scheduler's own. */
   readonly plugins?: readonly Plugin[];
+  /** Asked before each request; an error it returns is the answer. */
+  readonly refuse?: (request: ApiRequest) => ApiError | undefined;
   readonly log?: Logger;
   readonly seed?: number;
 }
@@ -39,8 +44,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const random = createSeededRandom(seed);
   const metrics = createMetricsRegistry();
   const { server, stop: stopServer } = await startRealApiServer(clock);
+  const handler: ApiHandler = async (request) => {
+    const refusal = options.refuse?.(request);
+    return refusal ? errorResponse(refusal) : server.handler(request);
+  };
   const connect = (name: string): Client =>
-    createClient(createInProcessTransport(server.handler, { clock, userAgent: name }), { fieldManager: name });
+    createClient(createInProcessTransport(handler, { clock, userAgent: name }), { fieldManager: name });
   const startComponents = (): (() => Promise<void>) => {
     const stopping = new AbortController();
     const informers = createInformerFactory(connect('informers'), { clock, random, log, signal: stopping.signal });
