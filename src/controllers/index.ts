@@ -67,6 +67,12 @@ const serviceAccounts: Readonly<Record<string, string>> = {
   'root-ca-certificate-publisher-controller': 'root-ca-cert-publisher',
 };
 
+/** What `kubectl describe` shows under From, where it is not the controller's name. */
+const eventComponents: Readonly<Record<string, string>> = {
+  'endpointslice-controller': 'endpoint-slice-controller',
+  'endpoints-controller': 'endpoint-controller',
+};
+
 /** Names a user may give that have no controller with the present options. */
 const optional: ReadonlySet<string> = new Set(['root-ca-certificate-publisher-controller', 'node-ipam-controller']);
 
@@ -113,7 +119,8 @@ export async function runControllerManager(
     for (const controller of controllers) {
       const log = context.log.with({ component: controller.name });
       const own = clientFor ? { client: clientFor(serviceAccounts[controller.name] ?? controller.name) } : {};
-      tasks.run(controller.name, (stop) => controller.run({ ...context, ...own, log }, stop));
+      const events = context.events.withComponent(eventComponents[controller.name] ?? controller.name);
+      tasks.run(controller.name, (stop) => controller.run({ ...context, ...own, events, log }, stop));
     }
     await ended;
     await tasks.stop();
