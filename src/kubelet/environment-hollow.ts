@@ -20,6 +20,7 @@ export function createHollowEnvironment(objects: ObjectSource): PodEnvironment {
       }
     },
     refresh: async () => undefined,
+    resize: async () => undefined,
     sandbox: async (pod: Pod) => ({
       hostname: pod.spec?.hostname ?? pod.metadata.name ?? '',
       logDirectory: '',

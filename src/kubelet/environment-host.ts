@@ -99,6 +99,13 @@ export function createHostEnvironment(options: HostEnvironmentOptions): PodEnvir
       await setUp(pod, true);
     },
     refresh: (pod) => setUp(pod, false),
+    async resize(pod, { lifted }) {
+      const limits = podLimits(pod, config);
+      await cgroups?.ensure(
+        cgroupPath(pod, config.cgroupRoot),
+        lifted ? { ...limits, cpuQuota: undefined, memoryBytes: undefined } : limits,
+      );
+    },
 
     async sandbox(pod) {
       const { name = '', namespace = '' } = pod.metadata;

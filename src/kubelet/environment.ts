@@ -35,6 +35,8 @@ export interface PodEnvironment {
   prepare(pod: Pod, signal: AbortSignal): Promise<void>;
   /** Brings contents of volumes up to date (config maps, secrets, tokens, labels) for a running pod. @throws EnvironmentError */
   refresh(pod: Pod, signal: AbortSignal): Promise<void>;
+  /** Sets the pod's own limits; with `lifted`, takes them away while its containers' limits change in whatever order. */
+  resize(pod: Pod, options: { readonly lifted: boolean }): Promise<void>;
   sandbox(pod: Pod): Promise<SandboxSurroundings>;
   /** Mounts of one container: its volumes, /etc/hosts, the termination message file. @throws EnvironmentError */
   container(

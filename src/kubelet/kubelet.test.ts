@@ -357,3 +357,93 @@ hollow(
     assert.equal(condition(node.pod('web'), 'Ready'), 'True');
   },
 );
+
+const sized = (cpu: string, more: JsonObject = {}): JsonObject => ({
+  containers: [{ name: 'app', image: 'a:1', resources: { requests: { cpu }, limits: { cpu: '4' } }, ...more }],
+});
+const resize = (node: HollowTestNode, name: string, spec: JsonObject): void => {
+  const pod = node.pod(name) as unknown as JsonObject;
+  const metadata = pod.metadata as JsonObject;
+  node.server.put(`/api/v1/namespaces/default/pods/${name}`, {
+    ...pod,
+    metadata: { ...metadata, generation: Number(metadata.generation) + 1 },
+    spec: { ...(pod.spec as JsonObject), ...spec },
+  });
+};
+const resizeCondition = (node: HollowTestNode, name: string): string => {
+  const found = (node.pod(name)?.status?.conditions ?? []).filter((c) => c.type.startsWith('PodResize'));
+  return found.map((c) => `${c.type} ${c.reason ?? ''} ${c.message ?? ''}`).join('; ');
+};
+
+hollow(
+  'a resize in place: the container goes on, its status tells the new resources, no condition stays',
+  async (node) => {
+    node.createPod('web', sized('1'));
+    await node.clock.advance(100);
+    const before = containers(node.pod('web'))[0]!;
+    resize(node, 'web', sized('2'));
+    await node.clock.advance(100);
+    const after = containers(node.pod('web'))[0]!;
+    assert.equal(after.containerID, before.containerID);
+    assert.deepEqual(after.resources?.requests, { cpu: '2' });
+    assert.deepEqual(after.allocatedResources, { cpu: '2' });
+    assert.equal(resizeCondition(node, 'web'), '');
+    assert.equal(node.pod('web')?.status?.observedGeneration, 2);
+  },
+);
+
+hollow('a resize by restart when the policy says so', async (node) => {
+  const resizePolicy = [{ resourceName: 'cpu', restartPolicy: 'RestartContainer' }];
+  node.createPod('web', sized('1', { resizePolicy }));
+  await node.clock.advance(100);
+  resize(node, 'web', sized('2', { resizePolicy }));
+  await node.clock.advance(2000);
+  assert.ok(
+    node.events.includes('Killing: Container app resize requires restart, will be restarted'),
+    node.events.join(),
+  );
+  assert.equal(containers(node.pod('web'))[0]?.restartCount, 1);
+  assert.deepEqual(containers(node.pod('web'))[0]?.resources?.requests, { cpu: '2' });
+  assert.equal(resizeCondition(node, 'web'), '');
+});
+
+hollow(
+  'a resize that never fits is infeasible, one that does not fit now is deferred until there is room',
+  async (node) => {
+    node.createPod('web', sized('1'));
+    node.createPod('other', sized('2'));
+    await node.clock.advance(100);
+    resize(node, 'web', sized('5'));
+    await node.clock.advance(100);
+    assert.equal(
+      resizeCondition(node, 'web'),
+      "PodResizePending Infeasible Node didn't have enough capacity: cpu, requested: 5000, capacity: 4000",
+    );
+    resize(node, 'web', sized('3'));
+    await node.clock.advance(100);
+    assert.match(
+      resizeCondition(node, 'web'),
+      /^PodResizePending Deferred Node didn't have enough resource: cpu, requested: 3000, used: 2000, capacity: 4000$/,
+    );
+    assert.deepEqual(containers(node.pod('web'))[0]?.resources?.requests, { cpu: '1' });
+    node.deletePod('other');
+    await node.clock.advance(20_000);
+    assert.equal(resizeCondition(node, 'web'), '');
+    assert.deepEqual(containers(node.pod('web'))[0]?.resources?.requests, { cpu: '3' });
+    assert.equal(containers(node.pod('web'))[0]?.restartCount, 0);
+  },
+);
+
+hollow('a RuntimeClass gives the handler; one that is missing keeps the sandbox from being made', async (node) => {
+  const handlers: (string | undefined)[] = [];
+  const { runPodSandbox } = node.runtime;
+  node.runtime.runPodSandbox = (request, options) => {
+    handlers.push(request.runtimeHandler);
+    return runPodSandbox(request, options);
+  };
+  node.server.put('/apis/node.k8s.io/v1/runtimeclasses/gvisor', { metadata: { name: 'gvisor' }, handler: 'runsc' });
+  node.createPod('web', { runtimeClassName: 'gvisor' });
+  await node.clock.advance(100);
+  assert.deepEqual(handlers, ['runsc']);
+  assert.equal(node.pod('web')?.status?.phase, 'Running');
+});

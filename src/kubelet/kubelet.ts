@@ -9,11 +9,12 @@
 import type { Secret } from '../api/types/core-v1.ts';
 import { createTaskGroup } from '../base/task-group.ts';
 import { createBackOff } from './containers/back-off.ts';
+import { linuxResources } from './containers/container-config.ts';
 import { createContainerRunner } from './containers/container-runner.ts';
 import { createImageManager } from './containers/image-manager.ts';
 import { createLifecycleHooks } from './containers/lifecycle-hooks.ts';
 import type { KubeletOptions } from './kubelet-options.ts';
-import { admitPod } from './node/admission.ts';
+import { admitPod, fitResize } from './node/admission.ts';
 import { createNodeAgent, type NodeAgent } from './node/node-agent.ts';
 import { createOrphanKeeper } from './pods/orphans.ts';
 import { createPodWorkers, type PodWorkers } from './pods/pod-workers.ts';
@@ -97,6 +98,16 @@ async function runKubelet(
     timeoutMs,
     nodeMemoryBytes: machine.memoryBytes,
     cpuCFSQuota: config.cpuCFSQuota,
+    runtimeHandler: async (pod) => {
+      const name = pod.spec?.runtimeClassName;
+      if (!name) return '';
+      const found = await objects.runtimeClass(name);
+      if (!found)
+        throw new Error(
+          `failed to get sandbox runtime: failed to look up runtime handler: runtimeclass.node.k8s.io ${JSON.stringify(name)} not found`,
+        );
+      return found.handler;
+    },
     envContext: (pod, podIPs) => ({
       objects,
       nodeName,
@@ -121,6 +132,19 @@ async function runKubelet(
     resyncMs: options.runtimeChanges ? 0 : config.syncFrequencyMs,
     jitter: () => random.float(),
     admit: (pod) => admitPod(pod, agent.node(), workers.active()),
+    fitResize: (pod) =>
+      fitResize(
+        pod,
+        agent.node(),
+        workers.active().filter((other) => other.metadata.uid !== pod.metadata.uid),
+      ),
+    updateResources: async (pod, container, containerId, stepSignal) => {
+      const linux = linuxResources(pod, container, {
+        nodeMemoryBytes: machine.memoryBytes,
+        cpuCFSQuota: config.cpuCFSQuota,
+      });
+      await runtime.updateContainerResources({ containerId, linux }, { signal: stepSignal, timeoutMs });
+    },
     networkProblem: () => agent.networkProblem(),
     pullSecrets: async (pod, stepSignal) => {
       const found: Secret[] = [];

@@ -4,6 +4,7 @@
  */
 import { isNotFound } from '../api/errors.ts';
 import type { ConfigMap, Secret, Service } from '../api/types/core-v1.ts';
+import type { RuntimeClass } from '../api/types/node-v1.ts';
 import { resources } from '../api/types/resources.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Client } from '../client/client.ts';
@@ -13,6 +14,7 @@ export interface ObjectSource {
   /** undefined when it does not exist. `fresh` asks the API server whatever is remembered. @throws ApiError, TransportError */
   configMap(namespace: string, name: string, options?: ReadOptions): Promise<ConfigMap | undefined>;
   secret(namespace: string, name: string, options?: ReadOptions): Promise<Secret | undefined>;
+  runtimeClass(name: string): Promise<RuntimeClass | undefined>;
   /** Services whose addresses pods of this namespace find in their environment. Empty while unknown. */
   services(namespace: string): readonly Service[];
 }
@@ -56,7 +58,9 @@ export function createObjectSource({
       return value;
     };
   };
+  const runtimeClass = reader((_, name) => client.resource(resources.runtimeClasses).get(name));
   return {
+    runtimeClass: (name) => runtimeClass('', name),
     // The read is shared between pods: one pod's end must not abort it for the others, so no signal goes along.
     configMap: reader((namespace, name) => client.resource(resources.configMaps).get(name, { namespace })),
     secret: reader((namespace, name) => client.resource(resources.secrets).get(name, { namespace })),

@@ -319,6 +319,40 @@ real(
   },
 );
 
+real("a resize changes the running container's cgroup", async (n) => {
+  const file = '$(ls /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null)';
+  const containers = (memory: string, cpu: string) => [
+    sh(`while true; do cat ${file}; sleep 0.2; done`, {
+      resources: { limits: { memory, cpu }, requests: { memory, cpu } },
+    }),
+  ];
+  await n.createPod('resize', { containers: containers('32Mi', '100m') });
+  const before = await n.until('resize', 'ready', ready);
+  const pods = n.client.resource(resources.pods);
+  for (const [memory, cpu, bytes] of [
+    ['64Mi', '50m', 64],
+    ['48Mi', '200m', 48],
+  ] as const) {
+    await pods.patch(
+      'resize',
+      {
+        type: 'strategic',
+        patch: {
+          spec: { containers: [{ name: 'app', resources: { limits: { memory, cpu }, requests: { memory, cpu } } }] },
+        },
+      },
+      { namespace: 'default', subresource: 'resize' },
+    );
+    await n.until('resize', 'resized', (p) => p.status?.containerStatuses?.[0]?.resources?.limits?.memory === memory);
+    await n.clock.sleep(500);
+    assert.equal((await n.logs('resize', 'tailLines=1')).trim(), String(bytes * 1024 * 1024));
+  }
+  const after = await n.pod('resize');
+  assert.equal(after.status?.containerStatuses?.[0]?.containerID, before.status?.containerStatuses?.[0]?.containerID);
+  await pods.delete('resize', { namespace: 'default', body: { gracePeriodSeconds: 1 } });
+  await n.gone('resize');
+});
+
 real('deleted pods leave nothing: mounts, folders, cgroups, logs', async (n) => {
   const { items } = await n.client.resource(resources.pods).list({ namespace: 'default' });
   for (const { metadata } of items)
@@ -326,7 +360,9 @@ real('deleted pods leave nothing: mounts, folders, cgroups, logs', async (n) => 
       .resource(resources.pods)
       .delete(metadata.name!, { namespace: 'default', body: { gracePeriodSeconds: 1 } });
   for (const { metadata } of items) await n.gone(metadata.name!);
-  await n.clock.sleep(300);
+  // The API object goes first, the last records a moment later.
+  const deadline = n.clock.monotonic() + 10_000;
+  while ((await readdir(join(n.folder, 'logs'))).length > 0 && n.clock.monotonic() < deadline) await n.clock.sleep(50);
   const mounts = createMounts(createLocalSpawner({ clock: n.clock })).list();
   assert.deepEqual(
     mounts.filter((m) => m.mountPoint.startsWith(join(n.folder, 'kubelet'))),

@@ -32,6 +32,8 @@ export interface ContainerRunnerOptions {
   readonly nodeMemoryBytes: number;
   readonly cpuCFSQuota: boolean;
   envContext(pod: Pod, podIPs: readonly string[]): EnvContext;
+  /** The runtime's handler for the pod's RuntimeClass; empty for its default. @throws Error when the class does not exist. */
+  runtimeHandler(pod: Pod): Promise<string>;
 }
 
 export interface SandboxStart {
@@ -100,7 +102,7 @@ export function createContainerRunner(options: ContainerRunnerOptions): Containe
       try {
         const config = sandboxConfig(pod, attempt, await environment.sandbox(pod));
         const { podSandboxId } = await runtime.runPodSandbox(
-          { config, runtimeHandler: '' },
+          { config, runtimeHandler: await options.runtimeHandler(pod) },
           { signal, timeoutMs: Math.max(timeoutMs, 240_000) },
         );
         const { status } = await runtime.podSandboxStatus({ podSandboxId }, { signal, timeoutMs });

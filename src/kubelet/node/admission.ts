@@ -6,6 +6,7 @@ import { parseMilli, parseValue } from '../../api/quantity.ts';
 import type { Node, NodeSelectorRequirement, NodeSelectorTerm, Pod } from '../../api/types/core-v1.ts';
 import { isSidecar } from '../pods/pod-info.ts';
 import type { Verdict } from '../pods/pod-workers.ts';
+import type { PendingResize } from '../pods/resize.ts';
 
 const reject = (reason: string, message: string): Verdict => ({
   phase: 'Failed',
@@ -49,20 +50,8 @@ export function admitPod(pod: Pod, node: Node | undefined, others: readonly Pod[
       'OutOfpods',
       `Node didn't have enough resource: pods, requested: 1, used: ${others.length}, capacity: ${maxPods}`,
     );
-  const wanted = podRequests(pod);
-  for (const name of Object.keys(wanted)) {
-    const request = wanted[name]!;
-    if (request === 0) continue;
-    const text = allocatable[name];
-    const capacity = text === undefined ? 0 : amount(name, text);
-    let used = 0;
-    for (const other of others) used += podRequests(other)[name] ?? 0;
-    if (used + request > capacity)
-      return reject(
-        `OutOf${name}`,
-        `Node didn't have enough resource: ${name}, requested: ${request}, used: ${used}, capacity: ${capacity}`,
-      );
-  }
+  const lack = lackingResource(pod, allocatable, others);
+  if (lack) return reject(`OutOf${lack.name}`, lackMessage(lack));
   const ports = hostPorts(pod);
   for (const other of ports.length > 0 ? others : [])
     for (const used of hostPorts(other))
@@ -72,6 +61,49 @@ export function admitPod(pod: Pod, node: Node | undefined, others: readonly Pod[
           "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports",
         );
   return undefined;
+}
+
+interface Lack {
+  readonly name: string;
+  readonly requested: number;
+  readonly used: number;
+  readonly capacity: number;
+}
+
+/** The first resource of which the node has too little for the pod beside the others. */
+function lackingResource(
+  pod: Pod,
+  allocatable: Readonly<Record<string, string>>,
+  others: readonly Pod[],
+): Lack | undefined {
+  const wanted = podRequests(pod);
+  for (const name of Object.keys(wanted)) {
+    const requested = wanted[name]!;
+    if (requested === 0) continue;
+    const text = allocatable[name];
+    const capacity = text === undefined ? 0 : amount(name, text);
+    let used = 0;
+    for (const other of others) used += podRequests(other)[name] ?? 0;
+    if (used + requested > capacity) return { name, requested, used, capacity };
+  }
+  return undefined;
+}
+
+const lackMessage = ({ name, requested, used, capacity }: Lack): string =>
+  `Node didn't have enough resource: ${name}, requested: ${requested}, used: ${used}, capacity: ${capacity}`;
+
+/** Whether a running pod may have the resources it wants now. Source: pkg/kubelet/allocation. */
+export function fitResize(pod: Pod, node: Node | undefined, others: readonly Pod[]): PendingResize | undefined {
+  const allocatable = node?.status?.allocatable;
+  if (!allocatable) return undefined;
+  const never = lackingResource(pod, allocatable, []);
+  if (never)
+    return {
+      reason: 'Infeasible',
+      message: `Node didn't have enough capacity: ${never.name}, requested: ${never.requested}, capacity: ${never.capacity}`,
+    };
+  const now = lackingResource(pod, allocatable, others);
+  return now && { reason: 'Deferred', message: lackMessage(now) };
 }
 
 /** cpu in milli, the rest in whole units. */

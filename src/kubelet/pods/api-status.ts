@@ -14,6 +14,7 @@ import type {
 import type { PodRuntimeStatus, RuntimeContainer } from '../containers/runtime-status.ts';
 import { isHostNetwork, isSidecar, isTerminalPhase } from './pod-info.ts';
 import { qosClass } from './qos.ts';
+import type { Allocation, PendingResize } from './resize.ts';
 
 export interface StatusInputs {
   readonly runtime: PodRuntimeStatus;
@@ -31,6 +32,10 @@ export interface StatusInputs {
   readonly nowMs: number;
   /** The pod is ending: nothing will be started again. */
   readonly terminal: boolean;
+  /** What each container's cgroup has, by name; absent: what the spec says. */
+  readonly applied?: Allocation;
+  readonly pendingResize?: PendingResize;
+  readonly resizeInProgress?: boolean;
   /** The kubelet decided about the pod as a whole: rejected, evicted, past its deadline. */
   readonly verdict?: { readonly phase: 'Failed'; readonly reason: string; readonly message: string };
 }
@@ -61,6 +66,9 @@ export function generatePodStatus(pod: Pod, inputs: StatusInputs): PodStatus {
     ...readyConditions(pod, initStatuses, statuses, phase),
     condition('PodScheduled', true),
   ];
+  if (inputs.pendingResize)
+    own.push(condition('PodResizePending', true, inputs.pendingResize.reason, inputs.pendingResize.message));
+  if (inputs.resizeInProgress) own.push(condition('PodResizeInProgress', true));
   const conditions = mergeConditions(
     { before: previous?.conditions ?? [], others: pod.status?.conditions ?? [] },
     own,
@@ -113,6 +121,7 @@ function containerStatus(
   const current = history[0];
   const last = history[1];
   const reason = inputs.waiting(spec.name);
+  const actual = inputs.applied?.get(spec.name) ?? spec.resources ?? {};
   const base = {
     name: spec.name,
     ...(current
@@ -132,8 +141,8 @@ function containerStatus(
       ? {
           ...(spec.resources.requests ? { allocatedResources: spec.resources.requests } : {}),
           resources: {
-            ...(spec.resources.limits ? { limits: spec.resources.limits } : {}),
-            ...(spec.resources.requests ? { requests: spec.resources.requests } : {}),
+            ...(actual.limits ? { limits: actual.limits } : {}),
+            ...(actual.requests ? { requests: actual.requests } : {}),
           },
         }
       : {}),
@@ -368,6 +377,7 @@ function mergeConditions(
       ...(draft.message ? { message: draft.message } : {}),
     };
   });
-  for (const old of others) if (!own.some((draft) => draft.type === old.type)) merged.push(old);
+  for (const old of others)
+    if (!old.type.startsWith('PodResize') && !own.some((draft) => draft.type === old.type)) merged.push(old);
   return merged;
 }

@@ -16,7 +16,7 @@ export interface ContainerToKill {
   readonly container: RuntimeContainer;
   /** Text for the Killing event. */
   readonly message: string;
-  readonly reason: 'definition-changed' | 'liveness-probe' | 'startup-probe' | 'unknown-state' | 'init-finished';
+  readonly reason: 'definition-changed' | 'liveness-probe' | 'startup-probe' | 'unknown-state' | 'resize';
 }
 
 export interface PodActions {
@@ -41,9 +41,16 @@ export interface ProbeVerdicts {
   started(containerId: string, container: Container): boolean;
 }
 
+const noNames: ReadonlySet<string> = new Set();
 export const noProbes: ProbeVerdicts = { failed: () => undefined, started: () => true };
 
-export function computePodActions(pod: Pod, status: PodRuntimeStatus, probes: ProbeVerdicts = noProbes): PodActions {
+/** @param resizing containers that must restart to get their new resources. */
+export function computePodActions(
+  pod: Pod,
+  status: PodRuntimeStatus,
+  probes: ProbeVerdicts = noProbes,
+  resizing: ReadonlySet<string> = noNames,
+): PodActions {
   const sandbox = sandboxVerdict(pod, status);
   const base: PodActions = {
     killPod: sandbox.changed,
@@ -106,6 +113,10 @@ export function computePodActions(pod: Pod, status: PodRuntimeStatus, probes: Pr
     if (found.hash !== '' && found.hash !== containerHash(container)) {
       message = `Container ${container.name} definition changed`;
       reason = 'definition-changed';
+      restart = true;
+    } else if (resizing.has(container.name)) {
+      message = `Container ${container.name} resize requires restart`;
+      reason = 'resize';
       restart = true;
     } else if (failed !== undefined) {
       message = `Container ${container.name} failed ${failed} probe`;

@@ -13,6 +13,8 @@ export interface PerformContext {
   pullSecrets(): Promise<readonly Secret[]>;
   /** Why containers are not running; kept up to date here. */
   readonly waiting: Map<string, { readonly reason: string; readonly message: string }>;
+  /** A container was started with the resources of its spec. */
+  onStarted(container: Container): void;
   readonly signal: AbortSignal;
 }
 
@@ -81,6 +83,7 @@ export async function performActions(
     try {
       await runner.start(pod, container, { status, sandbox, podIPs, pullSecrets, signal });
       waiting.delete(container.name);
+      context.onStarted(container);
       changed = true;
       return true;
     } catch (error) {

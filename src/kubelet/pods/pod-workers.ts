@@ -11,20 +11,28 @@
  *
  * Invariants: a worker takes at most one step at a time; a state never goes back; a step may be cut off anywhere and repeated.
  */
-import type { Pod, Secret } from '../../api/types/core-v1.ts';
+import type { Container, Pod, ResourceRequirements, Secret } from '../../api/types/core-v1.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { EventRecorder } from '../../client/events.ts';
 import { type CriRuntime, isCriNotFound } from '../../runtime/cri.ts';
 import { StartError } from '../containers/container-events.ts';
 import type { ContainerRunner } from '../containers/container-runner.ts';
-import { fetchPodRuntimeStatus, type PodRuntimeStatus } from '../containers/runtime-status.ts';
+import { fetchPodRuntimeStatus, findContainer, type PodRuntimeStatus } from '../containers/runtime-status.ts';
 import { EnvironmentError, type PodEnvironment } from '../environment.ts';
 import type { ProbeManager } from '../probes/probe-manager.ts';
 import { generatePodStatus } from './api-status.ts';
 import { computePodActions } from './compute-pod-actions.ts';
 import { performActions } from './perform-actions.ts';
-import { gracePeriodSeconds, isHostNetwork, isTerminalPhase, podRef, podUid } from './pod-info.ts';
+import { gracePeriodSeconds, isHostNetwork, isSidecar, isTerminalPhase, podRef, podUid } from './pod-info.ts';
+import {
+  type Allocation,
+  decideResize,
+  type PendingResize,
+  rememberedAllocation,
+  resizeMethod,
+  withAllocation,
+} from './resize.ts';
 import type { StatusManager } from './status-manager.ts';
 
 export interface PodWorkersOptions {
@@ -45,6 +53,10 @@ export interface PodWorkersOptions {
   jitter(): number;
   /** Whether the node takes the pod, asked once when it is first seen. */
   admit(pod: Pod): Verdict | undefined;
+  /** Why a running pod cannot have the resources it wants now. */
+  fitResize(pod: Pod): PendingResize | undefined;
+  /** Changes a running container's limits. */
+  updateResources(pod: Pod, container: Container, containerId: string, signal: AbortSignal): Promise<void>;
   /** Why pods cannot get a network now, undefined when they can. */
   networkProblem(): string | undefined;
   pullSecrets(pod: Pod, signal: AbortSignal): Promise<readonly Secret[]>;
@@ -94,6 +106,11 @@ interface Worker {
   timer: Timer | undefined;
   /** Aborts the step under way: its pod must end instead, or sooner. */
   interrupt: AbortController | undefined;
+  /** Resources the node has given to the containers, and those their cgroups have. */
+  allocation: Allocation;
+  applied: Map<string, ResourceRequirements>;
+  pendingResize: PendingResize | undefined;
+  resizing: boolean;
   readonly waiting: Map<string, { readonly reason: string; readonly message: string }>;
   readonly messages: Map<string, string>;
   networkEventAtMs: number;
@@ -120,7 +137,7 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
 
   const tell = (worker: Worker, seen: PodRuntimeStatus, { terminal }: { readonly terminal: boolean }): string => {
     const { pod } = worker;
-    const status = generatePodStatus(pod, {
+    const status = generatePodStatus(withAllocation(pod, worker.allocation), {
       runtime: seen,
       previous: statuses.get(worker.uid) ?? pod.status,
       nodeIPs: options.nodeIPs,
@@ -130,6 +147,9 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
       message: (container) => worker.messages.get(container.id),
       nowMs: clock.now(),
       terminal,
+      applied: worker.applied,
+      ...(worker.pendingResize ? { pendingResize: worker.pendingResize } : {}),
+      resizeInProgress: worker.resizing,
       ...(worker.verdict ? { verdict: worker.verdict } : {}),
     });
     statuses.set(pod, status);
@@ -158,8 +178,41 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
     }
   };
 
+  /** Gives containers the resources they were allocated. @returns those that must restart for it. */
+  const resize = async (
+    worker: Worker,
+    pod: Pod,
+    status: PodRuntimeStatus,
+    stepSignal: AbortSignal,
+  ): Promise<ReadonlySet<string>> => {
+    const restarts = new Set<string>();
+    const updates: { readonly container: Container; readonly id: string }[] = [];
+    for (const container of [...pod.spec!.containers, ...(pod.spec!.initContainers ?? []).filter(isSidecar)]) {
+      const found = findContainer(status, container.name);
+      const before = worker.applied.get(container.name);
+      if (found?.state !== 'running' || before === undefined) continue;
+      const method = resizeMethod(container, before, container.resources ?? {});
+      if (method === 'restart') restarts.add(container.name);
+      if (method === 'update') updates.push({ container, id: found.id });
+    }
+    if (updates.length === 0 && restarts.size === 0) return restarts;
+    worker.resizing = true;
+    tell(worker, status, { terminal: false });
+    await environment.resize(pod, { lifted: true });
+    for (const { container, id } of updates) {
+      await options.updateResources(pod, container, id, stepSignal);
+      worker.applied.set(container.name, container.resources ?? {});
+    }
+    await environment.resize(pod, { lifted: false });
+    worker.resizing = restarts.size > 0;
+    return restarts;
+  };
+
   const sync = async (worker: Worker, stepSignal: AbortSignal): Promise<number | undefined> => {
-    const { pod } = worker;
+    const decision = decideResize(worker.pod, worker.allocation, options.fitResize);
+    worker.allocation = decision.allocation;
+    worker.pendingResize = decision.pending;
+    const { pod } = decision;
     const status = await look(worker, stepSignal);
     const phase = tell(worker, status, { terminal: false });
     if (isTerminalPhase(phase)) {
@@ -192,12 +245,17 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
       await environment.refresh(pod, stepSignal);
       worker.refreshedAtMs = clock.monotonic();
     }
-    const actions = computePodActions(pod, status, probes);
+    const restarts = await resize(worker, pod, status, stepSignal);
+    const actions = computePodActions(pod, status, probes, restarts);
     const done = await performActions(pod, status, actions, {
       runner,
       events,
       pullSecrets: () => options.pullSecrets(pod, stepSignal),
       waiting: worker.waiting,
+      onStarted: (container) => {
+        worker.applied.set(container.name, container.resources ?? {});
+        worker.resizing = false;
+      },
       signal: stepSignal,
     });
     if (done.changed) worker.runtime = undefined;
@@ -210,6 +268,8 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
     return soonest(
       done.retryAfterMs,
       deadlineMs,
+      // Room may come when another pod leaves.
+      decision.pending?.reason === 'Deferred' ? 10_000 : undefined,
       options.resyncMs > 0 ? options.resyncMs * (0.5 + options.jitter()) : undefined,
     );
   };
@@ -359,6 +419,10 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
           failures: 0,
           timer: undefined,
           interrupt: undefined,
+          allocation: rememberedAllocation(pod),
+          applied: new Map(rememberedAllocation(pod)),
+          pendingResize: undefined,
+          resizing: false,
           waiting: new Map(),
           messages: new Map(),
           networkEventAtMs: Number.NEGATIVE_INFINITY,
@@ -418,7 +482,7 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
     active() {
       const pods: Pod[] = [];
       for (const worker of workers.values())
-        if (worker.state !== 'terminated' && !worker.verdict) pods.push(worker.pod);
+        if (worker.state !== 'terminated' && !worker.verdict) pods.push(withAllocation(worker.pod, worker.allocation));
       return pods;
     },
     runtimeStatus: (uid) => workers.get(uid)?.runtime,

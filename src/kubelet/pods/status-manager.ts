@@ -53,7 +53,17 @@ interface Entry {
 }
 
 /** Conditions the kubelet owns; others' are left alone. */
-const ownConditions = new Set(['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady', 'PodScheduled']);
+const ownConditions = new Set([
+  'PodReadyToStartContainers',
+  'Initialized',
+  'Ready',
+  'ContainersReady',
+  'PodScheduled',
+  'PodResizePending',
+  'PodResizeInProgress',
+]);
+/** Those that are there only while they are true. */
+const passingConditions = new Set(['PodResizePending', 'PodResizeInProgress']);
 const retryMs = [200, 1000, 5000, 10_000];
 
 export function createStatusManager({ client, clock, log, signal }: StatusManagerOptions): StatusManager {
@@ -226,8 +236,11 @@ export function statusPatch(from: PodStatus | undefined, to: PodStatus): JsonObj
     const before = from?.conditions?.find((other) => other.type === condition.type);
     if (!before || !sameCondition(before, condition)) conditions.push(condition);
   }
-  if (conditions.length > 0)
-    patch.conditions = conditions.map((condition) => {
+  const passed = (from?.conditions ?? []).filter(
+    ({ type }) => passingConditions.has(type) && !to.conditions?.some((other) => other.type === type),
+  );
+  if (conditions.length + passed.length > 0) {
+    const changed = conditions.map((condition) => {
       const before = from?.conditions?.find((other) => other.type === condition.type);
       return {
         ...condition,
@@ -235,7 +248,9 @@ export function statusPatch(from: PodStatus | undefined, to: PodStatus): JsonObj
         ...(before?.reason && !condition.reason ? { reason: null } : {}),
         ...(before?.message && !condition.message ? { message: null } : {}),
       };
-    }) as unknown as JsonValue;
+    });
+    patch.conditions = [...changed, ...passed.map(({ type }) => ({ $patch: 'delete', type }))] as unknown as JsonValue;
+  }
   return Object.keys(patch).length > 0 ? patch : undefined;
 }
 

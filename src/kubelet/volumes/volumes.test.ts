@@ -51,6 +51,7 @@ const objects: ObjectSource = {
   configMap: async (_, name) =>
     name === 'cm' ? { metadata: { name }, data: { a: '1', b: '2' }, binaryData: { bin: 'AAE=' } } : undefined,
   secret: async (_, name) => (name === 's' ? { metadata: { name }, data: { pw: 'cHc=' } } : undefined),
+  runtimeClass: async () => undefined,
   services: () => [],
 };
 const tokens: TokenManager = { token: async () => 'TOKEN', forget: () => undefined };
