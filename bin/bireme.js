@@ -7,7 +7,7 @@ import * as nodeModule from 'node:module';
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 18)) {
   console.error(
-    `bireme needs Node.js 22.18 or newer, this is ${process.versions.node}. Install a current LTS, or run it from a checkout with: npm ci && npx bireme`,
+    `bireme needs Node.js 22.18 or newer, this is ${process.versions.node}. Install a current LTS, or run it from a checkout with: npm install && npx bireme`,
   );
   process.exit(1);
 }
