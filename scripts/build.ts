@@ -19,6 +19,8 @@ const result = await build({
   platform: 'node',
   target: 'node22.18',
   external: ['lmdb'],
+  // ES modules first: an imported CommonJS module has only a default export, and cannot be shaken.
+  mainFields: ['module', 'main'],
   minifySyntax: true,
   minifyWhitespace: true,
   keepNames: true,
