@@ -180,7 +180,6 @@ async function runKubelet(
     unsubscribe = options.pods.subscribe({ onPod: (pod) => workers.update(pod), onGone: (pod) => workers.gone(pod) });
     if (options.runtimeChanges) {
       stopListening = options.runtimeChanges((uid) => workers.wake(uid, { runtimeChanged: true }));
-      return;
     }
     const orphans = createOrphanKeeper({
       runtime,
@@ -196,6 +195,8 @@ async function runKubelet(
         const { changed, present } = await relist.next(s);
         for (const uid of changed) workers.wake(uid, { runtimeChanged: true });
         await orphans.look(present, s);
+        // Told of every change from now on; only what an earlier kubelet left behind had to be looked for.
+        if (options.runtimeChanges && [...present].every((uid) => workers.has(uid))) return;
       } catch (error) {
         if (!s.aborted) log.warn('Cannot list the containers of the runtime', { error });
       }
