@@ -19,8 +19,10 @@ import { createKubelet, type Kubelet } from './kubelet.ts';
 import type { KubeletOptions } from './kubelet-options.ts';
 import { createObjectSource } from './object-source.ts';
 import { createNodePodSource } from './pod-source.ts';
+import { podUid } from './pods/pod-info.ts';
 import { createProbeManager } from './probes/prober.ts';
 import { createKubeletHandler } from './server/kubelet-handler.ts';
+import { registerNodeMetrics, withRuntimeMetrics } from './server/kubelet-metrics.ts';
 import { createTokenManager } from './volumes/token-manager.ts';
 
 export interface HostKubeletOptions
@@ -52,7 +54,8 @@ export interface HostKubeletOptions
 export async function createHostKubelet(
   options: HostKubeletOptions,
 ): Promise<{ kubelet: Kubelet; handler: ApiHandler }> {
-  const { client, clock, config, informers, log, nodeIPs, nodeName, random, rootDir, runtime } = options;
+  const { client, clock, config, informers, log, nodeIPs, nodeName, random, rootDir } = options;
+  const runtime = withRuntimeMetrics(options.runtime, options.metrics, clock);
   await mkdir(rootDir, { recursive: true, mode: 0o750 });
   await mkdir(options.podLogsDir, { recursive: true, mode: 0o755 });
   const pods = createNodePodSource(informers, nodeName);
@@ -80,6 +83,7 @@ export async function createHostKubelet(
   });
   const kubelet: Kubelet = createKubelet({
     ...options,
+    runtime,
     pods,
     objects,
     environment,
@@ -94,6 +98,16 @@ export async function createHostKubelet(
     clock,
     log,
     metrics: options.metrics,
+  });
+  registerNodeMetrics(options.metrics, {
+    name: nodeName,
+    activePods: () => kubelet.parts?.workers.active().length ?? 0,
+    containers: () => {
+      const counts: Record<string, number> = { created: 0, running: 0, exited: 0, unknown: 0 };
+      for (const pod of kubelet.parts?.workers.active() ?? [])
+        for (const { state } of kubelet.parts?.workers.runtimeStatus(podUid(pod))?.containers ?? []) counts[state]!++;
+      return counts;
+    },
   });
   return { kubelet, handler };
 }

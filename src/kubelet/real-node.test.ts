@@ -347,6 +347,18 @@ real("a resize changes the running container's cgroup", async (n) => {
     await n.clock.sleep(500);
     assert.equal((await n.logs('resize', 'tailLines=1')).trim(), String(bytes * 1024 * 1024));
   }
+  const scrape = await n.handler({
+    method: 'GET',
+    path: '/metrics',
+    query: '',
+    headers: {},
+    peer: { commonName: 'x', organizations: ['system:masters'] },
+    remoteAddress: 'test',
+    signal: new AbortController().signal,
+  });
+  const text = scrape.body.kind === 'bytes' ? Buffer.from(scrape.body.bytes).toString() : '';
+  assert.match(text, /^kubelet_running_containers\{container_state="running"\} [1-9]/m);
+  assert.match(text, /^kubelet_runtime_operations_total\{operation_type="run_pod_sandbox"\} [1-9]/m);
   const after = await n.pod('resize');
   assert.equal(after.status?.containerStatuses?.[0]?.containerID, before.status?.containerStatuses?.[0]?.containerID);
   await pods.delete('resize', { namespace: 'default', body: { gracePeriodSeconds: 1 } });

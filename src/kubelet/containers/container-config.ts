@@ -1,7 +1,7 @@
 /** A pod's sandbox and containers in the runtime's words. Pure: everything that had to be looked up comes in. */
 import { parseMilli, parseValue } from '../../api/quantity.ts';
 import type { Container, Pod } from '../../api/types/core-v1.ts';
-import type { ContainerConfig, LinuxContainerResources, PodSandboxConfig } from '../../runtime/cri-types.ts';
+import type { ContainerConfig, LinuxContainerResources, PodSandboxConfig, Signal } from '../../runtime/cri-types.ts';
 import type { ContainerSurroundings, SandboxSurroundings } from '../environment.ts';
 import { gracePeriodSeconds, isHostNetwork } from '../pods/pod-info.ts';
 import { cpuQuota, cpuShares, oomScoreAdjust } from '../pods/qos.ts';
@@ -81,6 +81,7 @@ export function containerConfig(pod: Pod, container: Container, inputs: Containe
     stdin: container.stdin === true,
     stdinOnce: container.stdinOnce === true,
     tty: container.tty === true,
+    ...(container.lifecycle?.stopSignal ? { stopSignal: container.lifecycle.stopSignal as Signal } : {}),
     linux: {
       resources: linuxResources(pod, container, inputs),
       securityContext: containerSecurityContext(pod, container, inputs.targetId),

@@ -7,6 +7,7 @@ import type { Node, NodeSelectorRequirement, NodeSelectorTerm, Pod } from '../..
 import { isSidecar } from '../pods/pod-info.ts';
 import type { Verdict } from '../pods/pod-workers.ts';
 import type { PendingResize } from '../pods/resize.ts';
+import { refusedSysctl } from './sysctls.ts';
 
 const reject = (reason: string, message: string): Verdict => ({
   phase: 'Failed',
@@ -16,6 +17,8 @@ const reject = (reason: string, message: string): Verdict => ({
 
 /** @param others the pods the node runs already. @returns undefined when the node takes the pod. */
 export function admitPod(pod: Pod, node: Node | undefined, others: readonly Pod[]): Verdict | undefined {
+  const sysctl = refusedSysctl(pod);
+  if (sysctl) return reject('SysctlForbidden', sysctl);
   if (!node) return undefined;
   const os = pod.spec?.os?.name;
   const nodeOs = node.status?.nodeInfo?.operatingSystem ?? 'linux';

@@ -4,7 +4,7 @@ import type { EventRecorder } from '../../client/events.ts';
 import { StartError } from '../containers/container-events.ts';
 import type { ContainerRunner, SandboxStart } from '../containers/container-runner.ts';
 import type { PodRuntimeStatus } from '../containers/runtime-status.ts';
-import type { PodActions } from './compute-pod-actions.ts';
+import type { ContainerToKill, PodActions } from './compute-pod-actions.ts';
 import { isHostNetwork } from './pod-info.ts';
 
 export interface PerformContext {
@@ -52,8 +52,9 @@ export async function performActions(
     }
     if (!actions.createSandbox) return { changed, again: changed, retryAfterMs };
   } else {
-    for (const { container, message } of actions.containersToKill) {
-      await runner.kill(pod, container, { message, signal });
+    for (const { container, message, reason } of actions.containersToKill) {
+      const graceSeconds = probeGraceSeconds(pod, container.name, reason);
+      await runner.kill(pod, container, { message, signal, ...(graceSeconds === undefined ? {} : { graceSeconds }) });
       changed = true;
     }
   }
@@ -105,6 +106,18 @@ export async function performActions(
     again: changed && retryAfterMs === undefined && actions.initContainersToStart.length > 0,
     retryAfterMs,
   };
+}
+
+/** A probe may give its container another grace period than the pod's. */
+function probeGraceSeconds(pod: Pod, name: string, reason: ContainerToKill['reason']): number | undefined {
+  const container = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].find((c) => c.name === name);
+  const seconds =
+    reason === 'liveness-probe'
+      ? container?.livenessProbe?.terminationGracePeriodSeconds
+      : reason === 'startup-probe'
+        ? container?.startupProbe?.terminationGracePeriodSeconds
+        : undefined;
+  return seconds === undefined ? undefined : Number(seconds);
 }
 
 /** Upstream's pod worker tries again after about ten seconds. */

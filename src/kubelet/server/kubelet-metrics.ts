@@ -1,0 +1,83 @@
+/** The kubelet's own metrics, under upstream's names (pkg/kubelet/metrics). */
+import type { MetricsRegistry } from '../../base/metrics.ts';
+import type { CriRuntime } from '../../runtime/cri.ts';
+
+const runtimeBuckets = [
+  0.005, 0.0125, 0.03125, 0.078125, 0.1953125, 0.48828125, 1.220703125, 3.0517578125, 7.62939453125,
+];
+
+/** Counts and times every call to the runtime. The returned runtime has the same methods. */
+export function withRuntimeMetrics(
+  runtime: CriRuntime,
+  metrics: MetricsRegistry,
+  clock: { monotonic(): number },
+): CriRuntime {
+  const total = metrics.counter({
+    name: 'kubelet_runtime_operations_total',
+    help: 'Cumulative number of runtime operations by operation type.',
+    labels: ['operation_type'],
+  });
+  const failed = metrics.counter({
+    name: 'kubelet_runtime_operations_errors_total',
+    help: 'Cumulative number of runtime operation errors by operation type.',
+    labels: ['operation_type'],
+  });
+  const seconds = metrics.histogram({
+    name: 'kubelet_runtime_operations_duration_seconds',
+    help: 'Duration in seconds of runtime operations. Broken down by operation type.',
+    labels: ['operation_type'],
+    buckets: runtimeBuckets,
+  });
+  const wrapped: Record<string, unknown> = {};
+  for (const [name, method] of Object.entries(runtime) as [string, (...args: unknown[]) => unknown][]) {
+    if (typeof method !== 'function' || name === 'close') {
+      wrapped[name] = method;
+      continue;
+    }
+    const labels = { operation_type: name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`) };
+    wrapped[name] = (...args: unknown[]): unknown => {
+      const started = clock.monotonic();
+      total.increment(labels);
+      const result = method.apply(runtime, args);
+      // Streams have no end to time.
+      if (!(result instanceof Promise)) return result;
+      return result.then(
+        (value) => {
+          seconds.observe(labels, (clock.monotonic() - started) / 1000);
+          return value;
+        },
+        (error) => {
+          failed.increment(labels);
+          throw error;
+        },
+      );
+    };
+  }
+  return wrapped as unknown as CriRuntime;
+}
+
+/** Gauges that are read at each scrape. */
+export function registerNodeMetrics(
+  metrics: MetricsRegistry,
+  node: { readonly name: string; activePods(): number; containers(): Readonly<Record<string, number>> },
+): void {
+  metrics.gauge({
+    name: 'kubelet_node_name',
+    help: "The node's name. The count is always 1.",
+    labels: ['node'],
+    collect: (gauge) => gauge.set({ node: node.name }, 1),
+  });
+  metrics.gauge({
+    name: 'kubelet_running_pods',
+    help: 'Number of pods that have a running pod sandbox',
+    collect: (gauge) => gauge.set({}, node.activePods()),
+  });
+  metrics.gauge({
+    name: 'kubelet_running_containers',
+    help: 'Number of containers currently running',
+    labels: ['container_state'],
+    collect: (gauge) => {
+      for (const [state, count] of Object.entries(node.containers())) gauge.set({ container_state: state }, count);
+    },
+  });
+}
