@@ -1,6 +1,6 @@
 /** What the command takes from its surroundings when nobody said otherwise. The only readers of environment and machine. */
 import { readFileSync, statSync } from 'node:fs';
-import { homedir, hostname, networkInterfaces, userInfo } from 'node:os';
+import { homedir, hostname, networkInterfaces } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createRealClock } from '../base/real-clock.ts';
@@ -25,7 +25,7 @@ export function userKubeconfig(): {
   const { SUDO_UID, SUDO_GID, SUDO_USER } = process.env;
   const owner = isRoot && SUDO_UID && SUDO_GID ? { uid: Number(SUDO_UID), gid: Number(SUDO_GID) } : undefined;
   if (given !== undefined) return { path: given, ...(owner ? { owner } : {}) };
-  const home = owner && SUDO_USER ? homeOf(SUDO_USER) : userInfo().homedir;
+  const home = owner && SUDO_USER ? homeOf(SUDO_USER) : homedir();
   return { path: join(home, '.kube', 'config'), ...(owner ? { owner } : {}) };
 }
 
