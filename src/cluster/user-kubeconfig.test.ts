@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -76,12 +76,13 @@ test('kubeconfig: a file that we made is 0600 and goes away again, with its lock
   const folder = mkdtempSync(join(tmpdir(), 'bireme-kubeconfig-'));
   try {
     const clock = createRealClock();
-    const path = join(folder, 'config');
+    const path = join(folder, '.kube', 'config');
     const change = await mergeUserKubeconfig(path, entry, { clock });
     assert.equal(statSync(path).mode & 0o777, 0o600);
     assert.equal(existsSync(`${path}.lock`), false);
     await cleanUserKubeconfig(change, clock);
-    assert.equal(existsSync(path), false);
+    assert.equal(existsSync(join(folder, '.kube')), false);
+    mkdirSync(join(folder, '.kube'));
     writeFileSync(path, other);
     await cleanUserKubeconfig(await mergeUserKubeconfig(path, entry, { clock }), clock);
     assert.deepEqual(parse(readFileSync(path, 'utf8')), parse(other));

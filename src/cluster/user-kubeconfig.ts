@@ -10,7 +10,9 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   realpathSync,
+  rmdirSync,
   statSync,
   unlinkSync,
 } from 'node:fs';
@@ -187,6 +189,8 @@ export async function cleanUserKubeconfig(change: KubeconfigChange, clock: Clock
       chownSync(target, owner.uid, owner.gid);
     }
   });
+  if (change.createdFolder && existsSync(dirname(change.path)) && readdirSync(dirname(change.path)).length === 0)
+    rmdirSync(dirname(change.path));
 }
 
 const lockTries = 100;
