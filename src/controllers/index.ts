@@ -4,6 +4,7 @@ import type { Client } from '../client/client.ts';
 import { type LeaderElectionOptions, runLeaderElection } from '../client/leader-election.ts';
 import { createClusterRoleAggregation } from './cluster-role-aggregation.ts';
 import type { Controller, ControllerContext } from './controller.ts';
+import { daemonSetController } from './daemon-set/controller.ts';
 import { deploymentController } from './deployment/controller.ts';
 import { endpointSliceController } from './endpoint-slice/controller.ts';
 import { endpointsController } from './endpoints/controller.ts';
@@ -47,6 +48,7 @@ export function allControllers(options: ControllersOptions = {}): readonly Contr
     createClusterRoleAggregation(),
     deploymentController(),
     replicaSetController(),
+    daemonSetController(),
     endpointSliceController(),
     endpointsController(),
   ];
@@ -63,6 +65,7 @@ const serviceAccounts: Readonly<Record<string, string>> = {
   'taint-eviction-controller': 'node-controller',
   'node-ipam-controller': 'node-controller',
   'pod-garbage-collector-controller': 'pod-garbage-collector',
+  'daemonset-controller': 'daemon-set-controller',
   'endpoints-controller': 'endpoint-controller',
   'root-ca-certificate-publisher-controller': 'root-ca-cert-publisher',
 };

@@ -8,7 +8,7 @@ import type { Deployment, DeploymentCondition, DeploymentStatus, ReplicaSet } fr
 import type { Pod } from '../../api/types/core-v1.ts';
 import { resources } from '../../api/types/resources.ts';
 import type { ControllerContext } from '../controller.ts';
-import { isNamespaceTerminating } from '../replica-set/pods.ts';
+import { isNamespaceTerminating } from '../pod-writer.ts';
 import { newReplicaSetAnnotations, revisionAnnotation, revisionOf, sizeAnnotations } from './annotations.ts';
 import {
   hasOldPodsRunning,

@@ -11,7 +11,7 @@ import { type ReconcileResult, runWorkers } from '../../client/run-workers.ts';
 import type { Controller, ControllerContext } from '../controller.ts';
 import { observe, untilSynced } from '../observe.ts';
 import { namespaceIndex } from '../owner-index.ts';
-import { isNamespaceTerminating } from '../replica-set/pods.ts';
+import { isNamespaceTerminating } from '../pod-writer.ts';
 import { endpointChanged, hasSelector, serviceSelectors } from '../service-selectors.ts';
 import { controllerName, planSlices, type SlicePlan } from './plan.ts';
 import { managedByLabel, serviceNameLabel } from './slice-labels.ts';

@@ -14,7 +14,7 @@ import type { Controller, ControllerContext } from '../controller.ts';
 import { TriggerTimes, triggerTimeAnnotation } from '../endpoint-slice/trigger-time.ts';
 import { observe, untilSynced } from '../observe.ts';
 import { namespaceIndex } from '../owner-index.ts';
-import { isNamespaceTerminating } from '../replica-set/pods.ts';
+import { isNamespaceTerminating } from '../pod-writer.ts';
 import { endpointChanged, hasSelector, serviceSelectors } from '../service-selectors.ts';
 import { endpointsControllerName, managedByLabel, planEndpoints } from './plan.ts';
 

@@ -17,14 +17,12 @@ import { claim } from '../adoption.ts';
 import type { Controller, ControllerContext } from '../controller.ts';
 import { Expectations } from '../expectations.ts';
 import { observe, untilSynced } from '../observe.ts';
+import { observeOwnedPods } from '../owned-pods.ts';
 import { namespaceIndex, ownerIndex } from '../owner-index.ts';
 import { isPodTerminating, nextAvailabilityMs } from '../pod-state.ts';
-import { createPods, deletePods } from './pods.ts';
+import { burstReplicas, createPods, deletePods, messageOf, podFromTemplate } from '../pod-writer.ts';
 import { podsToDelete } from './ranking.ts';
 import { type ReplicaFailure, replicaSetStatus, sameStatus } from './status.ts';
-
-/** At most so many pods are created or deleted in one sync, so that one big workload cannot keep a worker for ever. */
-const burstReplicas = 500;
 
 export interface ReplicaSetControllerOptions {
   /** --concurrent-replicaset-syncs */
@@ -63,7 +61,17 @@ class ReplicaSetRun {
   async run(workers: number, signal: AbortSignal): Promise<void> {
     const { clock, log } = this.context;
     this.watchReplicaSets(signal);
-    this.watchPods(signal);
+    observeOwnedPods(
+      this.pods,
+      {
+        kind: this.ref.kind,
+        group: this.ref.group,
+        expectations: this.expectations,
+        wake: (key) => this.queue.add(key),
+        wakeAdopters: (pod) => this.wakeAdopters(pod),
+      },
+      signal,
+    );
     if (!(await untilSynced([this.replicaSets, this.pods], signal))) return;
     await runWorkers(this.queue, workers, (key) => this.sync(key, signal), { clock, log, kind: 'replicaSet' }, signal);
   }
@@ -85,55 +93,6 @@ class ReplicaSetRun {
       },
       signal,
     );
-  }
-
-  private watchPods(signal: AbortSignal): void {
-    observe(
-      this.pods,
-      {
-        onAdd: (pod) => {
-          // After a restart a pod may show up that is already on its way out.
-          if (pod.metadata.deletionTimestamp) return this.podGone(pod);
-          const key = this.ownerKey(pod);
-          if (key !== undefined) {
-            this.expectations.observedCreation(key, pod.metadata.uid!);
-            this.queue.add(key);
-          } else if (!controllerOf(pod)) this.wakeAdopters(pod);
-        },
-        onUpdate: (previous, pod) => {
-          if (pod.metadata.deletionTimestamp && previous.metadata.deletionTimestamp === undefined) {
-            this.podGone(pod);
-            // Its labels may have changed in the same moment: the old owner must hear of it, too.
-            if (previous.metadata.uid !== pod.metadata.uid) this.podGone(previous);
-            return;
-          }
-          if (previous.metadata.uid !== pod.metadata.uid) this.podGone(previous);
-          const [before, key] = [this.ownerKey(previous), this.ownerKey(pod)];
-          if (before !== undefined && before !== key) this.queue.add(before);
-          if (key !== undefined) {
-            if (previous.metadata.uid !== pod.metadata.uid || before !== key)
-              this.expectations.observedCreation(key, pod.metadata.uid!);
-            this.queue.add(key);
-          } else if (!controllerOf(pod) && (before !== undefined || previous.metadata.labels !== pod.metadata.labels))
-            this.wakeAdopters(pod);
-        },
-        onDelete: (pod) => this.podGone(pod),
-      },
-      signal,
-    );
-  }
-
-  private podGone(pod: Pod): void {
-    const key = this.ownerKey(pod);
-    if (key === undefined) return;
-    this.expectations.observedDeletion(key, pod.metadata.uid!);
-    this.queue.add(key);
-  }
-
-  private ownerKey(pod: Pod): string | undefined {
-    const owner = controllerOf(pod);
-    if (owner?.kind !== 'ReplicaSet' || !owner.apiVersion.startsWith('apps/')) return undefined;
-    return `${pod.metadata.namespace}/${owner.name}`;
   }
 
   /** Those whose selector an orphan matches. */
@@ -191,11 +150,13 @@ class ReplicaSetRun {
   ): Promise<{ failure?: ReplicaFailure; error?: unknown }> {
     const wanted = replicaSet.spec?.replicas ?? 1;
     const { client, events } = this.context;
-    const writer = { client, events, expectations: this.expectations, replicaSet, key, signal };
+    const writer = { client, events, expectations: this.expectations, owner: replicaSet, key, signal };
     const end = this.expectations.begin(key);
     try {
       if (active.length < wanted) {
-        const error = await createPods(writer, Math.min(wanted - active.length, burstReplicas));
+        const pod = podFromTemplate(replicaSet, this.ref, replicaSet.spec?.template);
+        const count = Math.min(wanted - active.length, burstReplicas);
+        const error = await createPods(writer, new Array<Pod>(count).fill(pod));
         return error === undefined ? {} : { error, failure: { reason: 'FailedCreate', message: messageOf(error) } };
       }
       if (active.length > wanted) {
@@ -241,5 +202,3 @@ function selectorOf(replicaSet: ReplicaSet): LabelMatcher | undefined {
     throw error;
   }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
