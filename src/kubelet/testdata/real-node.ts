@@ -46,6 +46,8 @@ export interface RealTestNode {
   stop(): Promise<void>;
 }
 
+/** Its own for each run: several may go on at once on one machine. */
+export const testSubnet = `10.213.${process.pid % 250}.0/24`;
 export const testImage = 'localhost/test/busybox:1';
 
 export async function startRealNode(
@@ -77,7 +79,7 @@ export async function startRealNode(
           type: 'bridge',
           bridge,
           isGateway: true,
-          ipam: { type: 'host-local', dataDir: join(folder, 'ipam'), ranges: [[{ subnet: '10.213.9.0/24' }]] },
+          ipam: { type: 'host-local', dataDir: join(folder, 'ipam'), ranges: [[{ subnet: testSubnet }]] },
         },
       ],
     }),
@@ -169,7 +171,7 @@ export async function startRealNode(
           ...spec,
         },
       } as Pod),
-    async until(name, what, ok, timeoutMs = 15_000) {
+    async until(name, what, ok, timeoutMs = 40_000) {
       let pod = await node.pod(name);
       await poll(`pod ${name} ${what}`, timeoutMs, async () => {
         pod = await node.pod(name);
@@ -177,7 +179,7 @@ export async function startRealNode(
       });
       return pod;
     },
-    gone: (name, timeoutMs = 15_000) =>
+    gone: (name, timeoutMs = 40_000) =>
       poll(`pod ${name} gone`, timeoutMs, async () => {
         const { items } = await pods.list({ namespace: 'default', fieldSelector: `metadata.name=${name}` });
         return items.length === 0 ? undefined : JSON.stringify(items[0]?.status, null, 1);

@@ -48,7 +48,11 @@ test('containerd of our own: starts, runs a pod, is adopted, outlives us, goes w
             type: 'bridge',
             bridge,
             isGateway: true,
-            ipam: { type: 'host-local', dataDir: join(stateDir, 'ipam'), ranges: [[{ subnet: '10.213.7.0/24' }]] },
+            ipam: {
+              type: 'host-local',
+              dataDir: join(stateDir, 'ipam'),
+              ranges: [[{ subnet: `10.214.${process.pid % 250}.0/24` }]],
+            },
           },
         ],
       }),
@@ -78,7 +82,7 @@ test('containerd of our own: starts, runs a pod, is adopted, outlives us, goes w
     } as const;
     const { podSandboxId } = await cri.runPodSandbox({ config: sandbox }, call);
     const { status: sandboxStatus } = await cri.podSandboxStatus({ podSandboxId }, call);
-    assert.match(sandboxStatus?.network?.ip ?? '', /^10\.213\.7\./);
+    assert.match(sandboxStatus?.network?.ip ?? '', /^10\.214\./);
     const { containerId } = await cri.createContainer(
       {
         podSandboxId,
