@@ -31,7 +31,11 @@ export async function main(): Promise<void> {
     )
     .option('--node-name <name>', 'name of the real node (default: the host name)')
     .option('--kubeconfig <path>', 'kubeconfig that gets the context "bireme" (default: $KUBECONFIG or ~/.kube/config)')
-    .option('--log-level <level>', 'debug, info, warn or error', 'info')
+    .addOption(
+      new Option('--log-level <level>', 'lowest level that is logged')
+        .choices(['debug', 'info', 'warn', 'error'])
+        .default('info'),
+    )
     .action(async (options) => (await import('./up.ts')).up(options));
   program
     .command('down')

@@ -1,10 +1,11 @@
 /** The node process: started by `up`, ends when its standard input ends, however its parent ended. */
+import { writeFileSync } from 'node:fs';
 import { createLogger } from '../base/console-log.ts';
 import { createMetricsRegistry } from '../base/metrics.ts';
 import { createRealRandom } from '../base/real-random.ts';
-import { openDataDir } from '../cluster/data-dir.ts';
+import { dataDirAt, openDataDir } from '../cluster/data-dir.ts';
 import { createForkedSpawner } from '../cluster/host-spawner.ts';
-import { runNodeProcess } from '../cluster/node-process.ts';
+import { nodeFiles, runNodeProcess } from '../cluster/node-process.ts';
 import { clock, selfCommand } from './defaults.ts';
 
 export async function node(options: { readonly dataDir: string }): Promise<void> {
@@ -31,10 +32,18 @@ export async function node(options: { readonly dataDir: string }): Promise<void>
   } catch (error) {
     if (!stopping.signal.aborted) {
       log.error('The node process fails', { error });
+      writeFileSync(nodeFiles(dataDirAt(options.dataDir)).failure, rootCause(error), { mode: 0o600 });
       process.exitCode = 1;
     }
   } finally {
     await spawner.close();
   }
   process.exit();
+}
+
+/** The innermost error's words: that is the one which says what is in the way. */
+function rootCause(error: unknown): string {
+  let inner = error;
+  while (inner instanceof Error && inner.cause !== undefined) inner = inner.cause;
+  return inner instanceof Error ? inner.message : String(inner);
 }

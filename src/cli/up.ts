@@ -1,13 +1,13 @@
 /** `bireme up`. */
 import { spawn } from 'node:child_process';
-import { appendFileSync, mkdirSync } from 'node:fs';
+import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createLogger } from '../base/console-log.ts';
 import type { LogLevel } from '../base/log.ts';
 import { createMetricsRegistry } from '../base/metrics.ts';
 import { createRealRandom } from '../base/real-random.ts';
 import { ClusterError } from '../cluster/cluster-error.ts';
-import { openDataDir } from '../cluster/data-dir.ts';
+import { dataDirAt } from '../cluster/data-dir.ts';
 import { stopNodeParts } from '../cluster/down.ts';
 import { createSpawner } from '../cluster/host-spawner.ts';
 import { type LocalCluster, startLocalCluster } from '../cluster/local-cluster.ts';
@@ -47,10 +47,7 @@ export async function up(options: UpOptions): Promise<void> {
     log: createLogger({
       clock,
       level: options.logLevel as LogLevel,
-      write: (line) => {
-        mkdirSync(logDir, { recursive: true, mode: 0o700 });
-        appendFileSync(join(logDir, 'control-plane.log'), line, { mode: 0o600 });
-      },
+      write: (line) => writeLogLine(join(logDir, 'control-plane.log'), line),
     }),
     metrics: createMetricsRegistry(),
   };
@@ -115,6 +112,15 @@ export async function up(options: UpOptions): Promise<void> {
   process.exit(0);
 }
 
+/** A log that cannot be written (a full disk, a start that failed and took its folder away) must not end the cluster. */
+function writeLogLine(file: string, line: string): void {
+  try {
+    appendFileSync(file, line, { mode: 0o600 });
+  } catch (error) {
+    process.stderr.write(`${line.trimEnd()} (not in the log: ${(error as NodeJS.ErrnoException).code})\n`);
+  }
+}
+
 function nextSteps({ rung, nodes, contextName, server }: LocalCluster, options: UpOptions): string {
   const list = nodes.length > 3 ? `${nodes.length} nodes` : nodes.join(', ');
   return [
@@ -134,7 +140,7 @@ function nextSteps({ rung, nodes, contextName, server }: LocalCluster, options: 
 
 /** Starts this command again in the background and passes on what it says until the cluster is ready. */
 async function detach(dataDir: string): Promise<void> {
-  assertNotRunning(openDataDir(dataDir));
+  assertNotRunning(dataDirAt(dataDir));
   const progress = process.stdout.isTTY
     ? terminalProgress(process.stdout, clock)
     : plainProgress((line) => process.stdout.write(line));
@@ -144,10 +150,15 @@ async function detach(dataDir: string): Promise<void> {
   child.on('error', (error) => outcome.reject(error));
   child.on('exit', (code, signal) =>
     outcome.reject(
-      new ClusterError(
-        `The cluster's process has ended (${signal ?? `exit code ${code}`})`,
-        `look into "${join(dataDir, 'logs', 'control-plane.log')}"`,
-      ),
+      signal === 'SIGBUS' || signal === 'SIGSEGV'
+        ? new ClusterError(
+            `The cluster's process was ended by ${signal}: its store is damaged, or its disk full or failing`,
+            `put "${join(dataDir, 'store')}" back from a backup, or start over with "bireme down"`,
+          )
+        : new ClusterError(
+            `The cluster's process has ended (${signal ?? `exit code ${code}`})`,
+            `look into "${join(dataDir, 'logs', 'control-plane.log')}"`,
+          ),
     ),
   );
   child.on('message', (message: DetachedMessage) => {

@@ -1,5 +1,5 @@
 /** `bireme down`: ends what runs and takes away all that `up` made. What is gone already is fine; each step is tried though another failed. */
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { openCgroups } from '../host/cgroups.ts';
@@ -30,7 +30,12 @@ export async function takeDown(options: DownOptions): Promise<boolean> {
   const { clock, progress } = options;
   const dir = dataDirAt(options.dataDir);
   const record = readRunRecord(dir);
-  if (record === undefined && readFileIfPresent(`${dir.pki}/ca.crt`) === undefined) return false;
+  if (record === undefined && readFileIfPresent(`${dir.pki}/ca.crt`) === undefined) {
+    // A start that failed leaves its logs.
+    const left = existsSync(dir.logs);
+    if (left) rmSync(dir.path, { recursive: true, force: true });
+    return left;
+  }
   const failures: string[] = [];
   const attempt = async (what: string, action: () => Promise<void> | void): Promise<void> => {
     try {
@@ -71,20 +76,19 @@ async function removeNode(
   progress('Removing mounts, rules and the pod network');
   await attempt('mounts', async () => void (await createMounts(spawner).unmountUnder(dir.path)));
   await attempt('cgroups', async () => (await openCgroups(clock)).remove(podCgroupRoot(dir)));
-  await attempt('service rules', () => removeProxyRules(spawner));
   const state = readFileIfPresent(files.networkState);
+  // Without it no node of this data directory has touched the network: bridge and rules, if any, are another cluster's.
+  if (state === undefined) return;
+  await attempt('service rules', () => removeProxyRules(spawner));
   await attempt('pod network', () =>
-    removePodNetwork(
-      defaultBridgeName,
-      spawner,
-      state === undefined ? undefined : (JSON.parse(state) as PodNetworkState),
-    ),
+    removePodNetwork(defaultBridgeName, spawner, JSON.parse(state) as PodNetworkState),
   );
   rmSync(files.networkState, { force: true });
 }
 
 /** A clean stop in the foreground: nothing runs or is mounted any more, the data stays for the next `up`. */
 export async function stopNodeParts(options: DownOptions): Promise<void> {
+  if (readFileIfPresent(nodeFiles(dataDirAt(options.dataDir)).config) === undefined) return;
   const failures: string[] = [];
   await removeNode(dataDirAt(options.dataDir), { ...options, keepState: true }, async (what, action) => {
     try {

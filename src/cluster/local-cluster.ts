@@ -9,7 +9,7 @@ import type { Node } from '../api/types/core-v1.ts';
 import { resources } from '../api/types/resources.ts';
 import { createClient } from '../client/create-client.ts';
 import type { Spawner } from '../host/spawner.ts';
-import { ListenError, startHttpsServer } from '../serve/index.ts';
+import { assertPortFree, ListenError, startHttpsServer } from '../serve/index.ts';
 import { openEmbeddedStore } from '../store/embedded/embedded-store.ts';
 import { StoreError } from '../store/store.ts';
 import { type ClusterCertificates, loadOrCreateCertificates, loadOrCreateLeaf } from './certificates.ts';
@@ -22,14 +22,21 @@ import {
   defaultClusterNetwork,
   startControlPlane,
 } from './control-plane.ts';
-import { type DataDir, openDataDir, writeFileAtomically } from './data-dir.ts';
+import { type DataDir, dataDirAt, openDataDir, rememberBefore, unusable, writeFileAtomically } from './data-dir.ts';
+import { stopNodeParts } from './down.ts';
 import { createHollowNodes } from './hollow-nodes.ts';
 import { createKubeletClient } from './kubelet-client.ts';
 import { type NodeConfig, nodeFiles } from './node-process.ts';
-import { assertNotRunning, thisProcess, writeRunRecord } from './run-record.ts';
+import { assertNotRunning, type RunRecord, removeRunRecord, thisProcess, writeRunRecord } from './run-record.ts';
 import { chooseRung, type MachineFacts, type Rung } from './rung.ts';
 import { superviseNode } from './supervise-node.ts';
-import { type FileOwner, type KubeconfigEntry, mergeUserKubeconfig, renderKubeconfig } from './user-kubeconfig.ts';
+import {
+  cleanUserKubeconfig,
+  type FileOwner,
+  type KubeconfigEntry,
+  mergeUserKubeconfig,
+  renderKubeconfig,
+} from './user-kubeconfig.ts';
 
 export interface LocalClusterOptions extends Surroundings {
   readonly dataDir: string;
@@ -77,16 +84,25 @@ const nodeReadyTimeoutMs = 120_000;
 export async function startLocalCluster(options: LocalClusterOptions): Promise<LocalCluster> {
   const { clock, random, log, metrics, progress } = options;
   const rung = chooseRung(options.runtime, options.machine);
-  const dir = openDataDir(options.dataDir);
-  const before = assertNotRunning(dir);
+  const before = assertNotRunning(dataDirAt(options.dataDir));
+  const leaveAsBefore = rememberBefore(options.dataDir);
+  let dir: DataDir;
+  try {
+    dir = openDataDir(options.dataDir);
+  } catch (error) {
+    leaveAsBefore([]);
+    throw error;
+  }
   progress({ kind: 'note', text: rungText(rung, options) });
   const network: ClusterNetwork = { ...defaultClusterNetwork, ...options.network };
   const address = options.nodeAddress ?? '127.0.0.1';
   const server = `https://127.0.0.1:${options.port}`;
   const undo: (() => Promise<void>)[] = [];
+  let record: RunRecord | undefined;
   const step = (text: string): void => progress({ kind: 'step', text });
 
   try {
+    if (rung.kind === 'containerd') await assertPortFree('0.0.0.0', kubeletPort);
     step('Certificates');
     const certificates = await loadOrCreateCertificates({
       pkiDir: dir.pki,
@@ -160,14 +176,15 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
       : undefined;
     // What the file looked like before the very first start is what `down` restores.
     const kept = kubeconfig && before?.kubeconfig?.path === kubeconfig.path ? before.kubeconfig : kubeconfig;
-    const record = {
+    const started: RunRecord = {
       controlPlane: thisProcess(options.pid),
       server,
       runtime: rung.kind,
       ...(kept ? { kubeconfig: kept } : {}),
       startedAt: new Date(clock.now()).toISOString(),
     };
-    writeRunRecord(dir, record);
+    record = started;
+    writeRunRecord(dir, started);
 
     const failures = Promise.withResolvers<never>();
     failures.promise.catch(() => undefined);
@@ -184,9 +201,10 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
       const node = superviseNode({
         command: [...options.nodeCommand, '--data-dir', dir.path],
         logFile: `${dir.logs}/node.log`,
+        failureFile: nodeFiles(dir).failure,
         clock,
         log,
-        onStart: (identity) => writeRunRecord(dir, { ...record, node: identity }),
+        onStart: (identity) => writeRunRecord(dir, { ...started, node: identity }),
       });
       undo.push(() => node.stop());
       node.failed.catch((error: unknown) => failures.reject(error));
@@ -218,7 +236,15 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     };
   } catch (error) {
     await unwind(undo);
-    throw explained(error, dir);
+    const told = explained(error, dir);
+    // Containers of an earlier start go on; what a first start made goes away again.
+    if (before === undefined) {
+      if (rung.kind === 'containerd') await stopNodeParts({ ...options, progress: () => undefined });
+      if (record?.kubeconfig) await cleanUserKubeconfig(record.kubeconfig, clock);
+      removeRunRecord(dir);
+      leaveAsBefore(rung.kind === 'containerd' && record ? ['logs'] : []);
+    }
+    throw told;
   }
 }
 
@@ -350,6 +376,12 @@ async function waitForNodes(
 function explained(error: unknown, dir: DataDir): unknown {
   if (error instanceof ListenError) {
     const [what = '', remedy = 'choose another with --port or --listen-address'] = error.message.split('; ');
+    if (error.message.includes(`:${kubeletPort}:`))
+      return new ClusterError(
+        `${what}: the kubelet needs it, and one machine carries one real node`,
+        `end that program (\`ss -ltnp sport = :${kubeletPort}\` names it), or use hollow nodes with --runtime hollow`,
+        { cause: error },
+      );
     return new ClusterError(what, remedy, { cause: error });
   }
   if (error instanceof StoreError) {
@@ -364,6 +396,10 @@ function explained(error: unknown, dir: DataDir): unknown {
       cause: error,
     });
   }
+  if (error instanceof Error && 'syscall' in error && 'path' in error && String(error.path).startsWith(dir.path))
+    return unusable(dir.path, error);
+  if (error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT'))
+    return unusable(dir.path, error);
   if (
     error instanceof Error &&
     'remedy' in error &&

@@ -14,7 +14,7 @@ import { parseKubeconfig, transportOptionsOf } from '../client/kubeconfig.ts';
 import type { Spawner } from '../host/spawner.ts';
 import { defaultKubeletConfig } from '../kubelet/config.ts';
 import { createHostKubelet } from '../kubelet/host-kubelet.ts';
-import { applyPodNetwork, defaultBridgeName, type PodNetworkState } from '../network/index.ts';
+import { applyPodNetwork, defaultBridgeName, readPodNetworkState } from '../network/index.ts';
 import { type DefaultTrafficDistribution, runProxy } from '../proxy/index.ts';
 import { startContainerd } from '../runtime/containerd/containerd.ts';
 import { createCriClient } from '../runtime/cri-client.ts';
@@ -43,6 +43,8 @@ export interface NodeFiles {
   readonly kubeletKey: string;
   readonly clientCa: string;
   readonly networkState: string;
+  /** Why the node process ended last: one sentence. */
+  readonly failure: string;
   readonly containerd: string;
   readonly cniConf: string;
   readonly cniLeases: string;
@@ -59,6 +61,7 @@ export function nodeFiles(dir: DataDir): NodeFiles {
     kubeletKey: join(dir.pki, 'kubelet-server.key'),
     clientCa: join(dir.pki, 'ca.crt'),
     networkState: join(dir.run, 'network.json'),
+    failure: join(dir.run, 'node-failure.txt'),
     containerd: join(dir.node, 'c'),
     cniConf: join(dir.node, 'cni', 'net.d'),
     cniLeases: join(dir.node, 'cni', 'leases'),
@@ -84,6 +87,9 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
   const files = nodeFiles(dir);
   const config = JSON.parse(required(files.config)) as NodeConfig;
   mkdirSync(files.cniConf, { recursive: true });
+  // Before anything is changed: `down` undoes the network of a node whose state is known, and of no other.
+  if (readFileIfPresent(files.networkState) === undefined)
+    writeFileAtomically(files.networkState, JSON.stringify(readPodNetworkState()), 0o600);
   const containerd = await startContainerd({
     stateDir: files.containerd,
     spawner,
@@ -190,8 +196,7 @@ async function keepPodNetwork(
     while (!signal.aborted) {
       const podCidr = nodes.get(config.nodeName)?.spec?.podCIDR ?? '';
       if (podCidr !== '' && podCidr !== current) {
-        const known = readFileIfPresent(files.networkState);
-        const state = await applyPodNetwork(
+        await applyPodNetwork(
           {
             podCidr,
             clusterCidr: config.podCidr,
@@ -200,9 +205,7 @@ async function keepPodNetwork(
             leaseDir: files.cniLeases,
           },
           spawner,
-          known === undefined ? undefined : (JSON.parse(known) as PodNetworkState),
         );
-        writeFileAtomically(files.networkState, JSON.stringify(state), 0o600);
         current = podCidr;
       }
       await new Promise<void>((resolve) => {

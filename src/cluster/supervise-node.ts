@@ -30,6 +30,8 @@ const graceMs = 10_000;
 export function superviseNode(options: {
   readonly command: readonly string[];
   readonly logFile: string;
+  /** Where the process says in one sentence why it fails. */
+  readonly failureFile: string;
   readonly clock: Clock;
   readonly log: Logger;
   readonly onStart: (identity: ProcessIdentity) => void;
@@ -51,13 +53,8 @@ export function superviseNode(options: {
       settled ||= livedMs >= settledMs;
       failures = livedMs >= settledMs ? 0 : failures + 1;
       if (!settled && failures >= hopelessAfter) {
-        const last = (readFileIfPresent(logFile) ?? '').trim().split('\n').slice(-4).join('\n');
-        failure.reject(
-          new ClusterError(
-            `The node process does not stay up (${how}). The end of its log:\n${last}`,
-            `look into "${logFile}"`,
-          ),
-        );
+        const why = readFileIfPresent(options.failureFile)?.trim();
+        failure.reject(new ClusterError(`The node process does not stay up: ${why ?? how}`, `look into "${logFile}"`));
         return;
       }
       delayMs = livedMs >= settledMs ? firstDelayMs : Math.min(delayMs * 2, maxDelayMs);

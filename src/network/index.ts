@@ -4,6 +4,7 @@ export {
   networkTableName,
   type PodNetworkOptions,
   type PodNetworkState,
+  readPodNetworkState,
   removePodNetwork,
 } from './pod-network.ts';
 export { primaryAddress } from './primary-address.ts';

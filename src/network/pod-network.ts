@@ -62,20 +62,19 @@ export interface PodNetworkState {
   readonly previousIpForward: string;
 }
 
+/** To be kept before the first `apply`, for `remove`. */
+export const readPodNetworkState = (): PodNetworkState => ({
+  previousIpForward: readFileSync(forwardSysctl, 'utf8').trim(),
+});
+
 /** Writes the configuration last: the runtime reports its network ready as soon as the file is there. @throws Error with what nft said. */
-export async function applyPodNetwork(
-  options: PodNetworkOptions,
-  spawner: Spawner,
-  known?: PodNetworkState,
-): Promise<PodNetworkState> {
-  const previousIpForward = known?.previousIpForward ?? readFileSync(forwardSysctl, 'utf8').trim();
+export async function applyPodNetwork(options: PodNetworkOptions, spawner: Spawner): Promise<void> {
   writeFileSync(forwardSysctl, '1');
   await nft(spawner, renderMasquerade(options), 'load the masquerade rules of the pod network');
   mkdirSync(options.leaseDir, { recursive: true });
   const path = join(options.cniConfDir, configFile);
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, renderCniConfig(options));
-  return { previousIpForward };
 }
 
 /** Takes out the bridge, the rules and the sysctl change. Success when they are gone already. */

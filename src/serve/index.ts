@@ -8,3 +8,4 @@ export {
 } from './https-server.ts';
 export { defaultServeLimits, type ServeLimits } from './limits.ts';
 export { ListenError } from './listen-error.ts';
+export { assertPortFree } from './port.ts';
