@@ -5,8 +5,8 @@
 import { parseMilli, parseValue } from '../../api/quantity.ts';
 import type { Node, NodeSelectorRequirement, NodeSelectorTerm, Pod } from '../../api/types/core-v1.ts';
 import { isSidecar } from '../pods/pod-info.ts';
-import type { Verdict } from '../pods/pod-workers.ts';
 import type { PendingResize } from '../pods/resize.ts';
+import type { Verdict } from '../pods/verdict.ts';
 import { refusedSysctl } from './sysctls.ts';
 
 const reject = (reason: string, message: string): Verdict => ({

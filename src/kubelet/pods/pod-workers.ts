@@ -11,29 +11,26 @@
  *
  * Invariants: a worker takes at most one step at a time; a state never goes back; a step may be cut off anywhere and repeated.
  */
-import type { Container, Pod, ResourceRequirements, Secret } from '../../api/types/core-v1.ts';
-import type { Clock, Timer } from '../../base/clock.ts';
+import type { Container, Pod, Secret } from '../../api/types/core-v1.ts';
+import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { EventRecorder } from '../../client/events.ts';
 import { type CriRuntime, isCriNotFound } from '../../runtime/cri.ts';
 import { StartError } from '../containers/container-events.ts';
 import type { ContainerRunner } from '../containers/container-runner.ts';
+import { leftovers } from '../containers/leftovers.ts';
 import { fetchPodRuntimeStatus, findContainer, type PodRuntimeStatus } from '../containers/runtime-status.ts';
 import { EnvironmentError, type PodEnvironment } from '../environment.ts';
 import type { ProbeManager } from '../probes/probe-manager.ts';
 import { generatePodStatus } from './api-status.ts';
 import { computePodActions } from './compute-pod-actions.ts';
 import { performActions } from './perform-actions.ts';
+import { needsStep } from './pod-change.ts';
 import { gracePeriodSeconds, isHostNetwork, isSidecar, isTerminalPhase, podRef, podUid } from './pod-info.ts';
-import {
-  type Allocation,
-  decideResize,
-  type PendingResize,
-  rememberedAllocation,
-  resizeMethod,
-  withAllocation,
-} from './resize.ts';
+import { decideResize, type PendingResize, resizeMethod, withAllocation } from './resize.ts';
 import type { StatusManager } from './status-manager.ts';
+import type { Verdict } from './verdict.ts';
+import { newWorker, type Worker } from './worker.ts';
 
 export interface PodWorkersOptions {
   readonly runtime: CriRuntime;
@@ -63,12 +60,6 @@ export interface PodWorkersOptions {
   readonly signal: AbortSignal;
 }
 
-export interface Verdict {
-  readonly phase: 'Failed';
-  readonly reason: string;
-  readonly message: string;
-}
-
 export interface PodWorkers {
   /** The pod as the API has it now. */
   update(pod: Pod): void;
@@ -86,34 +77,6 @@ export interface PodWorkers {
   /** Waits until no step is under way. Steps in flight are cut off by the options' signal. */
   settled(): Promise<void>;
   readonly size: number;
-}
-
-interface Worker {
-  readonly uid: string;
-  pod: Pod;
-  state: 'syncing' | 'terminating' | 'terminated';
-  gone: boolean;
-  verdict: Verdict | undefined;
-  graceSeconds: number | undefined;
-  runtime: PodRuntimeStatus | undefined;
-  /** Counts what we were told of: a status fetched before the last one is not kept. */
-  changes: number;
-  running: Promise<void> | undefined;
-  again: boolean;
-  prepared: boolean;
-  refreshedAtMs: number;
-  failures: number;
-  timer: Timer | undefined;
-  /** Aborts the step under way: its pod must end instead, or sooner. */
-  interrupt: AbortController | undefined;
-  /** Resources the node has given to the containers, and those their cgroups have. */
-  allocation: Allocation;
-  applied: Map<string, ResourceRequirements>;
-  pendingResize: PendingResize | undefined;
-  resizing: boolean;
-  readonly waiting: Map<string, { readonly reason: string; readonly message: string }>;
-  readonly messages: Map<string, string>;
-  networkEventAtMs: number;
 }
 
 export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
@@ -322,24 +285,15 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
     workers.delete(uid);
   };
 
-  /** Of each container the newest and the one before stay (for `logs --previous`); of sandboxes the newest and those still in use. */
   const collectDead = async (worker: Worker, status: PodRuntimeStatus): Promise<void> => {
-    if (status.containers.length < 3 && status.sandboxes.length < 2) return;
-    const seen = new Map<string, number>();
-    const kept = new Set<string>();
-    for (const container of status.containers) {
-      const count = (seen.get(container.name) ?? 0) + 1;
-      seen.set(container.name, count);
-      if (count <= 2 || container.state === 'running') kept.add(container.sandboxId);
-      else {
-        await removeContainer(container.id);
-        await environment.removeLog(container.logPath);
-        worker.messages.delete(container.id);
-      }
+    const { containers, sandboxes } = leftovers(status);
+    for (const container of containers) {
+      await removeContainer(container.id);
+      await environment.removeLog(container.logPath);
+      worker.messages.delete(container.id);
     }
-    for (const sandbox of status.sandboxes.slice(1))
-      if (!sandbox.ready && !kept.has(sandbox.id))
-        await runtime.removePodSandbox({ podSandboxId: sandbox.id }, { timeoutMs: options.timeoutMs });
+    for (const sandbox of sandboxes)
+      await runtime.removePodSandbox({ podSandboxId: sandbox.id }, { timeoutMs: options.timeoutMs });
   };
 
   const removeContainer = async (containerId: string): Promise<void> => {
@@ -403,30 +357,7 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
       const uid = podUid(pod);
       let worker = workers.get(uid);
       if (!worker) {
-        worker = {
-          uid,
-          pod,
-          state: 'syncing',
-          gone: false,
-          verdict: undefined,
-          graceSeconds: undefined,
-          runtime: undefined,
-          changes: 0,
-          running: undefined,
-          again: false,
-          prepared: false,
-          refreshedAtMs: 0,
-          failures: 0,
-          timer: undefined,
-          interrupt: undefined,
-          allocation: rememberedAllocation(pod),
-          applied: new Map(rememberedAllocation(pod)),
-          pendingResize: undefined,
-          resizing: false,
-          waiting: new Map(),
-          messages: new Map(),
-          networkEventAtMs: Number.NEGATIVE_INFINITY,
-        };
+        worker = newWorker(pod);
         if (!mustEnd(worker)) {
           const verdict = options.admit(pod);
           if (verdict) {
@@ -496,37 +427,6 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
       return workers.size;
     },
   };
-}
-
-/** Our own status writes come back as updates: they are no reason to look at the pod again. */
-function needsStep(before: Pod, after: Pod): boolean {
-  return (
-    (before.spec !== after.spec &&
-      (before.metadata.generation !== after.metadata.generation || before.metadata.generation === undefined)) ||
-    before.metadata.deletionTimestamp !== after.metadata.deletionTimestamp ||
-    before.metadata.deletionGracePeriodSeconds !== after.metadata.deletionGracePeriodSeconds ||
-    !sameMap(before.metadata.labels, after.metadata.labels) ||
-    !sameMap(before.metadata.annotations, after.metadata.annotations) ||
-    gatesChanged(before, after) ||
-    (isTerminalPhase(after.status?.phase) && before.status?.phase !== after.status?.phase)
-  );
-}
-
-const gatesChanged = (before: Pod, after: Pod): boolean =>
-  (after.spec?.readinessGates ?? []).some(
-    ({ conditionType }) =>
-      before.status?.conditions?.find((c) => c.type === conditionType)?.status !==
-      after.status?.conditions?.find((c) => c.type === conditionType)?.status,
-  );
-
-function sameMap(
-  a: Readonly<Record<string, string>> | undefined,
-  b: Readonly<Record<string, string>> | undefined,
-): boolean {
-  if (a === b) return true;
-  const left = Object.keys(a ?? {});
-  if (left.length !== Object.keys(b ?? {}).length) return false;
-  return left.every((key) => a?.[key] === b?.[key]);
 }
 
 function soonest(...times: (number | undefined)[]): number | undefined {

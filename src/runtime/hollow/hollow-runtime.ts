@@ -12,12 +12,12 @@ import type {
   Container,
   ContainerConfig,
   ContainerStatus,
-  Image,
   PodSandbox,
   PodSandboxConfig,
   PodSandboxStatus,
 } from '../cri-types.ts';
 import { type AddressPool, createAddressPool } from './addresses.ts';
+import { createHollowImages } from './images.ts';
 import { readScript, type Script } from './script.ts';
 
 export interface HollowRuntimeOptions {
@@ -75,7 +75,7 @@ export function createHollowRuntime({
   const sandboxes = new Map<string, Sandbox>();
   const byUid = new Map<string, Sandbox[]>();
   const containers = new Map<string, Entry>();
-  const images = new Map<string, Image>();
+  const images = createHollowImages(preloaded);
   const listeners = new Set<(podUid: string) => void>();
   const idPrefix = Buffer.from(random.bytes(8)).toString('hex');
   let pool: AddressPool | undefined = podCidrs ? createAddressPool(podCidrs) : undefined;
@@ -87,30 +87,6 @@ export function createHollowRuntime({
   const changed = (uid: string): void => {
     for (const listener of listeners) listener(uid);
   };
-  const addImage = (name: string): Image => {
-    const tag = taggedImage(name);
-    let image = images.get(tag);
-    if (!image) {
-      const digest = fakeDigest(tag);
-      image = {
-        id: `sha256:${digest}`,
-        repoTags: tag.includes('@') ? [] : [tag],
-        repoDigests: [tag.includes('@') ? tag : `${tag.slice(0, tag.lastIndexOf(':'))}@sha256:${digest}`],
-        size: 10_000_000,
-        username: '',
-        pinned: false,
-      };
-      images.set(tag, image);
-    }
-    return image;
-  };
-  const imageOf = (name: string): Image | undefined => {
-    const direct = images.get(taggedImage(name));
-    if (direct) return direct;
-    for (const image of images.values()) if (image.id === name || image.repoDigests.includes(name)) return image;
-    return undefined;
-  };
-  for (const name of preloaded) addImage(name);
 
   const sandboxOf = (method: string, id: string | undefined): Sandbox => {
     const sandbox = sandboxes.get(id ?? '');
@@ -147,7 +123,7 @@ export function createHollowRuntime({
   };
   const statusOf = (entry: Entry): ContainerStatus => {
     const image = entry.config.image?.image ?? '';
-    const known = imageOf(image);
+    const known = images.find(image);
     return {
       id: entry.id,
       metadata: entry.config.metadata ?? {},
@@ -190,8 +166,8 @@ export function createHollowRuntime({
     podSandboxId: entry.sandbox.id,
     metadata: entry.config.metadata ?? {},
     image: entry.config.image ?? {},
-    imageRef: imageOf(entry.config.image?.image ?? '')?.repoDigests[0] ?? '',
-    imageId: imageOf(entry.config.image?.image ?? '')?.id ?? '',
+    imageRef: images.find(entry.config.image?.image ?? '')?.repoDigests[0] ?? '',
+    imageId: images.find(entry.config.image?.image ?? '')?.id ?? '',
     state: entry.state,
     createdAt: entry.createdAt,
     labels: entry.config.labels ?? {},
@@ -442,13 +418,13 @@ export function createHollowRuntime({
     async listImages({ filter }) {
       const wanted = filter?.image?.image;
       if (wanted) {
-        const image = imageOf(wanted);
+        const image = images.find(wanted);
         return { images: image ? [image] : [] };
       }
-      return { images: [...images.values()] };
+      return { images: images.list() };
     },
     async imageStatus({ image }) {
-      const known = imageOf(image?.image ?? '');
+      const known = images.find(image?.image ?? '');
       return known ? { image: known, info: {} } : { info: {} };
     },
     async pullImage({ image, sandboxConfig }, { signal }) {
@@ -456,11 +432,10 @@ export function createHollowRuntime({
       await take('PullImage', script.number('pull-seconds'), signal);
       const failure = script.text('pull-error');
       if (failure !== undefined) throw new CriError('PullImage', 'UNKNOWN', failure);
-      return { imageRef: addImage(image?.image ?? '').id };
+      return { imageRef: images.add(image?.image ?? '').id };
     },
     async removeImage({ image }) {
-      const known = imageOf(image?.image ?? '');
-      if (known) for (const [tag, value] of images) if (value === known) images.delete(tag);
+      images.remove(image?.image ?? '');
       return {};
     },
     async imageFsInfo() {
@@ -500,28 +475,4 @@ function matches(
   if (!selector) return true;
   for (const key of Object.keys(selector)) if (labels?.[key] !== selector[key]) return false;
   return true;
-}
-
-/** `nginx` -> `docker.io/library/nginx:latest`, as containerd names images. */
-function taggedImage(name: string): string {
-  const first = name.split('/')[0]!;
-  const qualified =
-    name.includes('/') && (first.includes('.') || first.includes(':') || first === 'localhost')
-      ? name
-      : name.includes('/')
-        ? `docker.io/${name}`
-        : `docker.io/library/${name}`;
-  if (qualified.includes('@')) return qualified;
-  return qualified.lastIndexOf(':') > qualified.lastIndexOf('/') ? qualified : `${qualified}:latest`;
-}
-
-/** 64 hex digits that depend on the name only. */
-function fakeDigest(name: string): string {
-  let out = '';
-  for (let round = 0; round < 8; round++) {
-    let hash = 2166136261 ^ round;
-    for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 16777619);
-    out += (hash >>> 0).toString(16).padStart(8, '0');
-  }
-  return out;
 }

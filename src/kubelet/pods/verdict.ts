@@ -1,0 +1,6 @@
+/** The node's decision about a pod as a whole: rejected, evicted, past its deadline. */
+export interface Verdict {
+  readonly phase: 'Failed';
+  readonly reason: string;
+  readonly message: string;
+}

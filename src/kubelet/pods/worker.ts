@@ -1,0 +1,63 @@
+/** What is remembered of one pod while it is on the node. Only its own worker changes it. */
+import type { Pod, ResourceRequirements } from '../../api/types/core-v1.ts';
+import type { Timer } from '../../base/clock.ts';
+import type { PodRuntimeStatus } from '../containers/runtime-status.ts';
+import { podUid } from './pod-info.ts';
+import { type Allocation, type PendingResize, rememberedAllocation } from './resize.ts';
+import type { Verdict } from './verdict.ts';
+
+export interface Worker {
+  readonly uid: string;
+  pod: Pod;
+  state: 'syncing' | 'terminating' | 'terminated';
+  gone: boolean;
+  verdict: Verdict | undefined;
+  graceSeconds: number | undefined;
+  runtime: PodRuntimeStatus | undefined;
+  /** Counts what we were told of: a status fetched before the last one is not kept. */
+  changes: number;
+  running: Promise<void> | undefined;
+  again: boolean;
+  prepared: boolean;
+  refreshedAtMs: number;
+  failures: number;
+  timer: Timer | undefined;
+  /** Aborts the step under way: its pod must end instead, or sooner. */
+  interrupt: AbortController | undefined;
+  /** Resources the node has given to the containers, and those their cgroups have. */
+  allocation: Allocation;
+  applied: Map<string, ResourceRequirements>;
+  pendingResize: PendingResize | undefined;
+  resizing: boolean;
+  readonly waiting: Map<string, { readonly reason: string; readonly message: string }>;
+  readonly messages: Map<string, string>;
+  networkEventAtMs: number;
+}
+
+/** A pod seen for the first time. */
+export function newWorker(pod: Pod): Worker {
+  return {
+    uid: podUid(pod),
+    pod,
+    state: 'syncing',
+    gone: false,
+    verdict: undefined,
+    graceSeconds: undefined,
+    runtime: undefined,
+    changes: 0,
+    running: undefined,
+    again: false,
+    prepared: false,
+    refreshedAtMs: 0,
+    failures: 0,
+    timer: undefined,
+    interrupt: undefined,
+    allocation: rememberedAllocation(pod),
+    applied: new Map(rememberedAllocation(pod)),
+    pendingResize: undefined,
+    resizing: false,
+    waiting: new Map(),
+    messages: new Map(),
+    networkEventAtMs: Number.NEGATIVE_INFINITY,
+  };
+}
