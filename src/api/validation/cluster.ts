@@ -15,9 +15,9 @@ import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding } f
 import type { PriorityClass } from '../types/scheduling-v1.ts';
 import type { StorageClass } from '../types/storage-v1.ts';
 import { checkCidr, checkIp } from './addresses.ts';
-import { validatePort } from './containers.ts';
 import { at, type ErrorList, immutable } from './error-list.ts';
 import { validateLabelSelector } from './metadata.ts';
+import { validatePort } from './probes.ts';
 
 export function validateRole(errors: ErrorList, role: Role | ClusterRole, namespaced: boolean): void {
   for (const [i, rule] of (role.rules ?? []).entries()) validateRule(errors, rule, at('rules', i), namespaced);

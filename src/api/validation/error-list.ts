@@ -17,8 +17,9 @@ export class ErrorList {
   }
   /** One invalid error for each message. */
   invalidEach(field: string, value: unknown, details: readonly string[]): void {
-    for (const detail of details) this.invalid(field, value, detail);
+    for (let i = 0; i < details.length; i++) this.invalid(field, value, details[i]!);
   }
+  /** `supported` is shown in the order given; upstream sorts most of its sets. */
   notSupported(field: string, value: unknown, supported: readonly string[]): void {
     this.add(
       'FieldValueNotSupported',
@@ -26,17 +27,17 @@ export class ErrorList {
       `Unsupported value: ${shown(value)}${supported.length === 0 ? '' : `: supported values: ${supported.map((v) => JSON.stringify(v)).join(', ')}`}`,
     );
   }
-  duplicate(field: string, value: unknown): void {
-    this.add('FieldValueDuplicate', field, `Duplicate value: ${shown(value)}`);
+  duplicate(field: string, value: unknown, detail = ''): void {
+    this.add('FieldValueDuplicate', field, `Duplicate value: ${shown(value)}${detail === '' ? '' : `: ${detail}`}`);
   }
-  notFound(field: string, value: unknown): void {
-    this.add('FieldValueNotFound', field, `Not found: ${shown(value)}`);
+  notFound(field: string, value: unknown, detail = ''): void {
+    this.add('FieldValueNotFound', field, `Not found: ${shown(value)}${detail === '' ? '' : `: ${detail}`}`);
   }
   forbidden(field: string, detail: string): void {
     this.add('FieldValueForbidden', field, `Forbidden: ${detail}`);
   }
   tooLong(field: string, maxBytes: number): void {
-    this.add('FieldValueTooLong', field, `Too long: may not be more than ${maxBytes} bytes`);
+    this.add('FieldValueTooLong', field, `Too long: may not be more than ${maxBytes} byte${maxBytes === 1 ? '' : 's'}`);
   }
   tooMany(field: string, actual: number, max: number): void {
     this.add('FieldValueTooMany', field, `Too many: ${actual}: must have at most ${max} item${max === 1 ? '' : 's'}`);
@@ -60,6 +61,13 @@ function shown(value: unknown): string {
 export const positive = 'must be greater than zero';
 export const notNegative = 'must be greater than or equal to 0';
 export const immutable = 'field is immutable';
+export const notInteger = 'must be an integer';
+export const fileModeRange = 'must be a number between 0 and 0777 (octal), both inclusive';
 
 /** The path of a list item or map entry. */
 export const at = (field: string, index: number | string): string => `${field}[${index}]`;
+
+/** One invalid error when the number is below zero. */
+export function nonNegative(errors: ErrorList, value: number | undefined, field: string): void {
+  if (value !== undefined && value < 0) errors.invalid(field, value, notNegative);
+}

@@ -2,115 +2,116 @@
 import type { FieldError } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
 import type { Pod } from '../types/core-v1.ts';
+import * as claims from './claims.ts';
 import * as cluster from './cluster.ts';
 import * as core from './core.ts';
+import * as data from './data.ts';
 import { ErrorList } from './error-list.ts';
-import {
-  validateEphemeralContainersUpdate,
-  validatePodStatusUpdate,
-  validatePodUpdate,
-  validateResize,
-} from './pod-update.ts';
-import { validatePodSpec } from './pods.ts';
+import { type KindRules, rules } from './kind-rules.ts';
+import * as nodes from './nodes.ts';
+import * as volumes from './persistent-volumes.ts';
+import { validatePodResize } from './pod-resize.ts';
+import { validatePodStatusUpdate } from './pod-status.ts';
+import { validateEphemeralContainersUpdate, validatePodUpdate } from './pod-update.ts';
+import { validatePod, validatePodCreate, validateTemplate } from './pods.ts';
+import * as quotas from './quotas.ts';
+import * as services from './services.ts';
 import * as workloads from './workloads.ts';
 
-export interface KindRules {
-  /** Rules of the object alone; run on create and on update. */
-  readonly object?: (errors: ErrorList, object: never) => void;
-  /** More for a create. */
-  readonly create?: (errors: ErrorList, object: never) => void;
-  /** What a change may not do. */
-  readonly update?: (errors: ErrorList, next: never, previous: never) => void;
-  /** Changes through a subresource that writes the same object. */
-  readonly subresources?: Readonly<Record<string, (errors: ErrorList, next: never, previous: never) => void>>;
-}
-
-const podSpec = (errors: ErrorList, pod: Pod): void => {
-  if (pod.spec) validatePodSpec(errors, pod.spec, 'spec');
-  else errors.required('spec.containers');
-};
+export type { KindRules } from './kind-rules.ts';
 
 export const kindRules: Readonly<Record<string, KindRules>> = {
   '/pods': {
-    object: podSpec,
-    create: (errors, pod: Pod) =>
-      pod.spec?.ephemeralContainers?.length && errors.forbidden('spec.ephemeralContainers', 'cannot be set on create'),
+    create(errors, pod: Pod) {
+      validatePod(errors, pod);
+      validatePodCreate(errors, pod);
+    },
     update: validatePodUpdate,
     subresources: {
       status: validatePodStatusUpdate,
-      ephemeralcontainers: (errors, next: Pod, previous: Pod) => {
-        podSpec(errors, next);
-        validateEphemeralContainersUpdate(errors, next, previous);
-      },
-      resize: (errors, next: Pod, previous: Pod) => {
-        podSpec(errors, next);
-        validateResize(errors, next, previous);
-      },
+      ephemeralcontainers: validateEphemeralContainersUpdate,
+      resize: validatePodResize,
     },
   },
-  '/podtemplates': {
-    object: (errors, template: { readonly template?: never }) =>
-      workloads.validateTemplate(errors, template.template, 'template'),
+  '/podtemplates': rules((errors, template: { readonly template?: never }) =>
+    validateTemplate(errors, template.template, 'template'),
+  ),
+  '/replicationcontrollers': rules(workloads.validateReplicationController),
+  '/services': {
+    create: (errors, service: never) => services.validateService(errors, service),
+    update: services.validateServiceUpdate,
+    subresources: { status: services.validateServiceStatusUpdate },
   },
-  '/replicationcontrollers': { object: workloads.validateReplicationController },
-  '/services': { object: core.validateService, update: core.validateServiceUpdate },
-  '/configmaps': { object: core.validateConfigMap, update: core.validateConfigMapUpdate },
-  '/secrets': { object: core.validateSecret, update: core.validateSecretUpdate },
-  '/nodes': { object: core.validateNode, update: core.validateNodeUpdate },
-  '/persistentvolumes': { object: core.validatePersistentVolume },
-  '/persistentvolumeclaims': { object: core.validatePersistentVolumeClaim },
-  '/events': { object: core.validateEvent },
-  'apps/deployments': { object: workloads.validateDeployment, update: workloads.validateSelectorUnchanged },
-  'apps/replicasets': { object: workloads.validateReplicaSet, update: workloads.validateSelectorUnchanged },
-  'apps/daemonsets': { object: workloads.validateDaemonSet, update: workloads.validateSelectorUnchanged },
-  'apps/statefulsets': { object: workloads.validateStatefulSet, update: workloads.validateStatefulSetUpdate },
-  'batch/jobs': { object: workloads.validateJob, update: workloads.validateJobUpdate },
-  'batch/cronjobs': { object: workloads.validateCronJob },
-  'policy/poddisruptionbudgets': { object: workloads.validatePodDisruptionBudget },
-  'autoscaling/horizontalpodautoscalers': { object: workloads.validateHorizontalPodAutoscaler },
-  'coordination.k8s.io/leases': { object: cluster.validateLease },
-  'discovery.k8s.io/endpointslices': {
-    object: cluster.validateEndpointSlice,
-    update: cluster.validateEndpointSliceUpdate,
+  '/configmaps': rules(data.validateConfigMap, data.validateConfigMapUpdate, { changeFirst: true }),
+  '/secrets': rules(data.validateSecret, data.validateSecretUpdate, { changeFirst: true }),
+  '/namespaces': {
+    create: core.validateNamespace,
+    subresources: { status: core.validateNamespaceStatus, finalize: core.validateNamespaceFinalize },
   },
-  'networking.k8s.io/ingresses': { object: cluster.validateIngress },
-  'networking.k8s.io/networkpolicies': { object: cluster.validateNetworkPolicy },
-  'node.k8s.io/runtimeclasses': { object: cluster.validateRuntimeClass },
-  'rbac.authorization.k8s.io/roles': { object: (errors, role: never) => cluster.validateRole(errors, role, true) },
-  'rbac.authorization.k8s.io/clusterroles': {
-    object: (errors, role: never) => cluster.validateRole(errors, role, false),
+  '/endpoints': {
+    create: (errors, endpoints: never) => core.validateEndpoints(errors, endpoints),
+    update: core.validateEndpoints,
   },
-  'rbac.authorization.k8s.io/rolebindings': {
-    object: (errors, binding: never) => cluster.validateBinding(errors, binding, true),
-    update: cluster.validateBindingUpdate,
+  '/limitranges': rules(quotas.validateLimitRange),
+  '/resourcequotas': {
+    create: quotas.validateResourceQuota,
+    update: quotas.validateResourceQuotaUpdate,
+    subresources: { status: quotas.validateResourceQuotaStatus },
   },
-  'rbac.authorization.k8s.io/clusterrolebindings': {
-    object: (errors, binding: never) => cluster.validateBinding(errors, binding, false),
-    update: cluster.validateBindingUpdate,
+  '/nodes': {
+    ...rules(nodes.validateNode, nodes.validateNodeUpdate),
+    subresources: { status: nodes.validateNodeUpdate },
   },
-  'scheduling.k8s.io/priorityclasses': {
-    object: cluster.validatePriorityClass,
-    update: cluster.validatePriorityClassUpdate,
+  '/persistentvolumes': rules(volumes.validatePersistentVolume, volumes.validatePersistentVolumeUpdate),
+  '/persistentvolumeclaims': {
+    create: claims.validateClaim,
+    update: claims.validateClaimUpdate,
+    subresources: { status: claims.validateClaimStatusUpdate },
   },
-  'storage.k8s.io/storageclasses': { object: cluster.validateStorageClass, update: cluster.validateStorageClassUpdate },
+  '/events': rules(core.validateEvent),
+  'apps/deployments': rules(workloads.validateDeployment, workloads.validateSelectorUnchanged),
+  'apps/replicasets': rules(workloads.validateReplicaSet, workloads.validateSelectorUnchanged),
+  'apps/daemonsets': rules(workloads.validateDaemonSet, workloads.validateSelectorUnchanged),
+  'apps/statefulsets': rules(workloads.validateStatefulSet, workloads.validateStatefulSetUpdate),
+  'batch/jobs': rules(workloads.validateJob, workloads.validateJobUpdate),
+  'batch/cronjobs': rules(workloads.validateCronJob),
+  'policy/poddisruptionbudgets': rules(workloads.validatePodDisruptionBudget),
+  'autoscaling/horizontalpodautoscalers': rules(workloads.validateHorizontalPodAutoscaler),
+  'coordination.k8s.io/leases': rules(cluster.validateLease),
+  'discovery.k8s.io/endpointslices': rules(cluster.validateEndpointSlice, cluster.validateEndpointSliceUpdate),
+  'networking.k8s.io/ingresses': rules(cluster.validateIngress),
+  'networking.k8s.io/networkpolicies': rules(cluster.validateNetworkPolicy),
+  'node.k8s.io/runtimeclasses': rules(cluster.validateRuntimeClass),
+  'rbac.authorization.k8s.io/roles': rules((errors, role: never) => cluster.validateRole(errors, role, true)),
+  'rbac.authorization.k8s.io/clusterroles': rules((errors, role: never) => cluster.validateRole(errors, role, false)),
+  'rbac.authorization.k8s.io/rolebindings': rules(
+    (errors, binding: never) => cluster.validateBinding(errors, binding, true),
+    cluster.validateBindingUpdate,
+    { changeFirst: true },
+  ),
+  'rbac.authorization.k8s.io/clusterrolebindings': rules(
+    (errors, binding: never) => cluster.validateBinding(errors, binding, false),
+    cluster.validateBindingUpdate,
+    { changeFirst: true },
+  ),
+  'scheduling.k8s.io/priorityclasses': rules(cluster.validatePriorityClass, cluster.validatePriorityClassUpdate),
+  'storage.k8s.io/storageclasses': rules(cluster.validateStorageClass, cluster.validateStorageClassUpdate),
 };
 
 export function validateNew(id: string, object: JsonObject): readonly FieldError[] {
-  const rules = kindRules[id];
-  if (!rules) return [];
+  const rule = kindRules[id]?.create;
+  if (!rule) return [];
   const errors = new ErrorList();
-  rules.object?.(errors, object as never);
-  rules.create?.(errors, object as never);
+  rule(errors, object as never);
   return errors.errors;
 }
 
-/** Of an update through the object's own endpoint. Rules of the object run where a change could break them: on all but a pod, whose spec is fixed. */
+/** Of an update through the object's own endpoint. */
 export function validateChange(id: string, next: JsonObject, previous: JsonObject): readonly FieldError[] {
-  const rules = kindRules[id];
-  if (!rules) return [];
+  const rule = kindRules[id]?.update;
+  if (!rule) return [];
   const errors = new ErrorList();
-  rules.update?.(errors, next as never, previous as never);
-  if (id !== '/pods') rules.object?.(errors, next as never);
+  rule(errors, next as never, previous as never);
   return errors.errors;
 }
 

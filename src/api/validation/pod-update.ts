@@ -1,124 +1,179 @@
-/** What an update of a pod may change. Source: ValidatePodUpdate and its siblings for status, ephemeral containers and resize. */
+/** What an update of a pod may change: little, through the pod itself; containers for debugging through their own endpoint. */
 import { sameJson } from '../edit.ts';
-import type { JsonObject } from '../json.ts';
-import { qosClassOf } from '../pod/qos.ts';
-import type { Container, Pod, PodSpec, Toleration } from '../types/core-v1.ts';
-import type { ErrorList } from './error-list.ts';
-import { notNegative } from './error-list.ts';
+import type { Container, NodeAffinity, NodeSelectorTerm, Pod, PodSpec, Toleration } from '../types/core-v1.ts';
+import { at, type ErrorList } from './error-list.ts';
+import { internalForm, internalList } from './internal-form.ts';
+import { mirror, validatePodAnnotationsUpdate } from './pod-annotations.ts';
+import { validatePod } from './pods.ts';
+import { validateTolerations } from './scheduling.ts';
+import { jsonDiff } from './unified-diff.ts';
 
-const allowed =
-  'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)';
+const maxInt32 = 2_147_483_647;
+const updatable =
+  '`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)';
 
 export function validatePodUpdate(errors: ErrorList, next: Pod, previous: Pod): void {
-  const spec = next.spec!;
-  const before = previous.spec!;
-  for (const field of ['containers', 'initContainers'] as const) {
-    if ((spec[field] ?? []).length !== (before[field] ?? []).length) {
-      errors.forbidden(`spec.${field}`, 'pod updates may not add or remove containers');
-      return;
-    }
-    for (const [i, container] of (spec[field] ?? []).entries()) {
-      if (!container.image) errors.required(`spec.${field}[${i}].image`);
-      else if (container.image.trim() !== container.image)
-        errors.invalid(`spec.${field}[${i}].image`, container.image, 'must not have leading or trailing whitespace');
-    }
-  }
-  validateDeadline(errors, spec, before);
-  validateTolerationAdditions(errors, spec.tolerations ?? [], before.tolerations ?? []);
-  const gatesRemoved = (spec.schedulingGates ?? []).every((gate) =>
-    (before.schedulingGates ?? []).some((old) => old.name === gate.name),
-  );
-  if (!gatesRemoved)
+  const spec = next.spec ?? ({} as PodSpec);
+  const before = previous.spec ?? ({} as PodSpec);
+  validatePod(errors, next);
+  validatePodAnnotationsUpdate(errors, next.metadata, previous.metadata, spec);
+  for (const field of ['containers', 'initContainers'] as const)
+    if (!sameContainers(errors, spec[field] ?? [], before[field] ?? [], `spec.${field}`)) return;
+  if (!validateDeadline(errors, spec.activeDeadlineSeconds, before.activeDeadlineSeconds)) return;
+  validateAddedTolerations(errors, spec.tolerations ?? [], before.tolerations ?? []);
+  for (const [i, { name }] of (spec.schedulingGates ?? []).entries())
+    if (!before.schedulingGates?.some((gate) => gate.name === name))
+      errors.forbidden(
+        `${at('spec.schedulingGates', i)}.name`,
+        `only deletion is allowed, but found new scheduling gate '${name}'`,
+      );
+  if (spec === before || sameJson(spec, before)) return;
+  const munged = withOldMutables(errors, spec, before);
+  const shown = internalForm(munged, 'core.PodSpec');
+  const shownBefore = internalForm(before, 'core.PodSpec');
+  if (!sameJson(shown, shownBefore))
     errors.forbidden(
-      'spec.schedulingGates',
-      `only deletion is allowed, but found new scheduling gate '${(spec.schedulingGates ?? []).find((g) => !(before.schedulingGates ?? []).some((o) => o.name === g.name))?.name}'`,
+      'spec',
+      `pod updates may not change fields other than ${updatable}\n${jsonDiff(shownBefore, shown)}`,
     );
-  const gated = (before.schedulingGates ?? []).length > 0;
-  if (!sameJson(comparable(spec, before, gated), comparable(before, before, gated))) errors.forbidden('spec', allowed);
 }
 
-function validateDeadline(errors: ErrorList, spec: PodSpec, before: PodSpec): void {
-  const next = spec.activeDeadlineSeconds;
-  const old = before.activeDeadlineSeconds;
-  if (next !== undefined) {
-    if (next < 0) errors.invalid('spec.activeDeadlineSeconds', next, notNegative);
-    if (old !== undefined && old < next)
-      errors.invalid('spec.activeDeadlineSeconds', next, 'must be less than or equal to previous value');
-  } else if (old !== undefined)
-    errors.invalid('spec.activeDeadlineSeconds', null, 'must not update from a positive integer to nil value');
+/** @returns false where nothing further can be compared. */
+function sameContainers(
+  errors: ErrorList,
+  next: readonly Container[],
+  before: readonly Container[],
+  field: string,
+): boolean {
+  if (next.length !== before.length) {
+    errors.forbidden(field, 'pod updates may not add or remove containers');
+    return false;
+  }
+  for (const [i, { image = '' }] of next.entries()) {
+    if (image === '') errors.required(`${at(field, i)}.image`);
+    if (image.trim() !== image)
+      errors.invalid(`${at(field, i)}.image`, image, 'must not have leading or trailing whitespace');
+  }
+  return true;
+}
+
+/** It may appear and it may shrink. */
+function validateDeadline(errors: ErrorList, next: number | undefined, before: number | undefined): boolean {
+  const field = 'spec.activeDeadlineSeconds';
+  if (next === undefined) {
+    if (before !== undefined) errors.invalid(field, null, 'must not update from a positive integer to nil value');
+    return true;
+  }
+  if (next < 0 || next > maxInt32) {
+    errors.invalid(field, next, `must be between 0 and ${maxInt32}, inclusive`);
+    return false;
+  }
+  if (before === undefined || before >= next) return true;
+  errors.invalid(field, next, 'must be less than or equal to previous value');
+  return false;
 }
 
 /** Tolerations may be added, and the time of one may change: a controller relies on both. */
-function validateTolerationAdditions(
-  errors: ErrorList,
-  next: readonly Toleration[],
-  before: readonly Toleration[],
-): void {
+function validateAddedTolerations(errors: ErrorList, next: readonly Toleration[], before: readonly Toleration[]): void {
   const same = (a: Toleration, b: Toleration): boolean =>
-    a.key === b.key &&
-    (a.operator ?? '') === (b.operator ?? '') &&
-    (a.value ?? '') === (b.value ?? '') &&
-    (a.effect ?? '') === (b.effect ?? '');
-  for (const old of before)
-    if (!next.some((t) => same(t, old)))
-      errors.forbidden('spec.tolerations', 'existing toleration can not be modified except its tolerationSeconds');
+    a.key === b.key && a.operator === b.operator && a.value === b.value && a.effect === b.effect;
+  if (before.some((old) => !next.some((t) => same(t, old))))
+    errors.forbidden('spec.tolerations', 'existing toleration can not be modified except its tolerationSeconds');
+  else validateTolerations(errors, next, 'spec.tolerations');
 }
 
-/** The spec with everything that may change taken from the old one. A gated pod may also narrow where it will run. */
-function comparable(spec: PodSpec, before: PodSpec, gated: boolean): JsonObject {
-  const images = (
-    containers: readonly Container[] | undefined,
-    old: readonly Container[] | undefined,
-  ): readonly Container[] | undefined => containers?.map((c, i) => ({ ...c, image: old?.[i]?.image }) as Container);
-  const { activeDeadlineSeconds: _deadline, tolerations: _tolerations, schedulingGates: _gates, ...rest } = spec;
-  const fixed: PodSpec = {
-    ...rest,
-    containers: images(spec.containers, before.containers) ?? [],
-    ...(spec.initContainers ? { initContainers: images(spec.initContainers, before.initContainers)! } : {}),
-    ...((before.terminationGracePeriodSeconds ?? 0) < 0 && spec.terminationGracePeriodSeconds === 1
-      ? { terminationGracePeriodSeconds: before.terminationGracePeriodSeconds! }
-      : {}),
+/** The new spec with everything that may change taken from the old one. A gated pod may also narrow where it will run. */
+function withOldMutables(errors: ErrorList, spec: PodSpec, before: PodSpec): PodSpec {
+  const images = (containers: readonly Container[] | undefined, old: readonly Container[] | undefined) =>
+    containers?.map((c, i) => ({ ...c, image: old![i]!.image }));
+  const munged: Record<string, unknown> = {
+    ...spec,
+    containers: images(spec.containers, before.containers),
+    initContainers: images(spec.initContainers, before.initContainers),
+    activeDeadlineSeconds: before.activeDeadlineSeconds,
+    schedulingGates: before.schedulingGates,
+    tolerations: before.tolerations,
   };
-  const { nodeSelector, affinity, ...immutable } = fixed;
-  return (gated ? immutable : { ...immutable, nodeSelector, affinity }) as unknown as JsonObject;
+  if ((before.terminationGracePeriodSeconds ?? 0) < 0 && spec.terminationGracePeriodSeconds === 1)
+    munged.terminationGracePeriodSeconds = before.terminationGracePeriodSeconds;
+  if (!before.schedulingGates?.length) return munged as unknown as PodSpec;
+  validateSelectorAdditions(errors, spec, before);
+  munged.nodeSelector = before.nodeSelector;
+  const old = before.affinity?.nodeAffinity;
+  if (!sameJson(spec.affinity?.nodeAffinity, old)) {
+    validateAffinityAdditions(errors, spec.affinity?.nodeAffinity, old);
+    const rest = { ...spec.affinity, nodeAffinity: old };
+    munged.affinity = before.affinity || rest.podAffinity || rest.podAntiAffinity ? rest : undefined;
+  }
+  return munged as unknown as PodSpec;
 }
 
-export function validateResize(errors: ErrorList, next: Pod, previous: Pod): void {
-  if (qosClassOf(next) !== (previous.status?.qosClass ?? qosClassOf(previous)))
+function validateSelectorAdditions(errors: ErrorList, spec: PodSpec, before: PodSpec): void {
+  const now = spec.nodeSelector ?? {};
+  for (const [key, value] of Object.entries(before.nodeSelector ?? {}))
+    if (now[key] !== value) {
+      errors.invalid(
+        'spec.nodeSelector',
+        spec.nodeSelector ?? null,
+        'only additions to spec.nodeSelector are allowed (no mutations or deletions)',
+      );
+      return;
+    }
+}
+
+function validateAffinityAdditions(
+  errors: ErrorList,
+  next: NodeAffinity | undefined,
+  before: NodeAffinity | undefined,
+): void {
+  const field = 'spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms';
+  const old = before?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [];
+  const now = next?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
+  if (old.length === 0) return;
+  if (old.length !== (now?.length ?? 0)) {
     errors.invalid(
-      'spec',
-      previous.status?.qosClass ?? qosClassOf(previous),
-      'Pod QOS Class may not change as a result of resizing',
+      field,
+      internalList(now, 'core.NodeSelectorTerm'),
+      'no additions/deletions to non-empty NodeSelectorTerms list are allowed',
     );
+    return;
+  }
+  for (const [i, term] of old.entries())
+    if (!onlyAdds(now![i]!, term))
+      errors.invalid(
+        at(field, i),
+        internalForm(now![i], 'core.NodeSelectorTerm'),
+        'only additions are allowed (no mutations or deletions)',
+      );
+}
+
+function onlyAdds(next: NodeSelectorTerm, before: NodeSelectorTerm): boolean {
+  const { matchExpressions = [], matchFields = [] } = before;
+  if (matchExpressions.length === 0 && matchFields.length === 0)
+    return !next.matchExpressions?.length && !next.matchFields?.length;
+  const starts = (now: readonly unknown[] | undefined, old: readonly unknown[]): boolean =>
+    old.length === 0 || sameJson((now ?? []).slice(0, old.length), old);
+  return starts(next.matchExpressions, matchExpressions) && starts(next.matchFields, matchFields);
 }
 
 export function validateEphemeralContainersUpdate(errors: ErrorList, next: Pod, previous: Pod): void {
+  validatePod(errors, next);
+  validatePodAnnotationsUpdate(errors, next.metadata, previous.metadata, next.spec ?? ({} as PodSpec));
+  if (previous.metadata.annotations?.[mirror] !== undefined) {
+    errors.errors.length = 0;
+    errors.forbidden('', 'static pods do not support ephemeral containers');
+    return;
+  }
+  const field = 'spec.ephemeralContainers';
   const now = next.spec?.ephemeralContainers ?? [];
   for (const old of previous.spec?.ephemeralContainers ?? []) {
-    const index = now.findIndex((c) => c.name === old.name);
-    if (index < 0)
-      errors.forbidden('spec.ephemeralContainers', `existing ephemeral containers "${old.name}" may not be removed\n`);
-    else if (!sameJson(now[index], old))
-      errors.forbidden('spec.ephemeralContainers', `existing ephemeral containers "${old.name}" may not be changed\n`);
-  }
-}
-
-export function validatePodStatusUpdate(errors: ErrorList, next: Pod, previous: Pod): void {
-  const nominated = next.spec?.nodeName;
-  if (nominated !== undefined && previous.spec?.nodeName !== undefined && nominated !== previous.spec.nodeName)
-    errors.forbidden('status.nodeName', 'may not be changed directly');
-  for (const field of ['containerStatuses', 'initContainerStatuses'] as const) {
-    for (const [i, status] of (next.status?.[field] ?? []).entries()) {
-      const old = previous.status?.[field]?.find((s) => s.name === status.name);
-      const container = (field === 'containerStatuses' ? next.spec?.containers : next.spec?.initContainers)?.find(
-        (c) => c.name === status.name,
+    const name = JSON.stringify(old.name);
+    const kept = now.findLast((container) => container.name === old.name);
+    if (!kept) errors.forbidden(field, `existing ephemeral containers ${name} may not be removed\n`);
+    else if (!sameJson(kept, old))
+      errors.forbidden(
+        field,
+        `existing ephemeral containers ${name} may not be changed\n${jsonDiff(internalForm(old, 'core.EphemeralContainer'), internalForm(kept, 'core.EphemeralContainer'))}`,
       );
-      const mayRestart =
-        next.spec?.restartPolicy === 'Always' ||
-        next.spec?.restartPolicy === 'OnFailure' ||
-        container?.restartPolicy !== undefined;
-      if (old?.state?.terminated && !status.state?.terminated && !mayRestart)
-        errors.forbidden(`status.${field}[${i}].state`, 'may not be transitioned to non-terminated state');
-    }
   }
 }

