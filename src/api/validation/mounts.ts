@@ -74,7 +74,7 @@ export function validateDevices(
     if (!volume) errors.notFound(`${path}.name`, name);
     if (!devicePath) errors.required(`${path}.devicePath`);
     if (paths.has(devicePath)) errors.invalid(`${path}.devicePath`, devicePath, 'must be unique');
-    if (devicePath && devicePath.split('/').includes('..'))
+    if (devicePath?.split('/').includes('..'))
       errors.invalid(`${path}.devicePath`, devicePath, "can not contain backsteps ('..')");
     else paths.add(devicePath);
     if (mounts.some((mount) => mount.name === name))

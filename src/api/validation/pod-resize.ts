@@ -14,8 +14,14 @@ export function validatePodResize(errors: ErrorList, next: Pod, previous: Pod): 
     errors.errors.length = 0;
     errors.forbidden('', why);
   };
-  if (previous.metadata.annotations?.[mirror] !== undefined) return only('static pods cannot be resized');
-  if (previous.spec?.os?.name === 'windows') return only('windows pods cannot be resized');
+  if (previous.metadata.annotations?.[mirror] !== undefined) {
+    only('static pods cannot be resized');
+    return;
+  }
+  if (previous.spec?.os?.name === 'windows') {
+    only('windows pods cannot be resized');
+    return;
+  }
   const spec = next.spec!;
   const before = previous.spec!;
   if ((previous.status?.qosClass ?? qosClassOf(previous)) !== qosClassOf(next))
