@@ -1,0 +1,58 @@
+/**
+ * The server of `bench/https.ts`, a process of its own: the production handler chain on the embedded store behind HTTPS, without scheduler and
+ * controllers, whose work is not the server's. Says `ready` over IPC and answers `cpu` with `process.cpuUsage()`.
+ */
+import { createLogger } from '../src/base/console-log.ts';
+import { createMetricsRegistry } from '../src/base/metrics.ts';
+import { createRealClock } from '../src/base/real-clock.ts';
+import { createRealRandom } from '../src/base/real-random.ts';
+import { loadOrCreateCertificates } from '../src/cluster/certificates.ts';
+import { startControlPlane } from '../src/cluster/control-plane.ts';
+import { openDataDir } from '../src/cluster/data-dir.ts';
+import { startHttpsServer } from '../src/serve/index.ts';
+import { openEmbeddedStore } from '../src/store/embedded/embedded-store.ts';
+
+const dir = openDataDir(process.argv[2]!);
+const port = Number(process.argv[3]);
+const clock = createRealClock();
+const random = createRealRandom();
+const log = createLogger({ clock, level: 'warn', write: (line) => void process.stderr.write(line) });
+const metrics = createMetricsRegistry();
+const certificates = await loadOrCreateCertificates({
+  pkiDir: dir.pki,
+  clock,
+  random,
+  dnsNames: ['bench'],
+  ipAddresses: ['127.0.0.1', '10.96.0.1'],
+  clusterDomain: 'cluster.local',
+});
+const store = await openEmbeddedStore({ path: dir.store, clock, log });
+const controlPlane = await startControlPlane({
+  ...{ clock, random, log, metrics, store, port },
+  serviceAccountPrivateKey: certificates.serviceAccountPrivateKey,
+  rootCa: certificates.ca.cert,
+  clientCa: certificates.ca.cert,
+  advertiseAddress: '127.0.0.1',
+  without: ['scheduler', 'controllers'],
+});
+const https = await startHttpsServer({
+  handler: controlPlane.handler,
+  key: certificates.apiserver.key,
+  cert: certificates.apiserver.cert,
+  clientCa: certificates.ca.cert,
+  ...{ host: '127.0.0.1', port, clock, log, metrics },
+});
+process.on('message', (message) => {
+  if (message === 'cpu') process.send?.({ cpu: process.cpuUsage(), rss: process.memoryUsage.rss() });
+  if (message === 'stop') void stop();
+});
+process.send?.({
+  ready: { ca: certificates.ca.cert, cert: certificates.admin.cert, key: certificates.admin.key },
+});
+
+async function stop(): Promise<void> {
+  await https.stop({ graceMs: 1000 });
+  await controlPlane.stop();
+  await store.close();
+  process.disconnect?.();
+}
