@@ -1,6 +1,6 @@
 /**
  * Server CPU per operation over HTTPS: the production chain on the embedded store in a process of its own (`bench/https-server.ts`, bundled as the package is),
- * the client in this one. Run: `node bench/https.ts [--http1] [--concurrency 48] [--only create,get,...] [--rounds 3] [--profile DIR]`.
+ * the client in this one. Run: `node bench/https.ts [--http1] [--concurrency 48] [--only create,get,...] [--rounds 3] [--profile DIR] [--v8 FLAGS]`.
  */
 import { fork } from 'node:child_process';
 import { join } from 'node:path';
@@ -18,6 +18,7 @@ const { values: options } = parseArgs({
     only: { type: 'string', default: '' },
     rounds: { type: 'string', default: '3' },
     profile: { type: 'string' },
+    v8: { type: 'string', default: '' },
   },
 });
 const concurrency = Number(options.concurrency);
@@ -34,7 +35,10 @@ await bundle({ 'https-server': 'bench/https-server.ts' }, outdir);
 await inTemporaryDirectory(async (directory) => {
   const port = await freePort();
   const server = fork(join(outdir, 'https-server.js'), [join(directory, 'data'), String(port)], {
-    execArgv: options.profile ? ['--cpu-prof', `--cpu-prof-dir=${options.profile}`] : [],
+    execArgv: [
+      ...(options.profile ? ['--cpu-prof', `--cpu-prof-dir=${options.profile}`] : []),
+      ...options.v8.split(' ').filter((flag) => flag !== ''),
+    ],
   });
   const ended = new Promise((resolve) => server.once('exit', resolve));
   const { ready } = await message<{ ready: Credentials }>();

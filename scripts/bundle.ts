@@ -21,7 +21,6 @@ export async function bundle(entryPoints: Readonly<Record<string, string>>, outd
     mainFields: ['module', 'main'],
     minifySyntax: true,
     minifyWhitespace: true,
-    keepNames: true,
     legalComments: 'none',
     metafile: true,
     // CommonJS dependencies in an ESM bundle still call require for Node's own modules.
