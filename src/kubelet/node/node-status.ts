@@ -1,5 +1,5 @@
 /** The Node object: what this node is, offers and how it is. Pure. Source: pkg/kubelet/nodestatus/setters.go, kubelet_node_status.go. */
-import { parseMilli, parseValue } from '../../api/quantity.ts';
+import { canonicalQuantity, parseMilli, parseValue } from '../../api/quantity.ts';
 import type { ContainerImage, Node, NodeAddress, NodeCondition, NodeStatus } from '../../api/types/core-v1.ts';
 import type { KubeletConfig } from '../config.ts';
 import { rfc3339 } from '../pods/api-status.ts';
@@ -163,8 +163,8 @@ export function nodeStatusChanged(before: NodeStatus | undefined, after: NodeSta
   if (!before) return true;
   const plain = (status: NodeStatus): string =>
     JSON.stringify([
-      sorted(status.capacity),
-      sorted(status.allocatable),
+      amounts(status.capacity),
+      amounts(status.allocatable),
       (status.addresses ?? []).map((a) => [a.type, a.address]),
       sorted(status.nodeInfo as unknown as Readonly<Record<string, string>> | undefined, [
         'kubeProxyVersion',
@@ -179,6 +179,10 @@ export function nodeStatusChanged(before: NodeStatus | undefined, after: NodeSta
     ]);
   return plain(before) !== plain(after);
 }
+
+/** The API server writes quantities in their canonical form (`104857600Ki` comes back as `100Gi`). */
+const amounts = (list: Readonly<Record<string, string>> | undefined): readonly (readonly [string, string])[] =>
+  sorted(list).map(([name, text]) => [name, canonicalQuantity(text)]);
 
 const sorted = (
   map: Readonly<Record<string, string>> | undefined,
