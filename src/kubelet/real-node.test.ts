@@ -370,6 +370,11 @@ realAlone('deleted pods leave nothing: mounts, folders, cgroups, logs', async (n
   // The API object goes first, the last records a moment later.
   const deadline = n.clock.monotonic() + 10_000;
   while ((await readdir(join(n.folder, 'logs'))).length > 0 && n.clock.monotonic() < deadline) await n.clock.sleep(50);
+  const groups = await readdir('/sys/fs/cgroup', { recursive: true });
+  assert.deepEqual(
+    groups.filter((path) => path.includes(`bk${process.pid}`) && /pod[0-9a-f]{8}-/.test(path)),
+    [],
+  );
   const mounts = createMounts(createLocalSpawner({ clock: n.clock })).list();
   assert.deepEqual(
     mounts.filter((m) => m.mountPoint.startsWith(join(n.folder, 'kubelet'))),

@@ -7,6 +7,7 @@ import { busyboxArchive } from '../../../test/images.ts';
 import { requires } from '../../../test/requirements.ts';
 import type { Logger } from '../../base/log.ts';
 import { createRealClock } from '../../base/real-clock.ts';
+import { openCgroups } from '../../host/cgroups.ts';
 import { createLocalSpawner } from '../../host/local-spawner.ts';
 import { createMounts } from '../../host/mounts.ts';
 import { deleteLink } from '../../host/network-links.ts';
@@ -78,7 +79,10 @@ test('containerd of our own: starts, runs a pod, is adopted, outlives us, goes w
       hostname: 'p',
       logDirectory: join(stateDir, 'logs'),
       labels: { 'io.kubernetes.pod.uid': 'u1' },
-      linux: { securityContext: { namespaceOptions: { network: 'POD', pid: 'CONTAINER', ipc: 'POD' } } },
+      linux: {
+        cgroupParent: `/bt${process.pid}`,
+        securityContext: { namespaceOptions: { network: 'POD', pid: 'CONTAINER', ipc: 'POD' } },
+      },
     } as const;
     const { podSandboxId } = await cri.runPodSandbox({ config: sandbox }, call);
     const { status: sandboxStatus } = await cri.podSandboxStatus({ podSandboxId }, call);
@@ -137,6 +141,7 @@ test('containerd of our own: starts, runs a pod, is adopted, outlives us, goes w
   } finally {
     await downContainerd({ ...options, removeState: true });
     await deleteLink(spawner, bridge);
+    await (await openCgroups(clock)).remove(`/bt${process.pid}`);
     await rm(stateDir, { recursive: true, force: true });
     await spawner.close();
     clearInterval(alive);
