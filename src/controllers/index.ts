@@ -16,6 +16,7 @@ import { createPodGarbageCollector, type PodGarbageCollectorOptions } from './po
 import { replicaSetController } from './replica-set/controller.ts';
 import { createRootCaPublisher } from './root-ca-publisher.ts';
 import { createServiceAccountController } from './service-accounts.ts';
+import { statefulSetController } from './stateful-set/controller.ts';
 import { createTaintEvictionController } from './taint-eviction/taint-eviction.ts';
 
 export type { Controller, ControllerContext } from './controller.ts';
@@ -49,6 +50,7 @@ export function allControllers(options: ControllersOptions = {}): readonly Contr
     deploymentController(),
     replicaSetController(),
     daemonSetController(),
+    statefulSetController(),
     endpointSliceController(),
     endpointsController(),
   ];
@@ -66,6 +68,7 @@ const serviceAccounts: Readonly<Record<string, string>> = {
   'node-ipam-controller': 'node-controller',
   'pod-garbage-collector-controller': 'pod-garbage-collector',
   'daemonset-controller': 'daemon-set-controller',
+  'statefulset-controller': 'statefulset-controller',
   'endpoints-controller': 'endpoint-controller',
   'root-ca-certificate-publisher-controller': 'root-ca-cert-publisher',
 };

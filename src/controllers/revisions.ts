@@ -15,7 +15,7 @@ import type { PodTemplateSpec } from '../api/types/core-v1.ts';
 import { resources } from '../api/types/resources.ts';
 import type { Client } from '../client/client.ts';
 
-/** The label of revisions and pods that says which template they are of. */
+/** The label of pods (and of DaemonSets' revisions) that says which template they are of. */
 export const revisionHashLabel = 'controller-revision-hash';
 /** Room for the hash in a name. */
 const namePrefixMax = 223;
@@ -26,6 +26,12 @@ export const revisionData = (template: PodTemplateSpec): JsonObject => ({
 });
 export const isRevisionOf = (revision: ControllerRevision, template: PodTemplateSpec): boolean =>
   sameJson(withoutNullTimestamp(revision.data), revisionData(template));
+
+/** The template that a revision stores. */
+export function templateOf(revision: ControllerRevision): PodTemplateSpec {
+  const { $patch: _directive, ...template } = getIn(revision.data, ['spec', 'template']) as JsonObject;
+  return template as PodTemplateSpec;
+}
 
 /** Upstream before v1.34 wrote `creationTimestamp: null` into every template. */
 function withoutNullTimestamp(data: JsonValue | undefined): JsonValue | undefined {
@@ -38,6 +44,8 @@ export interface RevisionOwner<O extends KubeObject> {
   readonly object: O;
   readonly template: PodTemplateSpec;
   readonly collisionCount: number | undefined;
+  /** Under which label a revision carries its hash. */
+  readonly hashLabel: string;
 }
 
 export type CreatedRevision =
@@ -61,7 +69,7 @@ export async function createRevision<O extends KubeObject>(
     metadata: {
       name,
       namespace: metadata.namespace!,
-      labels: { ...owner.template.metadata?.labels, [revisionHashLabel]: hash },
+      labels: { ...owner.template.metadata?.labels, [owner.hashLabel]: hash },
       ...(metadata.annotations ? { annotations: metadata.annotations } : {}),
       ownerReferences: [newControllerRef(owner.object, owner.ref)],
     },

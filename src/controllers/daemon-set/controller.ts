@@ -288,7 +288,13 @@ class DaemonSetRun {
     const { client } = this.context;
     const { name, namespace } = daemonSet.metadata;
     const collisionCount = daemonSet.status?.collisionCount;
-    const owner = { ref: resources.daemonSets, object: daemonSet, template: daemonSet.spec!.template, collisionCount };
+    const owner = {
+      ref: resources.daemonSets,
+      object: daemonSet,
+      template: daemonSet.spec!.template,
+      collisionCount,
+      hashLabel: revisionHashLabel,
+    };
     const created = await createRevision(client, owner, number, signal);
     if (created.kind === 'created') return created.revision;
     const daemonSets = client.resource(resources.daemonSets);
