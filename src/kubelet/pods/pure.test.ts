@@ -1,12 +1,13 @@
 /** Tables for the small pure parts of pods: expansion, environment, DNS, fields, QoS, durations, image names, statuses' patches. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { podRequests } from '../../api/pod/resources.ts';
 import type { ContainerStatus, Node, Pod, PodStatus, Service } from '../../api/types/core-v1.ts';
 import { createVirtualClock } from '../../base/virtual-clock.ts';
 import { createBackOff, goDuration } from '../containers/back-off.ts';
 import { expand } from '../containers/expansion.ts';
 import { withDefaultTag } from '../containers/image-manager.ts';
-import { admitPod, podRequests } from '../node/admission.ts';
+import { admitPod } from '../node/admission.ts';
 import type { ObjectSource } from '../object-source.ts';
 import { podPhase } from './api-status.ts';
 import { hostsFile, podDns, podHostname } from './dns.ts';

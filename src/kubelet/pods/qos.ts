@@ -1,40 +1,10 @@
 /** Quality-of-service class, CPU shares and OOM score. Source: pkg/apis/core/v1/helper/qos, pkg/kubelet/cm/helpers_linux, pkg/kubelet/qos. */
-import { parseMilli, parseValue } from '../../api/quantity.ts';
+import { type QosClass, qosClassOf } from '../../api/pod/qos.ts';
+import { parseValue } from '../../api/quantity.ts';
 import type { Container, Pod } from '../../api/types/core-v1.ts';
 
-export type QosClass = 'Guaranteed' | 'Burstable' | 'BestEffort';
-
-/** The class the API server stored, else computed from requests and limits of cpu and memory. */
-export function qosClass(pod: Pod): QosClass {
-  const stored = pod.status?.qosClass;
-  if (stored) return stored as QosClass;
-  const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
-  const requests = new Map<string, number>();
-  const limits = new Map<string, number>();
-  let guaranteed = true;
-  for (const { resources } of containers) {
-    add(requests, resources?.requests);
-    const limited = add(limits, resources?.limits);
-    if (limited < 2) guaranteed = false;
-  }
-  if (requests.size === 0 && limits.size === 0) return 'BestEffort';
-  if (guaranteed && requests.size === limits.size && [...requests].every(([name, milli]) => limits.get(name) === milli))
-    return 'Guaranteed';
-  return 'Burstable';
-}
-
-/** @returns how many of cpu and memory were given as more than zero. */
-function add(sums: Map<string, number>, list: Readonly<Record<string, string>> | undefined): number {
-  let found = 0;
-  for (const name of ['cpu', 'memory']) {
-    const text = list?.[name];
-    const milli = text === undefined ? 0 : parseMilli(text);
-    if (milli <= 0) continue;
-    found++;
-    sums.set(name, (sums.get(name) ?? 0) + milli);
-  }
-  return found;
-}
+/** The class the API server settled at creation, else computed from what the containers ask for. */
+export const qosClass = (pod: Pod): QosClass => (pod.status?.qosClass as QosClass | undefined) || qosClassOf(pod);
 
 /** cgroup v1 `cpu.shares`: 1024 for a core, at least 2, at most 262144. */
 export function cpuShares(cpuMilli: number): number {
