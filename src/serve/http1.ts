@@ -4,10 +4,11 @@ import type { Duplex, Writable } from 'node:stream';
 import type { Headers, WatchFrame } from '../api/exchange.ts';
 import { BodyCollector } from './body-collector.ts';
 import type { Connection } from './connection.ts';
+import type { FrameJoiner } from './frame-joiner.ts';
 import { headerName } from './header-names.ts';
 import { IncomingRequest } from './incoming-request.ts';
 import type { Exchange, Serving } from './serving.ts';
-import { copyFrames, framesLength, type Sink } from './sink.ts';
+import type { Sink } from './sink.ts';
 
 export type UpgradeHandler = (request: IncomingRequest, socket: Duplex, head: Buffer) => void;
 
@@ -123,7 +124,7 @@ class Http1Exchange implements Exchange {
     );
     this.#head(status, raw);
     this.#response.flushHeaders();
-    return new Http1Sink(this.#response);
+    return new Http1Sink(this.#response, this.#serving.joiner);
   }
 
   openWritable(status: number, headers: Headers): Writable {
@@ -151,8 +152,10 @@ function rawHeaders(headers: Headers): string[] {
 
 class Http1Sink implements Sink {
   readonly #response: ServerResponse;
-  constructor(response: ServerResponse) {
+  readonly #joiner: FrameJoiner;
+  constructor(response: ServerResponse, joiner: FrameJoiner) {
     this.#response = response;
+    this.#joiner = joiner;
   }
 
   get closed(): boolean {
@@ -174,16 +177,7 @@ class Http1Sink implements Sink {
       for (const frame of frames) room = this.#response.write(frame.bytes());
       return room;
     }
-    const length = framesLength(frames);
-    const size = length.toString(16);
-    const chunk = Buffer.allocUnsafe(size.length + 2 + length + 2);
-    chunk.write(size, 0, 'latin1');
-    chunk[size.length] = 13;
-    chunk[size.length + 1] = 10;
-    const end = copyFrames(frames, chunk, size.length + 2);
-    chunk[end] = 13;
-    chunk[end + 1] = 10;
-    return socket.write(chunk);
+    return socket.write(this.#joiner.chunk(frames));
   }
 
   drained(): Promise<void> {

@@ -12,9 +12,10 @@ import type { TLSSocket } from 'node:tls';
 import type { Headers, WatchFrame } from '../api/exchange.ts';
 import { BodyCollector } from './body-collector.ts';
 import type { Connection } from './connection.ts';
+import type { FrameJoiner } from './frame-joiner.ts';
 import { IncomingRequest } from './incoming-request.ts';
 import type { Exchange, Serving } from './serving.ts';
-import { copyFrames, framesLength, type Sink } from './sink.ts';
+import type { Sink } from './sink.ts';
 
 /** Serves one connection. @returns its session, for the stop. */
 export function serveHttp2(serving: Serving, socket: TLSSocket, connection: Connection): ServerHttp2Session {
@@ -44,7 +45,7 @@ export function serveHttp2(serving: Serving, socket: TLSSocket, connection: Conn
     stream.on('error', (error) => {
       serving.log.debug('HTTP/2 stream ended early', { path: request.path, error });
     });
-    const exchange = new Http2Exchange(stream, request.method === 'HEAD');
+    const exchange = new Http2Exchange(stream, request.method === 'HEAD', serving.joiner);
     if ((flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0)
       void serving.answer(request, exchange); // never rejects; the stop waits for it through `drained`
     else collect(serving, stream, headers, request, exchange);
@@ -114,9 +115,11 @@ function collect(
 class Http2Exchange implements Exchange {
   readonly #stream: ServerHttp2Stream;
   readonly #head: boolean;
-  constructor(stream: ServerHttp2Stream, head: boolean) {
+  readonly #joiner: FrameJoiner;
+  constructor(stream: ServerHttp2Stream, head: boolean, joiner: FrameJoiner) {
     this.#stream = stream;
     this.#head = head;
+    this.#joiner = joiner;
   }
 
   whole(status: number, headers: Headers, bytes: Uint8Array): void {
@@ -139,7 +142,7 @@ class Http2Exchange implements Exchange {
           ? { ...headers, ':status': status }
           : { ...headers, ':status': status, 'content-length': length },
       );
-    return new Http2Sink(this.#stream);
+    return new Http2Sink(this.#stream, this.#joiner);
   }
 
   openWritable(status: number, headers: Headers): Writable {
@@ -155,8 +158,10 @@ class Http2Exchange implements Exchange {
 
 class Http2Sink implements Sink {
   readonly #stream: ServerHttp2Stream;
-  constructor(stream: ServerHttp2Stream) {
+  readonly #joiner: FrameJoiner;
+  constructor(stream: ServerHttp2Stream, joiner: FrameJoiner) {
     this.#stream = stream;
+    this.#joiner = joiner;
   }
 
   get closed(): boolean {
@@ -168,10 +173,7 @@ class Http2Sink implements Sink {
   }
 
   writeFrames(frames: readonly WatchFrame[]): boolean {
-    if (frames.length === 1) return this.#stream.write(frames[0]!.bytes());
-    const joined = Buffer.allocUnsafe(framesLength(frames));
-    copyFrames(frames, joined, 0);
-    return this.#stream.write(joined);
+    return this.#stream.write(this.#joiner.plain(frames));
   }
 
   drained(): Promise<void> {

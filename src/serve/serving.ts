@@ -8,6 +8,7 @@ import { ApiError } from '../api/errors.ts';
 import type { ApiHandler, ApiResponse, Headers, WatchStream } from '../api/exchange.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
+import { FrameJoiner } from './frame-joiner.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import type { ServeLimits } from './limits.ts';
 import { acceptsGzip } from './negotiate-encoding.ts';
@@ -34,6 +35,7 @@ export class Serving {
   readonly clock: Clock;
   readonly log: Logger;
   readonly limits: ServeLimits;
+  readonly joiner: FrameJoiner;
   /** Set by the stop: answers tell their peers to go elsewhere. */
   stopping = false;
   /** Connections given away to another protocol. */
@@ -48,6 +50,7 @@ export class Serving {
     this.clock = options.clock;
     this.log = options.log;
     this.limits = options.limits;
+    this.joiner = new FrameJoiner(options.clock);
   }
 
   /** Never rejects. Ends when the whole answer was handed to the protocol or the peer went away. */

@@ -17,20 +17,3 @@ export interface Sink {
   /** The peer went away. */
   readonly closed: boolean;
 }
-
-/** Total length of the frames. */
-export function framesLength(frames: readonly WatchFrame[]): number {
-  let total = 0;
-  for (let i = 0; i < frames.length; i++) total += frames[i]!.bytes().length;
-  return total;
-}
-
-/** Copies the frames one after another. @returns the offset after the last. */
-export function copyFrames(frames: readonly WatchFrame[], into: Buffer, offset: number): number {
-  for (let i = 0; i < frames.length; i++) {
-    const bytes = frames[i]!.bytes();
-    into.set(bytes, offset);
-    offset += bytes.length;
-  }
-  return offset;
-}
