@@ -128,7 +128,7 @@ async function planList(registry: Registry, context: RequestContext, options: Li
 }
 
 export function selectionOf({ stored, namespace, selectors }: ListScope, startKey?: string) {
-  const { name, node, match } = selectors;
+  const { name, node, match, labels } = selectors;
   const key = name !== undefined && (!stored.namespaced || namespace !== '') ? objectKey(namespace, name) : undefined;
   // Continue keys are relative to the listed prefix.
   const start = startKey === undefined ? undefined : namespace === '' ? startKey : `${namespace}/${startKey}`;
@@ -138,6 +138,7 @@ export function selectionOf({ stored, namespace, selectors }: ListScope, startKe
     ...(start === undefined ? {} : { startKey: start }),
     ...(key === undefined ? {} : { key }),
     ...(node === undefined ? {} : { node }),
+    ...(labels.length === 0 ? {} : { labels }),
   };
 }
 

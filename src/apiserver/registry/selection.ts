@@ -7,6 +7,7 @@ import { type LabelMatcher, matchLabels, SelectorError } from '../../api/selecto
 import { parseLabelSelector } from '../../api/selectors/parse-label-selector.ts';
 import { unknownFieldLabel } from '../../api/selectors/unknown-field-label.ts';
 import type { CachedObject } from '../watch-cache/cached-object.ts';
+import type { LabelTerm } from '../watch-cache/label-index.ts';
 import type { FieldLabels } from './field-labels.ts';
 
 export interface Selectors {
@@ -16,6 +17,8 @@ export interface Selectors {
   readonly name: string | undefined;
   /** `spec.nodeName=x` for pods, x not empty. */
   readonly node: string | undefined;
+  /** Labels that must have exactly these values. */
+  readonly labels: readonly LabelTerm[];
   /** Neither selector was given. */
   readonly everything: boolean;
 }
@@ -32,7 +35,7 @@ export function parseSelectors(
   isPods: boolean,
 ): Selectors {
   if (labelSelector === '' && fieldSelector === '')
-    return { match: undefined, name: undefined, node: undefined, everything: true };
+    return { match: undefined, name: undefined, node: undefined, labels: noLabels, everything: true };
   let labels: LabelMatcher;
   let terms: FieldMatcher;
   try {
@@ -61,7 +64,18 @@ export function parseSelectors(
     }
   }
   if (labels.nothing || labels.requirements.length > 0) tests.push(labelTest(labels));
-  return { match: all(tests), name, node, everything: tests.length === 0 };
+  return { match: all(tests), name, node, labels: demanded(labels), everything: tests.length === 0 };
+}
+
+const noLabels: readonly LabelTerm[] = Object.freeze([]);
+
+function demanded({ nothing, requirements }: LabelMatcher): readonly LabelTerm[] {
+  if (nothing) return noLabels;
+  const terms: LabelTerm[] = [];
+  for (const { key, operator, values } of requirements)
+    if ((operator === '=' || operator === '==' || operator === 'in') && values.length === 1)
+      terms.push({ key, value: values[0]! });
+  return terms;
 }
 
 /** The commonest selectors, one label with one value, without a walk over requirements. */

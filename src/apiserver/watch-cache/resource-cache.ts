@@ -7,6 +7,7 @@ import type { ObjectChange } from '../registry/object-reader.ts';
 import { CacheEvent } from './cache-event.ts';
 import type { CachedObject } from './cached-object.ts';
 import { History } from './history.ts';
+import { LabelIndex, type LabelTerm } from './label-index.ts';
 import { byKey, type OrderedTree, orderedTree } from './ordered-tree.ts';
 import type { Watcher } from './watcher.ts';
 import { WatcherIndex, type WatchScope } from './watcher-index.ts';
@@ -28,6 +29,8 @@ export interface Selection {
   readonly key?: string;
   /** Only pods on this node. */
   readonly node?: string;
+  /** Labels that `match` demands: lets an index answer. */
+  readonly labels?: readonly LabelTerm[];
 }
 
 /** Snapshots kept for continued lists; older ones are read from the store's history. */
@@ -36,6 +39,7 @@ const snapshotsMax = 8;
 export class ResourceCache {
   readonly #tree = orderedTree<CachedObject>();
   readonly #byNode = new Map<string, Map<string, CachedObject>>();
+  readonly #byLabel = new LabelIndex();
   readonly watchers = new WatcherIndex();
   readonly history: History;
   readonly #listeners: ((change: ObjectChange) => void)[] = [];
@@ -73,6 +77,7 @@ export class ResourceCache {
     const previous = this.#tree.get(key);
     if (previous === undefined) return undefined;
     this.#tree.delete(key);
+    this.#byLabel.replace(previous, undefined);
     if (previous.node !== '') this.#dropFromNode(previous);
     this.#publish(new CacheEvent(revision, previous, previous, true, at), at);
     return previous;
@@ -80,6 +85,7 @@ export class ResourceCache {
 
   #put(object: CachedObject, previous: CachedObject | undefined): void {
     this.#tree.set(object.key, object);
+    this.#byLabel.replace(previous, object);
     if (!this.#indexNodes) return;
     if (previous !== undefined && previous.node !== '' && previous.node !== object.node) this.#dropFromNode(previous);
     if (object.node === '') return;
@@ -124,6 +130,12 @@ export class ResourceCache {
 
   /** Everything selected now, in key order. */
   select(selection: Selection): CachedObject[] {
+    const { labels, key, node } = selection;
+    if (labels !== undefined && key === undefined && (node === undefined || node === '')) {
+      const tree = this.#tree;
+      const candidates = this.#byLabel.candidates(labels, tree.size, () => tree.values());
+      if (candidates !== undefined) return selectAmong(candidates, selection);
+    }
     return selectFrom(this.#tree, selection, this.#byNode);
   }
 
@@ -163,6 +175,7 @@ export class ResourceCache {
     const before = this.#listeners.length > 0 ? this.#tree.clone() : undefined;
     this.#tree.clear();
     this.#byNode.clear();
+    this.#byLabel.clear();
     this.#snapshots.length = 0;
     this.history.reset(revision);
     for (const object of objects) this.#put(object, undefined);
@@ -201,16 +214,8 @@ export function selectFrom(
       found.push(object);
     return found;
   }
-  if (node !== undefined && node !== '' && byNode !== undefined) {
-    for (const object of byNode.get(node)?.values() ?? [])
-      if (
-        (namespace === '' || object.namespace === namespace) &&
-        (startKey === undefined || object.key >= startKey) &&
-        (match === undefined || match(object))
-      )
-        found.push(object);
-    return found.sort((a, b) => byKey(a.key, b.key));
-  }
+  if (node !== undefined && node !== '' && byNode !== undefined)
+    return selectAmong(byNode.get(node)?.values() ?? [], selection);
   const visit =
     match === undefined
       ? (_: string, object: CachedObject): void => {
@@ -228,4 +233,17 @@ export function selectFrom(
     tree.forRange(low, high, false, visit);
   }
   return found;
+}
+
+/** Everything selected among what an index found, in key order. */
+function selectAmong(candidates: Iterable<CachedObject>, { namespace, startKey, match }: Selection): CachedObject[] {
+  const found: CachedObject[] = [];
+  for (const object of candidates)
+    if (
+      (namespace === '' || object.namespace === namespace) &&
+      (startKey === undefined || object.key >= startKey) &&
+      (match === undefined || match(object))
+    )
+      found.push(object);
+  return found.sort((a, b) => byKey(a.key, b.key));
 }
