@@ -3,6 +3,7 @@
  * in-process callers hand them over as they are (decision 8).
  */
 
+import { createApplier } from '../api/apply/apply.ts';
 import { encode } from '../api/codec/index.ts';
 import { createBuiltinDefaulter } from '../api/defaulting/index.ts';
 import { ApiError } from '../api/errors.ts';
@@ -175,6 +176,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     admission: security.admission,
     kinds: kindFunctions(schema, createBuiltinDefaulter(schema)),
     fieldManager: createFieldManager(),
+    applier: createApplier(),
     hooks: options.hooks?.(context) ?? noHooks,
   };
   const protobuf = protobufOf(schema);
@@ -193,7 +195,6 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     }),
     authorize: (request, verb) => chain.authorize(request, verb),
     protobufEncoder: () => protobuf.encoder(),
-    apply: false,
   });
   const stopping = new AbortController();
   const documents = createDocumentRoutes({

@@ -250,14 +250,14 @@ function isEmpty(object: JsonObject | undefined): boolean {
   return true;
 }
 
-function sortedKeys(a: JsonObject | undefined, b: JsonObject | undefined): readonly string[] {
+export function sortedKeys(a: JsonObject | undefined, b: JsonObject | undefined): readonly string[] {
   const keys = b === undefined ? [] : Object.keys(b);
   if (a !== undefined) for (const key of Object.keys(a)) if (b === undefined || !Object.hasOwn(b, key)) keys.push(key);
   for (let i = 1; i < keys.length; i++) if (keys[i - 1]! > keys[i]!) return keys.sort();
   return keys;
 }
 
-function sortElementNames(elements: string[]): void {
+export function sortElementNames(elements: string[]): void {
   for (let i = 1; i < elements.length; i++)
     if (compareElements(elements[i - 1]!, elements[i]!) > 0) {
       elements.sort(compareElements);
@@ -266,7 +266,7 @@ function sortElementNames(elements: string[]): void {
 }
 
 /** `k:{"containerPort":80,"protocol":"TCP"}` for each item; '' for one that has no key. */
-function elementsOf(items: readonly JsonValue[], plan: Extract<Plan, { kind: 'keyed' }>): string[] {
+export function elementsOf(items: readonly JsonValue[], plan: Extract<Plan, { kind: 'keyed' }>): string[] {
   const elements: string[] = [];
   for (const item of items) {
     const object = asObject(item);

@@ -12,7 +12,8 @@ export type DraftFieldSet = Record<string, JsonValue>;
 /** A member without children. */
 export const leaf: FieldSet = Object.freeze({});
 
-const isMember = (node: FieldSet): boolean => {
+/** Whether the path to this node is in the set, not only paths below it. */
+export const isMember = (node: FieldSet): boolean => {
   for (const _key in node) return Object.hasOwn(node, '.');
   return true;
 };
@@ -75,6 +76,51 @@ function subtract(a: FieldSet, b: FieldSet, member: boolean): FieldSet | undefin
   if (children.length === 0) return member ? (a === leaf ? a : leaf) : undefined;
   if (!changed && had === member) return a;
   return buildNode(member, children);
+}
+
+/** Members of both; `undefined` when there are none. */
+export function intersectionOf(a: FieldSet, b: FieldSet): FieldSet | undefined {
+  return intersect(a, b, false);
+}
+
+function intersect(a: FieldSet, b: FieldSet, member: boolean): FieldSet | undefined {
+  const children: [string, JsonValue][] = [];
+  for (const key of Object.keys(a)) {
+    if (key === '.' || !Object.hasOwn(b, key)) continue;
+    const left = a[key] as FieldSet;
+    const right = b[key] as FieldSet;
+    const common = left === right ? left : intersect(left, right, isMember(left) && isMember(right));
+    if (common !== undefined) children.push([key, common]);
+  }
+  if (children.length === 0) return member ? leaf : undefined;
+  return buildNode(member, children);
+}
+
+/** Without these fields and all below them; `undefined` when nothing is left. Field names only. */
+export function withoutFields(set: FieldSet, paths: readonly (readonly (string | number)[])[]): FieldSet | undefined {
+  let rest: FieldSet | undefined = set;
+  for (const path of paths) {
+    if (rest === undefined) return undefined;
+    rest = dropPath(rest, path, 0);
+  }
+  return rest;
+}
+
+function dropPath(node: FieldSet, path: readonly (string | number)[], depth: number): FieldSet | undefined {
+  const key = `f:${path[depth]}`;
+  if (!Object.hasOwn(node, key)) return node;
+  const child = node[key] as FieldSet;
+  const rest = depth === path.length - 1 ? undefined : dropPath(child, path, depth + 1);
+  if (rest === child) return node;
+  const copy: DraftFieldSet = {};
+  let count = 0;
+  for (const name of Object.keys(node)) {
+    const value = name === key ? rest : node[name];
+    if (value === undefined) continue;
+    copy[name] = value;
+    count++;
+  }
+  return count === 0 ? undefined : Object.freeze(copy);
 }
 
 function buildNode(member: boolean, children: [string, JsonValue][]): FieldSet {

@@ -92,12 +92,12 @@ function startingEntries(update: ManagedFieldsUpdate): readonly ManagedFieldsEnt
 
 const noEntries: readonly ManagedFieldsEntry[] = Object.freeze([]);
 
-function entriesOf(object: JsonObject | undefined): readonly ManagedFieldsEntry[] {
+export function entriesOf(object: JsonObject | undefined): readonly ManagedFieldsEntry[] {
   const entries = object === undefined ? undefined : getIn(object, managedFieldsPath);
   return Array.isArray(entries) ? (entries as readonly ManagedFieldsEntry[]) : noEntries;
 }
 
-const isUsable = (entry: ManagedFieldsEntry): boolean =>
+export const isUsable = (entry: ManagedFieldsEntry): boolean =>
   (entry.operation === 'Apply' || entry.operation === 'Update') &&
   entry.apiVersion !== undefined &&
   entry.apiVersion !== '' &&
@@ -129,7 +129,7 @@ function afterLosses(
   return kept;
 }
 
-const fieldsOf = (entry: ManagedFieldsEntry): FieldSet => (entry.fieldsV1 as FieldSet | undefined) ?? leaf;
+export const fieldsOf = (entry: ManagedFieldsEntry): FieldSet => (entry.fieldsV1 as FieldSet | undefined) ?? leaf;
 
 function lossesOf({ gained, removed }: Comparison): FieldSet | undefined {
   return gained === undefined ? removed : removed === undefined ? gained : unionOf(gained, removed);
@@ -214,7 +214,7 @@ function compareAges(a: ManagedFieldsEntry, b: ManagedFieldsEntry): number {
 }
 
 /** Apply before Update, then oldest first. Times are RFC 3339 in UTC, so text order is time order. */
-function compareEntries(a: ManagedFieldsEntry, b: ManagedFieldsEntry): number {
+export function compareEntries(a: ManagedFieldsEntry, b: ManagedFieldsEntry): number {
   return (
     compareText(a.operation, b.operation) ||
     compareText(a.time, b.time) ||
@@ -228,6 +228,6 @@ function compareText(a = '', b = ''): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function withEntries(object: JsonObject, entries: readonly ManagedFieldsEntry[]): JsonObject {
+export function withEntries(object: JsonObject, entries: readonly ManagedFieldsEntry[]): JsonObject {
   return setIn(object, managedFieldsPath, entries.length === 0 ? undefined : entries);
 }

@@ -58,6 +58,11 @@ export class TypePlans {
     return root;
   }
 
+  /** The plan of a type with every field. */
+  whole(type: StructType): StructPlan {
+    return this.#struct(type);
+  }
+
   #rootPlan(type: StructType): StructPlan {
     const whole = this.#struct(type);
     const metadataType = type.fieldsByName.get('metadata')?.type;

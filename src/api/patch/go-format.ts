@@ -44,3 +44,14 @@ export function goType(value: JsonValue | undefined): string {
       return Number.isInteger(value) ? 'int64' : 'float64';
   }
 }
+
+/** `%#v`: `map[string]interface {}{"a":"b"}`, keys sorted. */
+export function goSyntax(value: JsonValue | undefined): string {
+  if (value === null || value === undefined) return 'interface {}(nil)';
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value !== 'object') return String(value);
+  if (Array.isArray(value)) return `[]interface {}{${(value as readonly JsonValue[]).map(goSyntax).join(', ')}}`;
+  const object = value as JsonObject;
+  const keys = Object.keys(object).sort();
+  return `map[string]interface {}{${keys.map((key) => `${JSON.stringify(key)}:${goSyntax(object[key])}`).join(', ')}}`;
+}

@@ -1,4 +1,5 @@
 /** What the registry's operations stand on. Everything that other rooms provide comes in here, so that each can be replaced in a test. */
+import type { Applier } from '../../api/apply/apply.ts';
 import type { FieldError } from '../../api/errors.ts';
 import type { JsonObject } from '../../api/json.ts';
 import type { FieldManager } from '../../api/managed-fields/managed-fields.ts';
@@ -20,6 +21,7 @@ export interface Registry {
   readonly admission: readonly AdmissionPlugin[];
   readonly kinds: KindFunctions;
   readonly fieldManager: FieldManager;
+  readonly applier: Applier;
   readonly hooks: StorageHooks;
 }
 

@@ -19,6 +19,7 @@ import {
 import { encoderFor } from '../output/encoders.ts';
 import type { FormFactory } from '../output/form-factory.ts';
 import { isTrue } from '../request-info.ts';
+import { appliedConfig, appliedObject, untilSettled } from './apply.ts';
 import type { RequestContext } from './context.ts';
 import { toServed } from './conversion.ts';
 import { createObject, type Written } from './create.ts';
@@ -50,8 +51,6 @@ export interface ResourceHandlerOptions {
   /** For what a request needs beyond its own verb: a create by update. */
   readonly authorize: (context: RequestContext, verb: string) => AuthorizationDecision | Promise<AuthorizationDecision>;
   readonly protobufEncoder: () => Promise<(value: JsonObject) => Uint8Array>;
-  /** Whether server-side apply is there. */
-  readonly apply: boolean;
 }
 
 /** Where a request points: a collection, an object, or a subresource of one. */
@@ -226,6 +225,7 @@ export class ResourceHandler {
     const { registry } = this.#options;
     const { served, name } = target;
     const type = this.patchType(context);
+    if (type === 'apply') return this.#apply(context, target);
     const negotiated = negotiateAccept(context.request, endpoint);
     const options = parseWriteOptions(context.query, 'PatchOptions');
     const patch = patchOf(context, type);
@@ -246,12 +246,34 @@ export class ResourceHandler {
     return this.updated(context, target, updated, negotiated);
   }
 
+  async #apply(context: RequestContext, target: Target): Promise<ApiResponse> {
+    const { registry } = this.#options;
+    const { name } = target;
+    const negotiated = negotiateAccept(context.request, endpoint);
+    const options = parseWriteOptions(context.query, 'PatchOptions', true);
+    const applied = await appliedConfig(context.request.body);
+    const updated = await untilSettled(() =>
+      updateObject(registry, context, {
+        ...target,
+        options,
+        optionsKind: 'PatchOptions',
+        strategy: this.#strategy(target),
+        settlesManagers: true,
+        createsMissing: true,
+        authorizeCreate: () => this.#authorizeCreate(context),
+        next: (live) => withUrlName(appliedObject(registry, target, options, applied, live, context.warnings), name),
+      }),
+    );
+    return this.updated(context, target, updated, negotiated);
+  }
+
   /** @throws ApiError 415 */
-  patchType(context: RequestContext): PatchType {
+  patchType(context: RequestContext): PatchType | 'apply' {
     const type = negotiatePatch(context.request.headers['content-type'], {
       strategic: true,
-      apply: this.#options.apply,
+      apply: true,
     });
+    if (type === 'application/apply-patch+yaml') return 'apply';
     const known = patchTypes[type];
     if (known === undefined) throw new Error(`Patch type ${type} was accepted but cannot be applied`);
     return known;

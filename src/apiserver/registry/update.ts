@@ -11,6 +11,7 @@ import { type AdmissionSubject, admit, validateAdmission } from './admit.ts';
 import type { RequestContext } from './context.ts';
 import { toServed, toStored } from './conversion.ts';
 import { settle, storeNew, type Written, withManager } from './create.ts';
+import { withSettledTimes } from './managed-fields-times.ts';
 import { withoutDuplicateOwners } from './managers.ts';
 import {
   inNamespace,
@@ -38,7 +39,11 @@ export interface UpdateRequest {
   readonly optionsKind: 'UpdateOptions' | 'PatchOptions';
   /** The strategy of the endpoint: the kind's own, or that of a subresource. */
   readonly strategy: UpdateStrategy;
-  /** Authorizes a create in its place (AllowCreateOnUpdate); throws 403. */
+  /** `next` has settled the managers itself. */
+  readonly settlesManagers?: boolean;
+  /** What does not exist is created, whatever the kind says: server-side apply. */
+  readonly createsMissing?: boolean;
+  /** Authorizes a create in its place; throws 403. */
   readonly authorizeCreate?: () => void | Promise<void>;
   /**
    * The object as the caller wants it, from the present one (absent: it does not exist). Both in the served version. Called in every round.
@@ -108,11 +113,14 @@ const withRevision = (value: JsonObject, object: CachedObject): JsonObject =>
   withMeta(value, { resourceVersion: String(object.revision) });
 
 async function createInstead(registry: Registry, context: RequestContext, request: UpdateRequest): Promise<Written> {
-  const { served, stored, namespace, name, options, subresource } = request;
-  if (!stored.strategy.allowCreateOnUpdate || subresource !== '') throw ApiError.notFound(served.qualified, name);
+  const { served, stored, namespace, name, options, subresource, createsMissing = false } = request;
+  if (!(stored.strategy.allowCreateOnUpdate || createsMissing) || subresource !== '')
+    throw ApiError.notFound(served.qualified, name);
   await request.authorizeCreate?.();
   const now = formatTime(registry.clock.now());
   let next = inNamespace(await request.next(undefined), namespace, stored.namespaced);
+  // An applied revision is no precondition of a create.
+  if (createsMissing) next = withMeta(next, { resourceVersion: undefined });
   next = managed(registry, context, request, undefined, next, now);
   const subject: AdmissionSubject = {
     ...subjectOf(context, request),
@@ -155,12 +163,13 @@ function subjectOf(context: RequestContext, request: UpdateRequest): AdmissionSu
 function managed(
   registry: Registry,
   context: RequestContext,
-  { served, options, subresource }: UpdateRequest,
+  { served, options, subresource, settlesManagers = false }: UpdateRequest,
   live: JsonObject | undefined,
   next: JsonObject,
   now: string,
 ): JsonObject {
   const deduplicated = withoutDuplicateOwners(next, context.warnings);
+  if (settlesManagers) return deduplicated;
   return withManager(registry, context, served, subresource, options, live, deduplicated, now);
 }
 
@@ -190,6 +199,7 @@ async function prepare(
       : undefined;
   try {
     if (reservation) next = reservation.object;
+    next = withSettledTimes(next, previous);
     validate(registry, context, request, next, previous);
     await validateAdmission(registry.admission, subject, toServed(registry, next, served, stored), live);
   } catch (error) {

@@ -1,9 +1,13 @@
 /** `scale` of workloads: a small view of spec.replicas. Source: registry/apps/*\/storage (ScaleREST). */
 import { ApiError } from '../../../api/errors.ts';
 import type { JsonObject } from '../../../api/json.ts';
+import { entriesOf, withEntries } from '../../../api/managed-fields/managed-fields.ts';
+import { managerName } from '../../../api/managed-fields/manager-name.ts';
 import { formatLabelMatcher, labelMatcherFrom, labelMatcherFromMap } from '../../../api/selectors/label-selector.ts';
+import { formatTime } from '../../../api/time.ts';
 import type { LabelSelector } from '../../../api/types/meta-v1.ts';
 import { negotiateAccept } from '../../negotiation/negotiation.ts';
+import { appliedConfig, decoded, reportDuplicates } from '../apply.ts';
 import { toServed } from '../conversion.ts';
 import { metadataOf, withMeta, withUrlName } from '../object-meta.ts';
 import { parseWriteOptions } from '../options.ts';
@@ -12,8 +16,10 @@ import { readObject } from '../read.ts';
 import { endpoint, methodNotAllowed } from '../resource-handler.ts';
 import type { SubresourceHandler, SubresourceRequest } from '../subresources.ts';
 import { type UpdateRequest, updateObject } from '../update.ts';
+import { toScaleEntries, toWorkloadEntries } from './scale-managers.ts';
 
 const gvk = { group: 'autoscaling', version: 'v1', kind: 'Scale' } as const;
+const scaleVersion = 'autoscaling/v1';
 
 export const scaleHandler: SubresourceHandler = async (request) => {
   const { context, handler, served, namespace, name } = request;
@@ -41,6 +47,7 @@ export const scaleHandler: SubresourceHandler = async (request) => {
     }
     case 'PATCH': {
       const patchType = handler.patchType(context);
+      if (patchType === 'apply') return handler.value(200, context, await applyScale(request), negotiated);
       const options = parseWriteOptions(context.query, 'PatchOptions');
       const patch = patchOf(context, patchType);
       const updated = await withPatchRetries(patch, () =>
@@ -64,7 +71,58 @@ function scaleType({ handler }: SubresourceRequest) {
   return type;
 }
 
-async function updateScale(
+/** An update that is tracked as one of the Scale. */
+function updateScale(
+  request: SubresourceRequest,
+  options: UpdateRequest['options'],
+  optionsKind: UpdateRequest['optionsKind'],
+  wanted: (current: JsonObject) => JsonObject,
+): Promise<JsonObject> {
+  const { context, handler } = request;
+  const { registry } = handler;
+  return writeScale(request, options, optionsKind, (scale) =>
+    registry.fieldManager.update({
+      previous: scale,
+      next: wanted(withMeta(scale, { managedFields: undefined })),
+      type: scaleType(request),
+      manager: managerName(options.fieldManager, context.request.headers['user-agent'] ?? ''),
+      subresource: 'scale',
+      apiVersion: scaleVersion,
+      now: formatTime(registry.clock.now()),
+    }),
+  );
+}
+
+async function applyScale(request: SubresourceRequest): Promise<JsonObject> {
+  const { context, handler, name } = request;
+  const { registry } = handler;
+  const options = parseWriteOptions(context.query, 'PatchOptions', true);
+  const { config, duplicates } = await appliedConfig(context.request.body);
+  const type = scaleType(request);
+  return writeScale(request, options, 'PatchOptions', (live) => {
+    const scale = registry.applier.apply({
+      live,
+      config,
+      type,
+      apiVersion: scaleVersion,
+      kind: gvk.kind,
+      manager: options.fieldManager,
+      subresource: 'scale',
+      force: options.force ?? false,
+      now: formatTime(registry.clock.now()),
+      ignored: [],
+      decode: (tree, apiVersion) => decoded(tree, apiVersion, type, gvk.kind),
+      applyDefaults: (object) => registry.kinds.applyDefaults(object, gvk),
+      typeOf: () => undefined,
+      convert: (object) => object,
+    });
+    reportDuplicates(duplicates, options, context.warnings);
+    return withUrlName(scale, name);
+  });
+}
+
+/** @param wanted the Scale as it is to be, with its managedFields, from the present one with its. */
+async function writeScale(
   { context, handler, served, namespace, name }: SubresourceRequest,
   options: UpdateRequest['options'],
   optionsKind: UpdateRequest['optionsKind'],
@@ -72,6 +130,8 @@ async function updateScale(
 ): Promise<JsonObject> {
   const { registry } = handler;
   const stored = served.stored!;
+  const isServed = (apiVersion: string): boolean =>
+    registry.table.served.some((other) => other.stored === stored && other.apiVersion === apiVersion);
   const { written } = await updateObject(registry, context, {
     served,
     stored,
@@ -81,10 +141,14 @@ async function updateScale(
     options,
     optionsKind,
     strategy: stored.strategy,
+    settlesManagers: true,
     next: (current) => {
       if (current === undefined) throw ApiError.notFound(served.qualified, name);
-      const scale = wanted(scaleOf(current));
-      return scaled(current, scale);
+      const entries = entriesOf(current);
+      const managedFields = toScaleEntries(entries, isServed) as unknown as readonly JsonObject[];
+      const scale = wanted(withMeta(scaleOf(current), { managedFields }));
+      const next = toWorkloadEntries(entries, entriesOf(scale), served.apiVersion, isServed);
+      return withEntries(scaled(current, scale), next);
     },
   });
   const value = written.kind === 'stored' ? registry.cache.valueOf(written.object) : written.value;
