@@ -34,6 +34,7 @@ import {
   cleanUserKubeconfig,
   type FileOwner,
   type KubeconfigEntry,
+  laterChange,
   mergeUserKubeconfig,
   renderKubeconfig,
 } from './user-kubeconfig.ts';
@@ -175,7 +176,10 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
         })
       : undefined;
     // What the file looked like before the very first start is what `down` restores.
-    const kept = kubeconfig && before?.kubeconfig?.path === kubeconfig.path ? before.kubeconfig : kubeconfig;
+    const kept =
+      kubeconfig && before?.kubeconfig?.path === kubeconfig.path
+        ? laterChange(before.kubeconfig, kubeconfig)
+        : kubeconfig;
     const started: RunRecord = {
       controlPlane: thisProcess(options.pid),
       server,

@@ -9,6 +9,7 @@ import {
   addEntry,
   cleanUserKubeconfig,
   type KubeconfigEntry,
+  laterChange,
   mergeUserKubeconfig,
   removeEntry,
 } from './user-kubeconfig.ts';
@@ -86,6 +87,31 @@ test('kubeconfig: a file that we made is 0600 and goes away again, with its lock
     writeFileSync(path, other);
     await cleanUserKubeconfig(await mergeUserKubeconfig(path, entry, { clock }), clock);
     assert.deepEqual(parse(readFileSync(path, 'utf8')), parse(other));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('kubeconfig: what nobody touched since comes back letter by letter, over a second start too', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'bireme-kubeconfig-'));
+  try {
+    const clock = createRealClock();
+    const path = join(folder, 'config');
+    const odd = 'apiVersion: v1\nkind: Config\ncurrent-context: "" # mine\n';
+    writeFileSync(path, odd);
+    const first = await mergeUserKubeconfig(path, entry, { clock });
+    const moved = { ...entry, server: 'https://127.0.0.1:7443' };
+    const both = laterChange(first, await mergeUserKubeconfig(path, moved, { clock }));
+    await cleanUserKubeconfig(both, clock);
+    assert.equal(readFileSync(path, 'utf8'), odd);
+
+    const again = await mergeUserKubeconfig(path, entry, { clock });
+    writeFileSync(path, `${readFileSync(path, 'utf8')}extensions: []\n`);
+    const late = laterChange(again, await mergeUserKubeconfig(path, moved, { clock }));
+    assert.equal(late.before, undefined);
+    await cleanUserKubeconfig(late, clock);
+    assert.match(readFileSync(path, 'utf8'), /extensions/);
+    assert.doesNotMatch(readFileSync(path, 'utf8'), /7443/);
   } finally {
     rmSync(folder, { recursive: true });
   }

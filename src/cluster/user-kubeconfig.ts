@@ -2,6 +2,7 @@
  * The user's kubeconfig: `bireme up` merges a context into it and `bireme down` takes it out again, under kubectl's own lock file, leaving
  * everything else in the file as it was.
  */
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   chownSync,
@@ -137,7 +138,21 @@ export interface KubeconfigChange {
   /** The file did not exist before. */
   readonly created: boolean;
   readonly createdFolder: boolean;
+  /** The text before, to be put back letter by letter as long as nobody has changed what we wrote. */
+  readonly before?: string;
+  /** Digest of the text that we wrote. */
+  readonly written: string;
 }
+
+/** After a second start: what the file was like before the first one still counts, if only we have written to it since. */
+export function laterChange(first: KubeconfigChange, now: KubeconfigChange): KubeconfigChange {
+  const { before, ...rest } = first;
+  return now.before !== undefined && digest(now.before) === first.written
+    ? { ...first, written: now.written }
+    : { ...rest, written: now.written };
+}
+
+const digest = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** @throws ClusterError when the file cannot be read, parsed, locked or written. */
 export async function mergeUserKubeconfig(
@@ -157,7 +172,15 @@ export async function mergeUserKubeconfig(
       writeFileAtomically(target, text, 0o600);
       chmodSync(target, 0o600);
       if (owner) chownSync(target, owner.uid, owner.gid);
-      return { path, name: entry.name, previousContext, created: before === undefined, createdFolder };
+      return {
+        path,
+        name: entry.name,
+        previousContext,
+        created: before === undefined,
+        createdFolder,
+        ...(before === undefined ? {} : { before }),
+        written: digest(text),
+      };
     });
   } catch (error) {
     if (error instanceof ClusterError) throw error;
@@ -175,7 +198,9 @@ export async function cleanUserKubeconfig(change: KubeconfigChange, clock: Clock
   await underLock(change.path, clock, () => {
     const before = readFileIfPresent(change.path);
     if (before === undefined) return;
-    const after = removeEntry(before, change.name, change.previousContext);
+    const ours = digest(before) === change.written;
+    const after =
+      ours && change.before !== undefined ? change.before : removeEntry(before, change.name, change.previousContext);
     const target = followLink(change.path);
     if (after === undefined && change.created) unlinkSync(target);
     else {

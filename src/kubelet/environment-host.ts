@@ -253,10 +253,13 @@ async function volumeMount(
       else throw error;
     });
   }
+  const volume = pod.spec?.volumes?.find((v) => v.name === name);
   return {
     containerPath: mountPath.startsWith('/') ? mountPath : `/${mountPath}`,
     hostPath,
-    readonly: readOnly === true,
+    // What the API server writes is never a container's to change. Source: each volume plugin's GetAttributes.
+    readonly:
+      readOnly === true || Boolean(volume?.configMap ?? volume?.secret ?? volume?.projected ?? volume?.downwardAPI),
     propagation: propagations[mountPropagation ?? 'None'] ?? 'PROPAGATION_PRIVATE',
   };
 }
