@@ -9,6 +9,7 @@ import { deploymentController } from './deployment/controller.ts';
 import { endpointSliceController } from './endpoint-slice/controller.ts';
 import { endpointsController } from './endpoints/controller.ts';
 import { createGarbageCollector, type GarbageCollectorOptions } from './garbage-collector/garbage-collector.ts';
+import { jobController } from './job/controller.ts';
 import { createNamespaceController, type NamespaceControllerOptions } from './namespace/namespace-controller.ts';
 import { createNodeIpamController, type NodeIpamOptions } from './node-ipam/node-ipam.ts';
 import { createNodeLifecycleController, type NodeLifecycleOptions } from './node-lifecycle/node-lifecycle.ts';
@@ -51,6 +52,7 @@ export function allControllers(options: ControllersOptions = {}): readonly Contr
     replicaSetController(),
     daemonSetController(),
     statefulSetController(),
+    jobController(),
     endpointSliceController(),
     endpointsController(),
   ];

@@ -21,6 +21,7 @@ export interface PodWriter {
   /** The owner's key. */
   readonly key: string;
   readonly signal: AbortSignal;
+  readonly onCreated?: () => void;
 }
 
 /**
@@ -37,10 +38,12 @@ export async function createPods(writer: PodWriter, pods: readonly Pod[]): Promi
   return undefined;
 }
 
-async function createPod({ client, events, expectations, owner, key, signal }: PodWriter, pod: Pod): Promise<void> {
+async function createPod(writer: PodWriter, pod: Pod): Promise<void> {
+  const { client, events, expectations, owner, key, signal } = writer;
   try {
     const created = await client.resource(resources.pods).create(pod, { signal });
     expectations.created(key, created.metadata.uid!);
+    writer.onCreated?.();
     events.event(owner, {
       type: 'Normal',
       reason: 'SuccessfulCreate',

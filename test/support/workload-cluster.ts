@@ -16,6 +16,8 @@ export interface WorkloadCluster extends ControlPlane {
   /** `reason: message` of each event about a kind, by time. */
   events(kind: string): Promise<readonly string[]>;
   /** What a kubelet would say of a pod. */
+  /** Ends pods that are being deleted, as their kubelets would. */
+  reap(): Promise<void>;
   setPodStatus(name: string, status: NonNullable<Pod['status']>): Promise<void>;
 }
 
@@ -54,6 +56,14 @@ export async function withWorkloads(
         return items
           .filter(({ involvedObject }) => involvedObject.kind === kind)
           .map(({ reason, message }) => `${reason}: ${message}`);
+      },
+      async reap() {
+        const { items } = await client.resource(resources.pods).list({ namespace });
+        for (const { metadata } of items)
+          if (metadata.deletionTimestamp && metadata.deletionGracePeriodSeconds !== 0)
+            await client
+              .resource(resources.pods)
+              .delete(metadata.name!, { namespace, body: { gracePeriodSeconds: 0 } });
       },
       async setPodStatus(name, status) {
         const patch = JSON.parse(JSON.stringify({ status }));
