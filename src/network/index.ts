@@ -1,3 +1,6 @@
+export { type ClusterDns, type ClusterDnsOptions, defaultDnsPort, startClusterDns } from './dns/cluster-dns.ts';
+export { createRecursionRule } from './dns/recursion.ts';
+export { type UpstreamAddress, upstreamsOf } from './dns/resolv-conf.ts';
 export {
   applyPodNetwork,
   defaultBridgeName,
