@@ -6,7 +6,7 @@ import { createBuiltinDefaulter } from '../defaulting/index.ts';
 import { isApiError } from '../errors.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { createFieldManager } from '../managed-fields/managed-fields.ts';
-import { resetFields } from '../managed-fields/reset-fields.ts';
+import { ownableFields, resetFields } from '../managed-fields/reset-fields.ts';
 import { builtinSchema } from '../schema/builtin.ts';
 import type { ManagedFieldsEntry } from '../types/meta-v1.ts';
 import { type ApplyRequest, createApplier } from './apply.ts';
@@ -513,4 +513,31 @@ test('apply: a key named __proto__ is a key', () => {
   s.apply('a', configMap(JSON.parse('{"__proto__":"1"}') as JsonObject));
   s.apply('b', configMap(JSON.parse('{"__proto__":"1","x":"2"}') as JsonObject));
   assert.equal(JSON.stringify(s.live!.data), '{"__proto__":"1","x":"2"}');
+});
+
+test('apply: an endpoint that gives only some parts lets its callers own only these', () => {
+  const config = pod({ containers: [{ name: 'x', image: 'i', resources: { limits: { cpu: '1' } } }], hostname: 'h' });
+  const gvk = { group: '', version: 'v1', kind: 'Pod' };
+  const type = schema.byGvk(gvk)!;
+  const object = createApplier().apply({
+    live: undefined,
+    config,
+    type,
+    apiVersion: 'v1',
+    kind: 'Pod',
+    manager: 'a',
+    subresource: 'resize',
+    force: false,
+    now: '2026-01-01T00:00:00Z',
+    ignored: resetFields('', 'pods', 'resize'),
+    only: ownableFields('', 'pods', 'resize'),
+    decode: (tree) => decodeObject({ value: tree }, type, { fieldValidation: 'Ignore' }).object,
+    applyDefaults: (o) => o,
+    typeOf: () => undefined,
+    convert: (o) => o,
+  });
+  const [entry] = (object.metadata as unknown as { managedFields: ManagedFieldsEntry[] }).managedFields;
+  assert.deepEqual(entry!.fieldsV1, {
+    'f:spec': { 'f:containers': { 'k:{"name":"x"}': { '.': {}, 'f:resources': { 'f:limits': { 'f:cpu': {} } } } } },
+  });
 });

@@ -3,18 +3,11 @@
  * the manager no longer asks for, and refuses to take what others own. Source: structured-merge-diff/merge/update.go (Apply),
  * k8s.io/apimachinery/pkg/util/managedfields.
  */
-import { type JsonPath, sameJson } from '../edit.ts';
+import { sameJson } from '../edit.ts';
 import { ApiError } from '../errors.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { compareObjects } from '../managed-fields/compare.ts';
-import {
-  differenceOf,
-  type FieldSet,
-  intersectionOf,
-  isEmptySet,
-  leaf,
-  withoutFields,
-} from '../managed-fields/field-set.ts';
+import { differenceOf, type FieldSet, intersectionOf, isEmptySet, leaf } from '../managed-fields/field-set.ts';
 import { compareEntries, entriesOf, fieldsOf, withEntries } from '../managed-fields/managed-fields.ts';
 import { type StructPlan, TypePlans } from '../managed-fields/type-plan.ts';
 import type { StructType } from '../schema/model.ts';
@@ -26,32 +19,9 @@ import { foreignConflicts, kubectlManager, withLastApplied } from './last-applie
 import { managersOf, ownEntry } from './managers.ts';
 import { mergeConfig } from './merge.ts';
 import { prune } from './prune.ts';
+import { type ApplyRequest, ownable } from './request.ts';
 
-export interface ApplyRequest {
-  /** In the request's version, canonical, with kind and apiVersion; absent when there is no object yet. */
-  readonly live: JsonObject | undefined;
-  /** As it was sent: not decoded, since what is written differently counts as different. */
-  readonly config: JsonObject;
-  readonly type: StructType;
-  /** Of the request: `apps/v1`. */
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly manager: string;
-  /** Empty for the object itself. */
-  readonly subresource: string;
-  readonly force: boolean;
-  /** RFC 3339, whole seconds. */
-  readonly now: string;
-  /** Parts the endpoint ignores; nobody comes to own them through it. */
-  readonly ignored: readonly JsonPath[];
-  /** The canonical object of a tree in this version. @throws ApiError 500 */
-  decode(tree: JsonValue, apiVersion: string): JsonObject;
-  /** Of the request's version. */
-  applyDefaults(object: JsonObject): JsonObject;
-  /** `undefined` when the kind is not served in that version. */
-  typeOf(apiVersion: string): StructType | undefined;
-  convert(object: JsonObject, apiVersion: string): JsonObject;
-}
+export type { ApplyRequest } from './request.ts';
 
 export interface Applier {
   /** @returns the object as it is to be, defaulted, with its managedFields. @throws ApiError 400, 409, 500 */
@@ -123,10 +93,8 @@ function attempt(request: ApplyRequest, plans: TypePlans, force: boolean): Attem
   return { object: withEntries(object, Object.freeze(entries)) };
 }
 
-function asked({ config, ignored }: ApplyRequest, plan: StructPlan): FieldSet | undefined {
-  const fields = fieldSetOf(config, plan);
-  return fields === undefined ? undefined : withoutFields(fields, ignored);
-}
+const asked = (request: ApplyRequest, plan: StructPlan): FieldSet | undefined =>
+  ownable(request, fieldSetOf(request.config, plan));
 
 /** Whether everything is still asked for: then nothing can go, not even what stands below what the applier owned. */
 const covers = (set: FieldSet | undefined, own: ManagedFieldsEntry, apiVersion: string): boolean =>
@@ -195,7 +163,7 @@ class Changes {
   }
 
   #compare(version: string): Change {
-    const { live, type, apiVersion, ignored, typeOf, convert, decode } = this.#request;
+    const { live, type, apiVersion, typeOf, convert, decode } = this.#request;
     let [before, after, shown] = [live!, this.#next, type];
     if (version !== apiVersion) {
       this.#decoded ??= decode(this.#next, apiVersion);
@@ -204,9 +172,6 @@ class Changes {
       shown = typeOf(version)!;
     }
     const { gained, removed } = compareObjects(before, after, this.#plans.root(shown).plan);
-    return {
-      gained: gained === undefined ? undefined : withoutFields(gained, ignored),
-      removed: removed === undefined ? undefined : withoutFields(removed, ignored),
-    };
+    return { gained: ownable(this.#request, gained), removed: ownable(this.#request, removed) };
   }
 }

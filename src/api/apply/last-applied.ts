@@ -9,10 +9,10 @@ import type { JsonObject, JsonValue } from '../json.ts';
 import { compareObjects } from '../managed-fields/compare.ts';
 import { differenceOf, type FieldSet } from '../managed-fields/field-set.ts';
 import type { TypePlans } from '../managed-fields/type-plan.ts';
-import type { ApplyRequest } from './apply.ts';
 import { configError } from './check-config.ts';
 import { fieldSetOf } from './config-set.ts';
 import type { Conflict } from './conflicts.ts';
+import type { ApplyRequest } from './request.ts';
 
 /** The only manager that the annotation means something to. */
 export const kubectlManager = 'kubectl';

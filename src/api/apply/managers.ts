@@ -1,10 +1,10 @@
 /** The managers of an object while an apply works on them. */
 import { compareObjects } from '../managed-fields/compare.ts';
-import { type FieldSet, isEmptySet, leaf, withoutFields } from '../managed-fields/field-set.ts';
+import { type FieldSet, isEmptySet, leaf } from '../managed-fields/field-set.ts';
 import { entriesOf, fieldsOf, isUsable } from '../managed-fields/managed-fields.ts';
 import type { TypePlans } from '../managed-fields/type-plan.ts';
 import type { ManagedFieldsEntry } from '../types/meta-v1.ts';
-import type { ApplyRequest } from './apply.ts';
+import { type ApplyRequest, ownable } from './request.ts';
 
 export interface Managers {
   /** The applier's own entry as it was. */
@@ -37,10 +37,10 @@ export function managersOf(request: ApplyRequest, plans: TypePlans): Managers {
 
 /** An object that nobody has been tracked on: what it holds now belongs to one collective manager. */
 function untracked(request: ApplyRequest, plans: TypePlans): ManagedFieldsEntry | undefined {
-  const { live, type, apiVersion, subresource, now, ignored } = request;
+  const { live, type, apiVersion, subresource, now } = request;
   const { plan, empty } = plans.root(type);
   const { gained } = compareObjects(empty, live!, plan);
-  const fields = gained === undefined ? undefined : withoutFields(gained, ignored);
+  const fields = ownable(request, gained);
   if (isEmptySet(fields)) return undefined;
   return Object.freeze({
     manager: beforeFirstApply,

@@ -7,9 +7,9 @@ import { differenceOf, type FieldSet, intersectionOf, leaf, unionOf } from '../m
 import { fieldsOf } from '../managed-fields/managed-fields.ts';
 import type { StructPlan, TypePlans } from '../managed-fields/type-plan.ts';
 import type { ManagedFieldsEntry } from '../types/meta-v1.ts';
-import type { ApplyRequest } from './apply.ts';
 import { fieldSetOf, withNamedFields } from './config-set.ts';
 import { removeFields } from './remove.ts';
+import type { ApplyRequest } from './request.ts';
 
 /**
  * @param merged in the request's version, not decoded. @param last the applier's entry before. @param fields what it asks for now, name and all.

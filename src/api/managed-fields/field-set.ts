@@ -123,6 +123,40 @@ function dropPath(node: FieldSet, path: readonly (string | number)[], depth: num
   return count === 0 ? undefined : Object.freeze(copy);
 }
 
+/**
+ * Only these fields with all below them, and what stands on the way to them; `undefined` when nothing is left. `*` is any one step.
+ * Source: structured-merge-diff/fieldpath/set.go (FilterIncludeMatches).
+ */
+export function onlyFields(
+  set: FieldSet,
+  paths: readonly (readonly (string | number)[])[],
+  depth = 0,
+): FieldSet | undefined {
+  const node: DraftFieldSet = {};
+  let count = 0;
+  for (const key of Object.keys(set)) {
+    const child = set[key] as FieldSet;
+    if (key === '.') {
+      node[key] = child;
+      count++;
+      continue;
+    }
+    const matching = paths.filter((path) => path[depth] === '*' || key === `f:${path[depth]}`);
+    if (matching.length === 0) continue;
+    const whole = isLeafNode(child) || matching.some((path) => path.length === depth + 1);
+    const rest = whole ? child : onlyFields(child, matching, depth + 1);
+    if (rest === undefined) continue;
+    node[key] = rest;
+    count++;
+  }
+  return count === 0 ? undefined : Object.freeze(node);
+}
+
+function isLeafNode(node: FieldSet): boolean {
+  for (const _key in node) return false;
+  return true;
+}
+
 function buildNode(member: boolean, children: [string, JsonValue][]): FieldSet {
   const node: DraftFieldSet = {};
   if (member) node['.'] = leaf;

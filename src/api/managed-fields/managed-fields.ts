@@ -10,7 +10,7 @@ import type { JsonObject, JsonValue } from '../json.ts';
 import type { StructType } from '../schema/model.ts';
 import type { ManagedFieldsEntry } from '../types/meta-v1.ts';
 import { type Comparison, compareObjects } from './compare.ts';
-import { differenceOf, type FieldSet, isEmptySet, isFieldSet, leaf, unionOf } from './field-set.ts';
+import { differenceOf, type FieldSet, isEmptySet, isFieldSet, leaf, onlyFields, unionOf } from './field-set.ts';
 import { TypePlans } from './type-plan.ts';
 
 export interface ManagedFieldsUpdate {
@@ -29,6 +29,8 @@ export interface ManagedFieldsUpdate {
   readonly now: string;
   /** Parts the endpoint ignores: `[['status']]` on the main resource. Their differences belong to nobody. Upstream's reset fields. */
   readonly ignored?: readonly JsonPath[];
+  /** The only parts that the endpoint gives to its callers, where it is not everything. */
+  readonly only?: readonly JsonPath[] | undefined;
   /** The client sent an empty list, which asks to forget all managers. (`[{}]` is recognised by itself.) */
   readonly reset?: boolean;
   /** For entries written in another version: the object in it, `undefined` when it is not served any more (the entry is dropped). */
@@ -60,12 +62,20 @@ function updateManagedFields(update: ManagedFieldsUpdate, plans: TypePlans): Jso
   // An object that is not tracked stays so until it is applied.
   if (previous !== undefined && entries.length === 0) return withEntries(next, entries);
   const { plan, empty } = plans.root(update.type);
-  const comparison = compareObjects(previous ?? empty, masked(update, previous ?? empty), plan);
+  const comparison = ownable(compareObjects(previous ?? empty, masked(update, previous ?? empty), plan), update.only);
   const managers = afterLosses(entries, comparison, update, plans);
   if (comparison.gained !== undefined) addGains(managers, comparison.gained, update);
   else if (managers.every((entry, i) => entry === entries[i]) && managers.length === entries.length)
     return withEntries(next, entries);
   return withEntries(next, capped(managers).sort(compareEntries));
+}
+
+function ownable({ gained, removed }: Comparison, only: ManagedFieldsUpdate['only']): Comparison {
+  if (only === undefined) return { gained, removed };
+  return {
+    gained: gained === undefined ? undefined : onlyFields(gained, only),
+    removed: removed === undefined ? undefined : onlyFields(removed, only),
+  };
 }
 
 /** `next` with the ignored parts as they were. */

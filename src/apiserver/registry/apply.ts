@@ -4,7 +4,7 @@ import { DecodeError, decodeObject, JsonSyntaxError, parseJson } from '../../api
 import { ApiError, isAlreadyExists } from '../../api/errors.ts';
 import type { ApiRequest } from '../../api/exchange.ts';
 import type { JsonObject, JsonValue } from '../../api/json.ts';
-import { resetFields } from '../../api/managed-fields/reset-fields.ts';
+import { ownableFields, resetFields } from '../../api/managed-fields/reset-fields.ts';
 import { formatTime } from '../../api/time.ts';
 import { metadataOf, plainServerError } from './object-meta.ts';
 import type { WriteRequest } from './options.ts';
@@ -111,6 +111,7 @@ export function appliedObject(
     force: options.force ?? false,
     now: formatTime(clock.now()),
     ignored: resetFields(stored.group, stored.resource, subresource),
+    only: ownableFields(stored.group, stored.resource, subresource),
     decode: (tree, apiVersion) => decoded(tree, apiVersion, typeOf(apiVersion)!, served.gvk.kind),
     applyDefaults: (object) => kinds.applyDefaults(object, served.gvk),
     typeOf,

@@ -2,7 +2,7 @@
 import { ApiError } from '../../api/errors.ts';
 import type { JsonObject } from '../../api/json.ts';
 import { managerName } from '../../api/managed-fields/manager-name.ts';
-import { resetFields } from '../../api/managed-fields/reset-fields.ts';
+import { ownableFields, resetFields } from '../../api/managed-fields/reset-fields.ts';
 import { generateName as generatedName } from '../../api/names.ts';
 import { formatTime } from '../../api/time.ts';
 import type { CachedObject } from '../watch-cache/cached-object.ts';
@@ -85,6 +85,7 @@ export function withManager(
     apiVersion: served.apiVersion,
     now,
     ignored: resetFields(group, resource, subresource),
+    only: ownableFields(group, resource, subresource),
     reset: live !== undefined && clearsManagers(context.request.body),
     convert: (object, apiVersion) => {
       const other = table.served.find((s) => s.stored === stored && s.apiVersion === apiVersion);
