@@ -2,12 +2,14 @@
 import type { FieldError } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
 import type { Pod } from '../types/core-v1.ts';
+import * as autoscaling from './autoscaling.ts';
 import * as claims from './claims.ts';
-import * as cluster from './cluster.ts';
+import { clusterRules } from './cluster-rules.ts';
 import * as core from './core.ts';
 import * as data from './data.ts';
 import { ErrorList } from './error-list.ts';
-import { type KindRules, rules } from './kind-rules.ts';
+import * as jobs from './jobs.ts';
+import { type KindRules, rules, withStatus } from './kind-rules.ts';
 import * as nodes from './nodes.ts';
 import * as volumes from './persistent-volumes.ts';
 import { validatePodResize } from './pod-resize.ts';
@@ -16,6 +18,7 @@ import { validateEphemeralContainersUpdate, validatePodUpdate } from './pod-upda
 import { validatePod, validatePodCreate, validateTemplate } from './pods.ts';
 import * as quotas from './quotas.ts';
 import * as services from './services.ts';
+import * as status from './workload-status.ts';
 import * as workloads from './workloads.ts';
 
 export type { KindRules } from './kind-rules.ts';
@@ -36,7 +39,10 @@ export const kindRules: Readonly<Record<string, KindRules>> = {
   '/podtemplates': rules((errors, template: { readonly template?: never }) =>
     validateTemplate(errors, template.template, 'template'),
   ),
-  '/replicationcontrollers': rules(workloads.validateReplicationController),
+  '/replicationcontrollers': withStatus(
+    rules(workloads.validateReplicationController),
+    status.validateReplicationControllerStatus,
+  ),
   '/services': {
     create: (errors, service: never) => services.validateService(errors, service),
     update: services.validateServiceUpdate,
@@ -69,33 +75,37 @@ export const kindRules: Readonly<Record<string, KindRules>> = {
     subresources: { status: claims.validateClaimStatusUpdate },
   },
   '/events': rules(core.validateEvent),
-  'apps/deployments': rules(workloads.validateDeployment, workloads.validateSelectorUnchanged),
-  'apps/replicasets': rules(workloads.validateReplicaSet, workloads.validateSelectorUnchanged),
-  'apps/daemonsets': rules(workloads.validateDaemonSet, workloads.validateSelectorUnchanged),
-  'apps/statefulsets': rules(workloads.validateStatefulSet, workloads.validateStatefulSetUpdate),
-  'batch/jobs': rules(workloads.validateJob, workloads.validateJobUpdate),
-  'batch/cronjobs': rules(workloads.validateCronJob),
-  'policy/poddisruptionbudgets': rules(workloads.validatePodDisruptionBudget),
-  'autoscaling/horizontalpodautoscalers': rules(workloads.validateHorizontalPodAutoscaler),
-  'coordination.k8s.io/leases': rules(cluster.validateLease),
-  'discovery.k8s.io/endpointslices': rules(cluster.validateEndpointSlice, cluster.validateEndpointSliceUpdate),
-  'networking.k8s.io/ingresses': rules(cluster.validateIngress),
-  'networking.k8s.io/networkpolicies': rules(cluster.validateNetworkPolicy),
-  'node.k8s.io/runtimeclasses': rules(cluster.validateRuntimeClass),
-  'rbac.authorization.k8s.io/roles': rules((errors, role: never) => cluster.validateRole(errors, role, true)),
-  'rbac.authorization.k8s.io/clusterroles': rules((errors, role: never) => cluster.validateRole(errors, role, false)),
-  'rbac.authorization.k8s.io/rolebindings': rules(
-    (errors, binding: never) => cluster.validateBinding(errors, binding, true),
-    cluster.validateBindingUpdate,
-    { changeFirst: true },
+  'apps/deployments': withStatus(
+    rules(workloads.validateDeployment, workloads.validateSelectorUnchanged),
+    status.validateDeploymentStatus,
   ),
-  'rbac.authorization.k8s.io/clusterrolebindings': rules(
-    (errors, binding: never) => cluster.validateBinding(errors, binding, false),
-    cluster.validateBindingUpdate,
-    { changeFirst: true },
+  'apps/replicasets': withStatus(
+    rules(workloads.validateReplicaSet, workloads.validateSelectorUnchanged),
+    status.validateReplicaSetStatus,
   ),
-  'scheduling.k8s.io/priorityclasses': rules(cluster.validatePriorityClass, cluster.validatePriorityClassUpdate),
-  'storage.k8s.io/storageclasses': rules(cluster.validateStorageClass, cluster.validateStorageClassUpdate),
+  'apps/daemonsets': withStatus(
+    rules(workloads.validateDaemonSet, workloads.validateSelectorUnchanged, { changeFirst: true }),
+    status.validateDaemonSetStatus,
+  ),
+  'apps/statefulsets': withStatus(
+    { create: workloads.validateStatefulSet, update: workloads.validateStatefulSetUpdate },
+    status.validateStatefulSetStatus,
+  ),
+  'apps/controllerrevisions': {
+    create: workloads.validateControllerRevision,
+    update: workloads.validateControllerRevisionUpdate,
+  },
+  'batch/jobs': { create: jobs.validateJob, update: jobs.validateJobUpdate },
+  'batch/cronjobs': { create: jobs.validateCronJob, update: jobs.validateCronJobUpdate },
+  'policy/poddisruptionbudgets': withStatus(
+    rules(autoscaling.validatePodDisruptionBudget),
+    status.validateDisruptionBudgetStatus,
+  ),
+  'autoscaling/horizontalpodautoscalers': withStatus(
+    rules(autoscaling.validateHorizontalPodAutoscaler),
+    status.validateAutoscalerStatus,
+  ),
+  ...clusterRules,
 };
 
 export function validateNew(id: string, object: JsonObject): readonly FieldError[] {

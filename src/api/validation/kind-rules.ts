@@ -30,3 +30,9 @@ export function rules(
     },
   };
 }
+
+/** The kind's rules and those of its status. */
+export const withStatus = (kind: KindRules, status: ChangeRule): KindRules => ({
+  ...kind,
+  subresources: { ...kind.subresources, status },
+});

@@ -1,175 +1,273 @@
-/** Deployments, replica sets, stateful sets, daemon sets, jobs, cron jobs, replication controllers, disruption budgets, autoscalers. */
+/** Deployments, replica sets, replication controllers, stateful sets, daemon sets, their revisions. */
 import { sameJson } from '../edit.ts';
-import { checkPercent } from '../names.ts';
+import { checkDns1123Label, checkPercent } from '../names.ts';
 import { labelMatcherFrom, matchLabels } from '../selectors/label-selector.ts';
-import type { DaemonSet, Deployment, ReplicaSet, StatefulSet } from '../types/apps-v1.ts';
-import type { HorizontalPodAutoscaler } from '../types/autoscaling-v2.ts';
-import type { CronJob, Job, JobSpec } from '../types/batch-v1.ts';
-import type { PodTemplateSpec, ReplicationController } from '../types/core-v1.ts';
+import type {
+  ControllerRevision,
+  DaemonSet,
+  Deployment,
+  ReplicaSet,
+  StatefulSet,
+  StatefulSetSpec,
+} from '../types/apps-v1.ts';
+import type { PodTemplateSpec, ReplicationController, Volume } from '../types/core-v1.ts';
 import type { LabelSelector } from '../types/meta-v1.ts';
-import type { PodDisruptionBudget } from '../types/policy-v1.ts';
-import { type ErrorList, immutable, notNegative } from './error-list.ts';
-import { isEmptySelector, validateLabelSelector, validateLabels } from './metadata.ts';
-import { validatePodSpec } from './pods.ts';
+import { validateClaimSpec } from './claims.ts';
+import { at, ErrorList, immutable, nonNegative } from './error-list.ts';
+import { internalForm } from './internal-form.ts';
+import { isEmptySelector, validateAnnotations, validateLabelSelector, validateLabels } from './metadata.ts';
+import { validatePodAnnotations } from './pod-annotations.ts';
+import { validateTemplate } from './pods.ts';
 
-export function validateTemplate(errors: ErrorList, template: PodTemplateSpec | undefined, field: string): void {
-  validateLabels(errors, template?.metadata?.labels, `${field}.labels`);
-  if (template?.spec) {
-    validatePodSpec(errors, template.spec, `${field}.spec`);
-    if (template.spec.ephemeralContainers?.length)
-      errors.forbidden(`${field}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template');
-  } else errors.required(`${field}.spec.containers`);
+const noMatch = '`selector` does not match template `labels`';
+
+/** @returns whether the labels match; undefined when the selector cannot be read, which was reported then. */
+export function selects(
+  selector: LabelSelector | undefined,
+  labels: Readonly<Record<string, string>>,
+): boolean | undefined {
+  // Nothing is selected by no selector.
+  if (!selector) return false;
+  try {
+    return matchLabels(labelMatcherFrom(selector), labels);
+  } catch (error) {
+    // What is wrong with it stands among the errors of the selector itself.
+    if (error instanceof Error) return undefined;
+    throw error;
+  }
 }
 
-/** A selector that says something, and a template it matches. */
-function validateSelection(
-  errors: ErrorList,
-  selector: LabelSelector | undefined,
-  template: PodTemplateSpec | undefined,
-  kind: string,
-): void {
+/** A selector that says something. */
+function validateSelector(errors: ErrorList, selector: LabelSelector | undefined, kind: string): void {
   if (!selector) errors.required('spec.selector');
   else {
     validateLabelSelector(errors, selector, 'spec.selector');
     if (isEmptySelector(selector)) errors.invalid('spec.selector', selector, `empty selector is invalid for ${kind}`);
   }
-  const labels = template?.metadata?.labels ?? {};
-  if (selector && isEmptySelector(selector)) return;
-  let matches = false;
-  try {
-    matches = selector !== undefined && matchLabels(labelMatcherFrom(selector), labels);
-  } catch (error) {
-    // A selector that cannot be read was reported above.
-    if (!(error instanceof Error)) throw error;
+}
+
+/** A template that the selector matches, of pods that start again. */
+function validateSelectedTemplate(
+  errors: ErrorList,
+  selector: LabelSelector | undefined,
+  template: PodTemplateSpec | undefined,
+): void {
+  const field = 'spec.template';
+  const labels = template?.metadata?.labels;
+  const empty = Boolean(selector) && isEmptySelector(selector);
+  const matches = empty || selects(selector, labels ?? {});
+  if (matches === undefined) {
+    errors.invalid('spec.selector', selector, 'invalid label selector');
     return;
   }
-  if (!matches) errors.invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`');
+  // A missing selector matches nothing, and is not empty either.
+  if (!matches) errors.invalid(`${field}.metadata.labels`, labels ?? null, noMatch);
+  validateTemplate(errors, template, field);
+  alwaysRestarts(errors, template, 'ReplicaSet');
 }
 
-function count(errors: ErrorList, value: number | undefined, field: string): void {
-  if (value !== undefined && value < 0) errors.invalid(field, value, notNegative);
-}
-
-function alwaysRestarts(errors: ErrorList, template: PodTemplateSpec | undefined): void {
-  const policy = template?.spec?.restartPolicy;
-  if (policy && policy !== 'Always') errors.notSupported('spec.template.spec.restartPolicy', policy, ['Always']);
+function alwaysRestarts(errors: ErrorList, template: PodTemplateSpec | undefined, kind: string): void {
+  const policy = template?.spec?.restartPolicy ?? '';
+  if (policy !== 'Always') errors.notSupported('spec.template.spec.restartPolicy', policy, ['Always']);
   if (template?.spec?.activeDeadlineSeconds !== undefined)
-    errors.forbidden(
-      'spec.template.spec.activeDeadlineSeconds',
-      'activeDeadlineSeconds in ReplicaSet is not Supported',
-    );
+    errors.forbidden('spec.template.spec.activeDeadlineSeconds', `activeDeadlineSeconds in ${kind} is not Supported`);
 }
 
 export function validateDeployment(errors: ErrorList, { spec }: Deployment): void {
   if (!spec) return;
-  count(errors, spec.replicas, 'spec.replicas');
-  validateSelection(errors, spec.selector, spec.template, 'deployment');
-  validateTemplate(errors, spec.template, 'spec.template');
-  alwaysRestarts(errors, spec.template);
+  nonNegative(errors, spec.replicas, 'spec.replicas');
+  validateSelector(errors, spec.selector, 'deployment');
+  validateSelectedTemplate(errors, spec.selector, spec.template);
   const { strategy } = spec;
-  if (strategy?.type === 'Recreate') {
-    if (strategy.rollingUpdate)
-      errors.forbidden('spec.strategy.rollingUpdate', "may not be specified when strategy `type` is 'Recreate'");
-  } else if (strategy?.type === 'RollingUpdate') {
-    if (!strategy.rollingUpdate)
-      errors.required('spec.strategy.rollingUpdate', 'this should be defaulted and never be nil');
-    else {
-      const { maxUnavailable = 0, maxSurge = 0 } = strategy.rollingUpdate;
-      const path = 'spec.strategy.rollingUpdate';
-      const fine = [
-        intOrPercent(errors, maxUnavailable, `${path}.maxUnavailable`),
-        intOrPercent(errors, maxSurge, `${path}.maxSurge`),
-      ].every(Boolean);
-      if (fine && percentOrInt(maxUnavailable) === 0 && percentOrInt(maxSurge) === 0)
-        errors.invalid(`${path}.maxUnavailable`, maxUnavailable, 'may not be 0 when `maxSurge` is 0');
-      if (fine && typeof maxUnavailable === 'string' && percentOrInt(maxUnavailable) > 100)
-        errors.invalid(`${path}.maxUnavailable`, maxUnavailable, 'must not be greater than 100%');
-    }
-  } else errors.notSupported('spec.strategy.type', strategy?.type ?? '', ['Recreate', 'RollingUpdate']);
-  count(errors, spec.minReadySeconds, 'spec.minReadySeconds');
-  count(errors, spec.revisionHistoryLimit, 'spec.revisionHistoryLimit');
-  if (spec.progressDeadlineSeconds !== undefined) {
-    count(errors, spec.progressDeadlineSeconds, 'spec.progressDeadlineSeconds');
-    if (spec.progressDeadlineSeconds <= (spec.minReadySeconds ?? 0))
-      errors.invalid(
-        'spec.progressDeadlineSeconds',
-        spec.progressDeadlineSeconds,
-        'must be greater than minReadySeconds',
+  switch (strategy?.type) {
+    case 'Recreate':
+      if (strategy.rollingUpdate)
+        errors.forbidden('spec.strategy.rollingUpdate', "may not be specified when strategy `type` is 'Recreate'");
+      break;
+    case 'RollingUpdate':
+      if (strategy.rollingUpdate) validateRollingDeployment(errors, strategy.rollingUpdate);
+      else errors.required('spec.strategy.rollingUpdate', 'this should be defaulted and never be nil');
+      break;
+    default: {
+      const { maxUnavailable = 0, maxSurge = 0 } = strategy?.rollingUpdate ?? {};
+      errors.notSupported(
+        'spec.strategy',
+        {
+          Type: strategy?.type ?? '',
+          RollingUpdate: strategy?.rollingUpdate ? { MaxUnavailable: maxUnavailable, MaxSurge: maxSurge } : null,
+        },
+        ['Recreate', 'RollingUpdate'],
       );
+    }
   }
+  nonNegative(errors, spec.minReadySeconds, 'spec.minReadySeconds');
+  nonNegative(errors, spec.revisionHistoryLimit, 'spec.revisionHistoryLimit');
+  const deadline = spec.progressDeadlineSeconds;
+  nonNegative(errors, deadline, 'spec.progressDeadlineSeconds');
+  if (deadline !== undefined && deadline <= (spec.minReadySeconds ?? 0))
+    errors.invalid('spec.progressDeadlineSeconds', deadline, 'must be greater than minReadySeconds');
 }
 
-export function validateSelectorUnchanged(
-  errors: ErrorList,
-  next: { readonly spec?: { readonly selector?: unknown } },
-  previous: { readonly spec?: { readonly selector?: unknown } },
-): void {
+type IntOrString = number | string;
+interface RollingUpdate {
+  readonly maxUnavailable?: IntOrString;
+  readonly maxSurge?: IntOrString;
+}
+
+function validateRollingDeployment(errors: ErrorList, { maxUnavailable = 0, maxSurge = 0 }: RollingUpdate): void {
+  const path = 'spec.strategy.rollingUpdate';
+  validateIntOrPercent(errors, maxUnavailable, `${path}.maxUnavailable`);
+  validateIntOrPercent(errors, maxSurge, `${path}.maxSurge`);
+  if (amount(maxUnavailable) === 0 && amount(maxSurge) === 0)
+    errors.invalid(`${path}.maxUnavailable`, maxUnavailable, 'may not be 0 when `maxSurge` is 0');
+  validateHundred(errors, maxUnavailable, `${path}.maxUnavailable`);
+}
+
+export function validateIntOrPercent(errors: ErrorList, value: IntOrString, field: string): void {
+  if (typeof value === 'number') nonNegative(errors, value, field);
+  else errors.invalidEach(field, value, checkPercent(value));
+}
+
+export function validateHundred(errors: ErrorList, value: IntOrString, field: string): void {
+  if (typeof value === 'string' && checkPercent(value).length === 0 && Number.parseInt(value, 10) > 100)
+    errors.invalid(field, value, 'must not be greater than 100%');
+}
+
+/** As Go reads it: text that is neither a number nor a percentage is 0. */
+function amount(value: IntOrString): number {
+  if (typeof value === 'number') return value;
+  if (checkPercent(value).length === 0) return Number.parseInt(value, 10);
+  return /^[-+]?\d+$/.test(value) ? Number(value) : 0;
+}
+
+interface Selecting {
+  readonly spec?: { readonly selector?: LabelSelector };
+}
+
+export function validateSelectorUnchanged(errors: ErrorList, next: Selecting, previous: Selecting): void {
   if (!sameJson(next.spec?.selector, previous.spec?.selector))
     errors.invalid('spec.selector', next.spec?.selector ?? null, immutable);
 }
 
-/** @returns whether it is a number or a percentage at all. */
-function intOrPercent(errors: ErrorList, value: number | string, field: string): boolean {
-  if (typeof value === 'number') {
-    if (value < 0) errors.invalid(field, value, notNegative);
-    return value >= 0;
-  }
-  const messages = checkPercent(value);
-  errors.invalidEach(field, value, messages);
-  return messages.length === 0;
-}
-const percentOrInt = (value: number | string): number =>
-  typeof value === 'number' ? value : Number.parseInt(value, 10);
-
 export function validateReplicaSet(errors: ErrorList, { spec }: ReplicaSet): void {
   if (!spec) return;
-  count(errors, spec.replicas, 'spec.replicas');
-  count(errors, spec.minReadySeconds, 'spec.minReadySeconds');
-  validateSelection(errors, spec.selector, spec.template, 'replica set');
-  validateTemplate(errors, spec.template, 'spec.template');
-  alwaysRestarts(errors, spec.template);
+  nonNegative(errors, spec.replicas, 'spec.replicas');
+  nonNegative(errors, spec.minReadySeconds, 'spec.minReadySeconds');
+  validateSelector(errors, spec.selector, 'deployment');
+  validateSelectedTemplate(errors, spec.selector, spec.template);
 }
 
 export function validateReplicationController(errors: ErrorList, { spec }: ReplicationController): void {
   if (!spec) return;
-  count(errors, spec.minReadySeconds, 'spec.minReadySeconds');
+  nonNegative(errors, spec.minReadySeconds, 'spec.minReadySeconds');
   const selector = spec.selector ?? {};
   if (Object.keys(selector).length === 0) errors.required('spec.selector');
-  count(errors, spec.replicas, 'spec.replicas');
-  if (!spec.template) {
+  if (spec.replicas === undefined) errors.required('spec.replicas');
+  nonNegative(errors, spec.replicas, 'spec.replicas');
+  const { template } = spec;
+  if (!template) {
     errors.required('spec.template');
     return;
   }
-  const labels = spec.template.metadata?.labels ?? {};
-  if (Object.keys(selector).length > 0 && !Object.entries(selector).every(([key, value]) => labels[key] === value))
-    errors.invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`');
-  validateTemplate(errors, spec.template, 'spec.template');
-  alwaysRestarts(errors, spec.template);
+  const labels = template.metadata?.labels;
+  if (Object.entries(selector).some(([key, value]) => labels?.[key] !== value))
+    errors.invalid('spec.template.metadata.labels', labels ?? null, noMatch);
+  validateTemplate(errors, template, 'spec.template');
+  alwaysRestarts(errors, template, 'ReplicationController');
 }
 
 export function validateStatefulSet(errors: ErrorList, { spec }: StatefulSet): void {
-  if (!spec) return;
-  if (!spec.podManagementPolicy) errors.required('spec.podManagementPolicy');
-  else if (spec.podManagementPolicy !== 'OrderedReady' && spec.podManagementPolicy !== 'Parallel')
-    errors.invalid('spec.podManagementPolicy', spec.podManagementPolicy, "must be 'OrderedReady' or 'Parallel'");
-  const { updateStrategy } = spec;
-  if (!updateStrategy?.type) errors.required('spec.updateStrategy');
-  else if (updateStrategy.type === 'OnDelete') {
-    if (updateStrategy.rollingUpdate)
+  if (spec) validateStatefulSetSpec(errors, spec, { update: false, skipTemplate: false });
+}
+
+const rolling = 'spec.updateStrategy.rollingUpdate';
+
+function validateStatefulSetSpec(
+  errors: ErrorList,
+  spec: StatefulSetSpec,
+  { update, skipTemplate }: { readonly update: boolean; readonly skipTemplate: boolean },
+): void {
+  const { podManagementPolicy: management, updateStrategy } = spec;
+  if (!management) errors.required('spec.podManagementPolicy');
+  else if (management !== 'OrderedReady' && management !== 'Parallel')
+    errors.invalid('spec.podManagementPolicy', management, "must be 'OrderedReady' or 'Parallel'");
+  switch (updateStrategy?.type ?? '') {
+    case '':
+      errors.required('spec.updateStrategy');
+      break;
+    case 'OnDelete':
+      if (updateStrategy!.rollingUpdate)
+        errors.invalid(
+          rolling,
+          internalForm(updateStrategy!.rollingUpdate, 'apps.RollingUpdateStatefulSetStrategy'),
+          "only allowed for updateStrategy 'RollingUpdate'",
+        );
+      break;
+    case 'RollingUpdate': {
+      const { partition, maxUnavailable } = updateStrategy!.rollingUpdate ?? {};
+      nonNegative(errors, partition, `${rolling}.partition`);
+      if (maxUnavailable === undefined) break;
+      validateIntOrPercent(errors, maxUnavailable, `${rolling}.maxUnavailable`);
+      if (amount(maxUnavailable) === 0) errors.invalid(`${rolling}.maxUnavailable`, maxUnavailable, 'cannot be 0');
+      validateHundred(errors, maxUnavailable, `${rolling}.maxUnavailable`);
+      break;
+    }
+    default:
       errors.invalid(
-        'spec.updateStrategy.rollingUpdate',
-        updateStrategy.rollingUpdate,
-        "only allowed for updateStrategy 'RollingUpdate'",
+        'spec.updateStrategy',
+        internalForm(updateStrategy, 'apps.StatefulSetUpdateStrategy'),
+        "must be 'RollingUpdate' or 'OnDelete'",
       );
-  } else if (updateStrategy.type === 'RollingUpdate')
-    count(errors, updateStrategy.rollingUpdate?.partition, 'spec.updateStrategy.rollingUpdate.partition');
-  else errors.invalid('spec.updateStrategy', updateStrategy, "must be 'RollingUpdate' or 'OnDelete'");
-  count(errors, spec.replicas, 'spec.replicas');
-  count(errors, spec.minReadySeconds, 'spec.minReadySeconds');
-  count(errors, spec.revisionHistoryLimit, 'spec.revisionHistoryLimit');
-  validateSelection(errors, spec.selector, spec.template, 'statefulset');
-  validateTemplate(errors, spec.template, 'spec.template');
-  alwaysRestarts(errors, spec.template);
+  }
+  const retention = spec.persistentVolumeClaimRetentionPolicy;
+  for (const name of ['whenDeleted', 'whenScaled'] as const)
+    if (retention && retention[name] !== 'Retain' && retention[name] !== 'Delete')
+      errors.notSupported(`spec.persistentVolumeClaimRetentionPolicy.${name}`, retention[name] ?? '', [
+        'Retain',
+        'Delete',
+      ]);
+  if (!update)
+    for (const [i, claim] of (spec.volumeClaimTemplates ?? []).entries())
+      validateClaimSpec(errors, claim.spec, `${at('spec.volumeClaimTemplates', i)}.spec`);
+  nonNegative(errors, spec.replicas, 'spec.replicas');
+  nonNegative(errors, spec.minReadySeconds, 'spec.minReadySeconds');
+  nonNegative(errors, spec.ordinals?.start, 'spec.ordinals.start');
+  if (!update && spec.serviceName)
+    errors.invalidEach('spec.serviceName', spec.serviceName, checkDns1123Label(spec.serviceName));
+  validateSelector(errors, spec.selector, 'statefulset');
+  validateStatefulSetTemplate(errors, spec, skipTemplate);
+  alwaysRestarts(errors, spec.template, 'StatefulSet');
+}
+
+function validateStatefulSetTemplate(errors: ErrorList, spec: StatefulSetSpec, skip: boolean): void {
+  const field = 'spec.template';
+  const labels = spec.template?.metadata?.labels;
+  const empty = Boolean(spec.selector) && isEmptySelector(spec.selector);
+  const matches = empty || selects(spec.selector, labels ?? {});
+  if (matches === undefined) {
+    errors.invalid('spec.selector', spec.selector, '');
+    return;
+  }
+  if (!matches) errors.invalid(`${field}.metadata.labels`, labels ?? null, noMatch);
+  const template = asPodsOf(spec);
+  if (!skip) validateTemplate(errors, template, field);
+  validateLabels(errors, template.metadata?.labels, `${field}.labels`);
+  validateAnnotations(errors, template.metadata?.annotations, `${field}.annotations`);
+  if (template.spec)
+    validatePodAnnotations(errors, template.metadata?.annotations, template.spec, `${field}.annotations`);
+}
+
+/** The template as the controller will use it: its own host names, and a volume for each claim template. */
+function asPodsOf({ template, volumeClaimTemplates = [] }: StatefulSetSpec): PodTemplateSpec {
+  const pod = template?.spec;
+  if (!pod || (!pod.hostname && !pod.subdomain && volumeClaimTemplates.length === 0)) return template;
+  const { hostname: _hostname, subdomain: _subdomain, ...rest } = pod;
+  const claims: readonly Volume[] = volumeClaimTemplates.map(({ metadata }) => ({
+    name: metadata?.name ?? '',
+    persistentVolumeClaim: { claimName: metadata?.name ?? '' },
+  }));
+  const volumes = [...claims, ...(pod.volumes ?? []).filter(({ name }) => !claims.some((c) => c.name === name))];
+  return { ...template, spec: { ...rest, ...(volumes.length > 0 ? { volumes } : {}) } };
 }
 
 const statefulSetMutable = [
@@ -183,9 +281,15 @@ const statefulSetMutable = [
 ];
 
 export function validateStatefulSetUpdate(errors: ErrorList, next: StatefulSet, previous: StatefulSet): void {
-  const fixed = (spec: object | undefined): object =>
-    Object.fromEntries(Object.entries(spec ?? {}).filter(([name]) => !statefulSetMutable.includes(name)));
-  if (!sameJson(fixed(next.spec), fixed(previous.spec)))
+  const spec = next.spec!;
+  const before = previous.spec!;
+  // A template that was wrong before may stay so: an older server took it.
+  const found = new ErrorList();
+  validateStatefulSetSpec(found, before, { update: true, skipTemplate: false });
+  validateStatefulSetSpec(errors, spec, { update: true, skipTemplate: found.errors.length > 0 });
+  const fixed = (of: object): object =>
+    Object.fromEntries(Object.entries(of).filter(([name]) => !statefulSetMutable.includes(name)));
+  if (!sameJson(fixed(spec), fixed(before)))
     errors.forbidden(
       'spec',
       "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden",
@@ -194,127 +298,49 @@ export function validateStatefulSetUpdate(errors: ErrorList, next: StatefulSet, 
 
 export function validateDaemonSet(errors: ErrorList, { spec }: DaemonSet): void {
   if (!spec) return;
-  validateSelection(errors, spec.selector, spec.template, 'daemonset');
-  validateTemplate(errors, spec.template, 'spec.template');
-  alwaysRestarts(errors, spec.template);
-  count(errors, spec.minReadySeconds, 'spec.minReadySeconds');
-  const { updateStrategy } = spec;
+  const { selector, template, updateStrategy } = spec;
+  validateLabelSelector(errors, selector, 'spec.selector');
+  const labels = template?.metadata?.labels;
+  if (selects(selector, labels ?? {}) === false)
+    errors.invalid('spec.template.metadata.labels', labels ?? null, noMatch);
+  if (selector && isEmptySelector(selector))
+    errors.invalid('spec.selector', selector, 'empty selector is invalid for daemonset');
+  validateTemplate(errors, template, 'spec.template');
+  alwaysRestarts(errors, template, 'DaemonSet');
+  nonNegative(errors, spec.minReadySeconds, 'spec.minReadySeconds');
+  const path = 'spec.updateStrategy.rollingUpdate';
   if (updateStrategy?.type === 'RollingUpdate') {
-    const { maxUnavailable = 0, maxSurge = 0 } = updateStrategy.rollingUpdate ?? {};
-    const path = 'spec.updateStrategy.rollingUpdate';
-    const fine = [
-      intOrPercent(errors, maxUnavailable, `${path}.maxUnavailable`),
-      intOrPercent(errors, maxSurge, `${path}.maxSurge`),
-    ].every(Boolean);
-    if (fine && percentOrInt(maxUnavailable) !== 0 && percentOrInt(maxSurge) !== 0)
-      errors.invalid(`${path}.maxSurge`, maxSurge, 'may not be set when maxUnavailable is non-zero');
-    if (fine && percentOrInt(maxUnavailable) === 0 && percentOrInt(maxSurge) === 0)
-      errors.required(`${path}.maxUnavailable`, 'cannot be 0 when maxSurge is 0');
+    if (!updateStrategy.rollingUpdate) errors.required(path);
+    else {
+      const { maxUnavailable = 0, maxSurge = 0 } = updateStrategy.rollingUpdate;
+      validateIntOrPercent(errors, maxUnavailable, `${path}.maxUnavailable`);
+      validateHundred(errors, maxUnavailable, `${path}.maxUnavailable`);
+      validateIntOrPercent(errors, maxSurge, `${path}.maxSurge`);
+      validateHundred(errors, maxSurge, `${path}.maxSurge`);
+      if (amount(maxUnavailable) !== 0 && amount(maxSurge) !== 0)
+        errors.invalid(`${path}.maxSurge`, maxSurge, 'may not be set when maxUnavailable is non-zero');
+      if (amount(maxUnavailable) === 0 && amount(maxSurge) === 0)
+        errors.required(`${path}.maxUnavailable`, 'cannot be 0 when maxSurge is 0');
+    }
   } else if (updateStrategy?.type !== 'OnDelete')
-    errors.notSupported(
-      'spec.updateStrategy',
-      { Type: updateStrategy?.type ?? '', RollingUpdate: updateStrategy?.rollingUpdate ?? null },
-      ['RollingUpdate', 'OnDelete'],
-    );
-  count(errors, spec.revisionHistoryLimit, 'spec.revisionHistoryLimit');
+    errors.notSupported('spec.updateStrategy', internalForm(updateStrategy, 'apps.DaemonSetUpdateStrategy'), [
+      'RollingUpdate',
+      'OnDelete',
+    ]);
+  nonNegative(errors, spec.revisionHistoryLimit, 'spec.revisionHistoryLimit');
 }
 
-export function validateJob(errors: ErrorList, job: Job): void {
-  const { spec } = job;
-  if (!spec) return;
-  if (!spec.selector) errors.required('spec.selector');
-  else validateLabelSelector(errors, spec.selector, 'spec.selector');
-  const labels = spec.template?.metadata?.labels ?? {};
-  if (spec.selector && !matchLabels(labelMatcherFrom(spec.selector), labels))
-    errors.invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`');
-  validateJobSpec(errors, spec, 'spec');
+export function validateControllerRevision(errors: ErrorList, { revision, data }: ControllerRevision): void {
+  nonNegative(errors, revision, 'revision');
+  if (data === undefined || data === null) errors.required('data', 'data is mandatory');
+  else if (typeof data !== 'object' || Array.isArray(data)) errors.required('data', 'data must be a valid JSON object');
 }
 
-export function validateJobSpec(errors: ErrorList, spec: JobSpec, field: string): void {
-  for (const name of [
-    'parallelism',
-    'completions',
-    'activeDeadlineSeconds',
-    'backoffLimit',
-    'ttlSecondsAfterFinished',
-  ] as const)
-    count(errors, spec[name], `${field}.${name}`);
-  if (spec.completionMode !== undefined && spec.completionMode !== 'NonIndexed' && spec.completionMode !== 'Indexed')
-    errors.notSupported(`${field}.completionMode`, spec.completionMode, ['Indexed', 'NonIndexed']);
-  if (spec.completionMode === 'Indexed' && spec.completions === undefined)
-    errors.required(`${field}.completions`, 'when completion mode is Indexed');
-  validateTemplate(errors, spec.template, `${field}.template`);
-  const policy = spec.template?.spec?.restartPolicy;
-  if (!policy || policy === 'Always')
-    errors.required(`${field}.template.spec.restartPolicy`, 'valid values: "OnFailure", "Never"');
-  else if (policy !== 'OnFailure' && policy !== 'Never')
-    errors.notSupported(`${field}.template.spec.restartPolicy`, policy, ['OnFailure', 'Never']);
-  else if (spec.podFailurePolicy && policy !== 'Never')
-    errors.invalid(
-      `${field}.template.spec.restartPolicy`,
-      policy,
-      'only "Never" is supported when podFailurePolicy is specified',
-    );
-}
-
-export function validateJobUpdate(errors: ErrorList, next: Job, previous: Job): void {
-  const spec = next.spec!;
-  const before = previous.spec!;
-  if (!sameJson(spec.selector, before.selector)) errors.invalid('spec.selector', spec.selector ?? null, immutable);
-  if (spec.completionMode !== before.completionMode)
-    errors.invalid('spec.completionMode', spec.completionMode ?? null, immutable);
-  if (before.completionMode !== 'Indexed' && spec.completions !== before.completions)
-    errors.invalid('spec.completions', spec.completions ?? null, immutable);
-  const suspended = before.suspend === true && spec.suspend === true;
-  if (!suspended && before.suspend !== true && !sameJson(spec.template, before.template))
-    errors.invalid('spec.template', spec.template, immutable);
-}
-
-const concurrency = ['Allow', 'Forbid', 'Replace'];
-
-export function validateCronJob(errors: ErrorList, { metadata, spec }: CronJob): void {
-  if (!spec) return;
-  if (!spec.schedule) errors.required('spec.schedule');
-  count(errors, spec.startingDeadlineSeconds, 'spec.startingDeadlineSeconds');
-  if (!spec.concurrencyPolicy) errors.required('spec.concurrencyPolicy');
-  else if (!concurrency.includes(spec.concurrencyPolicy))
-    errors.notSupported('spec.concurrencyPolicy', spec.concurrencyPolicy, concurrency);
-  count(errors, spec.successfulJobsHistoryLimit, 'spec.successfulJobsHistoryLimit');
-  count(errors, spec.failedJobsHistoryLimit, 'spec.failedJobsHistoryLimit');
-  if (spec.jobTemplate?.spec) validateJobSpec(errors, spec.jobTemplate.spec, 'spec.jobTemplate.spec');
-  if ((metadata.name ?? '').length > 52)
-    errors.invalid('metadata.name', metadata.name, 'must be no more than 52 characters');
-}
-
-export function validatePodDisruptionBudget(errors: ErrorList, { spec }: PodDisruptionBudget): void {
-  if (!spec) return;
-  const { minAvailable, maxUnavailable } = spec;
-  if (minAvailable !== undefined && maxUnavailable !== undefined)
-    errors.invalid(
-      'spec',
-      {
-        MinAvailable: minAvailable,
-        Selector: spec.selector ?? null,
-        MaxUnavailable: maxUnavailable,
-        UnhealthyPodEvictionPolicy: spec.unhealthyPodEvictionPolicy ?? null,
-      },
-      'minAvailable and maxUnavailable cannot be both set',
-    );
-  if (minAvailable !== undefined) intOrPercent(errors, minAvailable, 'spec.minAvailable');
-  if (maxUnavailable !== undefined) intOrPercent(errors, maxUnavailable, 'spec.maxUnavailable');
-  validateLabelSelector(errors, spec.selector, 'spec.selector');
-}
-
-export function validateHorizontalPodAutoscaler(errors: ErrorList, { spec }: HorizontalPodAutoscaler): void {
-  if (!spec) return;
-  if (spec.minReplicas !== undefined && spec.minReplicas < 1)
-    errors.invalid('spec.minReplicas', spec.minReplicas, 'must be greater than or equal to 1');
-  if (spec.maxReplicas < 1) errors.invalid('spec.maxReplicas', spec.maxReplicas, 'must be greater than 0');
-  if (spec.minReplicas !== undefined && spec.maxReplicas < spec.minReplicas)
-    errors.invalid('spec.maxReplicas', spec.maxReplicas, 'must be greater than or equal to `minReplicas`');
-  const target = spec.scaleTargetRef;
-  if (!target?.kind) errors.required('spec.scaleTargetRef.kind');
-  if (!target?.name) errors.required('spec.scaleTargetRef.name');
-  if (target && target.kind !== 'ReplicationController' && !(target.apiVersion ?? '').includes('/'))
-    errors.invalid('spec.scaleTargetRef.apiVersion', target.apiVersion ?? '', 'apiVersion must specify API group');
+export function validateControllerRevisionUpdate(
+  errors: ErrorList,
+  next: ControllerRevision,
+  previous: ControllerRevision,
+): void {
+  nonNegative(errors, next.revision, 'revision');
+  if (!sameJson(next.data, previous.data)) errors.invalid('data', next.data ?? null, immutable);
 }

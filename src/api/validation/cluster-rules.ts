@@ -1,0 +1,77 @@
+/** Validation of the kinds of the groups that run the cluster: access, network, storage, scheduling classes, the API itself. */
+import * as access from './access.ts';
+import * as apiServices from './api-services.ts';
+import * as classes from './classes.ts';
+import * as slices from './endpoint-slices.ts';
+import type { ErrorList } from './error-list.ts';
+import * as flow from './flow-control.ts';
+import * as ingresses from './ingresses.ts';
+import { type KindRules, rules, withStatus } from './kind-rules.ts';
+import { validateNetworkPolicy } from './network-policies.ts';
+import * as storage from './storage-kinds.ts';
+
+const roles = (scope: access.Scope): KindRules =>
+  rules((errors: ErrorList, role: never) => access.validateRole(errors, role, scope));
+
+const bindings = (scope: access.Scope): KindRules =>
+  rules(
+    (errors: ErrorList, binding: never) => access.validateBinding(errors, binding, scope),
+    access.validateBindingUpdate,
+  );
+
+export const clusterRules: Readonly<Record<string, KindRules>> = {
+  'coordination.k8s.io/leases': rules(classes.validateLease),
+  'coordination.k8s.io/leasecandidates': rules(classes.validateLeaseCandidate, classes.validateLeaseCandidateUpdate),
+  'discovery.k8s.io/endpointslices': {
+    create: (errors, slice: never) => slices.validateEndpointSlice(errors, slice),
+    update: slices.validateEndpointSliceUpdate,
+  },
+  'networking.k8s.io/ingresses': {
+    create: ingresses.validateIngress,
+    update: ingresses.validateIngressUpdate,
+    subresources: { status: ingresses.validateIngressStatus },
+  },
+  'networking.k8s.io/ingressclasses': rules(ingresses.validateIngressClass, ingresses.validateIngressClassUpdate, {
+    changeFirst: true,
+  }),
+  'networking.k8s.io/ipaddresses': {
+    create: ingresses.validateIpAddress,
+    update: ingresses.validateIpAddressUpdate,
+  },
+  'networking.k8s.io/servicecidrs': {
+    create: ingresses.validateServiceCidr,
+    update: ingresses.validateServiceCidrUpdate,
+  },
+  'networking.k8s.io/networkpolicies': {
+    create: (errors, policy: never) => validateNetworkPolicy(errors, policy),
+    update: validateNetworkPolicy,
+  },
+  'node.k8s.io/runtimeclasses': rules(classes.validateRuntimeClass, classes.validateRuntimeClassUpdate),
+  'rbac.authorization.k8s.io/roles': roles({ namespaced: true }),
+  'rbac.authorization.k8s.io/clusterroles': roles({ namespaced: false }),
+  'rbac.authorization.k8s.io/rolebindings': bindings({ namespaced: true }),
+  'rbac.authorization.k8s.io/clusterrolebindings': bindings({ namespaced: false }),
+  'scheduling.k8s.io/priorityclasses': {
+    create: classes.validatePriorityClass,
+    update: classes.validatePriorityClassUpdate,
+  },
+  'storage.k8s.io/storageclasses': rules(storage.validateStorageClass, storage.validateStorageClassUpdate),
+  'storage.k8s.io/volumeattachments': rules(storage.validateVolumeAttachment, storage.validateVolumeAttachmentUpdate),
+  'storage.k8s.io/csinodes': rules(storage.validateCsiNode, storage.validateCsiNodeUpdate),
+  'storage.k8s.io/csidrivers': rules(storage.validateCsiDriver, storage.validateCsiDriverUpdate),
+  'storage.k8s.io/csistoragecapacities': rules(storage.validateStorageCapacity, storage.validateStorageCapacityUpdate),
+  'storage.k8s.io/volumeattributesclasses': rules(
+    storage.validateAttributesClass,
+    storage.validateAttributesClassUpdate,
+    { changeFirst: true },
+  ),
+  'flowcontrol.apiserver.k8s.io/flowschemas': withStatus(rules(flow.validateFlowSchema), flow.validateConditions),
+  'flowcontrol.apiserver.k8s.io/prioritylevelconfigurations': withStatus(
+    rules(flow.validatePriorityLevel),
+    flow.validateConditions,
+  ),
+  'apiregistration.k8s.io/apiservices': withStatus(
+    rules(apiServices.validateApiService),
+    apiServices.validateApiServiceStatus,
+  ),
+};
