@@ -69,6 +69,7 @@ export function createClusterSecurity(options: ClusterSecurityOptions): (context
         reader,
         clock,
         random,
+        authorizer,
         checkEscalation: createEscalationCheck(index, authorizer),
         ...(options.disabledAdmissionPlugins ? { disabled: options.disabledAdmissionPlugins } : {}),
       }),

@@ -1,12 +1,14 @@
 /** The built-in admission plugins, in upstream's order. Webhooks and policies will stand between them and the last. */
 import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
+import type { Authorizer } from '../authorization/authorizer.ts';
 import type { CheckEscalation } from '../authorization/escalation.ts';
 import type { ObjectReader } from '../registry/object-reader.ts';
 import type { AdmissionPlugin } from './admission.ts';
 import { createDefaultIngressClass, createDefaultStorageClass } from './default-classes.ts';
 import { createDefaultTolerationSeconds, type DefaultTolerationOptions } from './default-toleration-seconds.ts';
 import { createNamespaceLifecycle } from './namespace-lifecycle.ts';
+import { createNodeRestriction } from './node-restriction.ts';
 import { createPriorityPlugin } from './priority.ts';
 import { createRbacEscalationPlugin } from './rbac-escalation.ts';
 import { createServiceAccountPlugin } from './service-account.ts';
@@ -20,6 +22,7 @@ export interface BuiltInAdmissionOptions {
   readonly clock: Clock;
   readonly random: Random;
   /** Absent where RBAC does not decide (`--authorization-mode=AlwaysAllow`). */
+  readonly authorizer?: Authorizer;
   readonly checkEscalation?: CheckEscalation;
   readonly tolerations?: DefaultTolerationOptions;
   /** `--disable-admission-plugins` */
@@ -27,10 +30,11 @@ export interface BuiltInAdmissionOptions {
 }
 
 export function createBuiltInAdmission(options: BuiltInAdmissionOptions): readonly AdmissionPlugin[] {
-  const { reader, clock, random, checkEscalation, tolerations, disabled = [] } = options;
+  const { reader, clock, random, authorizer, checkEscalation, tolerations, disabled = [] } = options;
   const plugins: AdmissionPlugin[] = [
     createNamespaceLifecycle(reader, clock),
     createServiceAccountPlugin({ reader, clock, random }),
+    createNodeRestriction({ reader, ...(authorizer ? { authorizer } : {}) }),
     taintNodesByCondition,
     createPriorityPlugin(reader),
     createDefaultTolerationSeconds(tolerations),

@@ -12,7 +12,7 @@ export function podReferences(pod: Pod): readonly string[] {
   add('serviceaccounts', spec.serviceAccountName);
   for (const secret of spec.imagePullSecrets ?? []) add('secrets', secret.name);
   for (const container of spec.initContainers ?? []) containerReferences(container, add);
-  for (const container of spec.containers) containerReferences(container, add);
+  for (const container of spec.containers ?? []) containerReferences(container, add);
   for (const container of spec.ephemeralContainers ?? []) containerReferences(container, add);
   for (const volume of spec.volumes ?? []) volumeReferences(volume, metadata.name ?? '', add);
   for (const claim of spec.resourceClaims ?? []) add('resourceclaims', claim.resourceClaimName);

@@ -4,6 +4,7 @@ import { formatTime } from '../../../api/time.ts';
 import type { TokenRequest } from '../../../api/types/authentication-v1.ts';
 import type { TokenIssuer } from '../../authentication/token-issuer.ts';
 import { negotiateAccept } from '../../negotiation/negotiation.ts';
+import { type AdmissionSubject, admit, validateAdmission } from '../admit.ts';
 import { withoutSystemFields } from '../object-meta.ts';
 import { parseWriteOptions } from '../options.ts';
 import { endpoint, methodNotAllowed } from '../resource-handler.ts';
@@ -13,16 +14,16 @@ import { missing } from './reviews.ts';
 const gvk = { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' } as const;
 
 export function tokenHandler(issuer: TokenIssuer | undefined): SubresourceHandler {
-  return async ({ context, handler, namespace, name }) => {
+  return async ({ context, handler, served, namespace, name }) => {
     if (context.request.method !== 'POST') throw methodNotAllowed();
     if (!issuer) throw missing('serviceaccounts/token', 'a signing key');
     const { registry } = handler;
     const type = registry.schema.byGvk(gvk);
     if (!type) throw new Error('The schema has no TokenRequest');
     const negotiated = negotiateAccept(context.request, endpoint);
-    const { fieldValidation, fieldManager } = parseWriteOptions(context.query, 'CreateOptions');
+    const { fieldValidation, fieldManager, dryRun } = parseWriteOptions(context.query, 'CreateOptions');
     const decoded = withoutSystemFields(await handler.decode(context, gvk, type, fieldValidation));
-    const object = registry.fieldManager.update({
+    let object = registry.fieldManager.update({
       next: registry.kinds.applyDefaults(decoded, gvk),
       type,
       manager: managerName(fieldManager, context.request.headers['user-agent'] ?? ''),
@@ -30,6 +31,19 @@ export function tokenHandler(issuer: TokenIssuer | undefined): SubresourceHandle
       apiVersion: 'authentication.k8s.io/v1',
       now: formatTime(registry.clock.now()),
     });
+    const subject: AdmissionSubject = {
+      context,
+      served,
+      operation: 'CREATE',
+      subresource: 'token',
+      namespace,
+      name,
+      options: { kind: 'CreateOptions', apiVersion: 'meta.k8s.io/v1' },
+      dryRun,
+      kind: gvk,
+    };
+    object = (await admit(registry.admission, subject, object, undefined)) ?? object;
+    await validateAdmission(registry.admission, subject, object, undefined);
     const answer = await issuer.issue(namespace, name, object as unknown as TokenRequest, {
       warn: (message) => {
         context.warnings.push(message);
