@@ -3,6 +3,7 @@
  * into an ApiRequest and an ApiResponse into bytes; the in-process transport hands both over as they are. Authentication, authorization,
  * admission and the codec run the same way in both.
  */
+import type { Duplex } from 'node:stream';
 import type { JsonObject, JsonValue } from './json.ts';
 
 /** Names in lower case; a header that came several times is joined with `, `. */
@@ -80,7 +81,18 @@ export type ResponseBody =
     }
   | { readonly kind: 'watch'; readonly stream: WatchStream }
   /** Anything long and raw: container logs. */
-  | { readonly kind: 'stream'; readonly stream: AsyncIterable<Uint8Array> };
+  | { readonly kind: 'stream'; readonly stream: AsyncIterable<Uint8Array> }
+  /**
+   * The connection becomes another protocol's (exec, attach, port-forward). Only for requests that asked for it with an `upgrade` header;
+   * status and headers of the answer are not sent.
+   */
+  | { readonly kind: 'upgrade'; readonly take: TakeConnection };
+
+/**
+ * Called once, after everything was allowed. Owns the socket from then on: writes the `101` itself, ends or destroys it, hears its errors.
+ * @param head what the client sent behind its request already
+ */
+export type TakeConnection = (socket: Duplex, head: Uint8Array) => void;
 
 export interface ApiResponse {
   readonly status: number;

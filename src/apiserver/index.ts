@@ -32,6 +32,7 @@ import { createDocumentRoutes } from './discovery/routes.ts';
 import type { HealthCheck } from './health.ts';
 import { FormFactory, type ProtobufSupport } from './output/form-factory.ts';
 import { builtinPrinter } from './printers/index.ts';
+import { createStreamMetrics } from './registry/endpoints/connect.ts';
 import type { KubeletClient } from './registry/endpoints/logs.ts';
 import { kindFunctions } from './registry/kind-functions.ts';
 import { createExpiryLeases } from './registry/leases.ts';
@@ -192,6 +193,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       rbacIndex: security.rbacIndex,
       tokenIssuer: security.tokenIssuer,
       kubelet: options.kubelet,
+      streams: createStreamMetrics(metrics),
     }),
     authorize: (request, verb) => chain.authorize(request, verb),
     protobufEncoder: () => protobuf.encoder(),

@@ -204,6 +204,8 @@ async function wholeBody({ body }: ApiResponse): Promise<JsonObject | string> {
     case 'watch':
       body.stream.close();
       throw new TransportError('protocol', 'The request was answered with a watch');
+    case 'upgrade':
+      throw new TransportError('protocol', 'The request was answered with another protocol');
   }
 }
 
@@ -234,6 +236,9 @@ async function* byteStream({ body }: ApiResponse): AsyncGenerator<Uint8Array> {
       } finally {
         body.stream.close();
       }
+      return;
+    case 'upgrade':
+      throw new TransportError('protocol', 'The request was answered with another protocol');
   }
 }
 

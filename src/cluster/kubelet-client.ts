@@ -2,11 +2,12 @@
 import { ApiError } from '../api/errors.ts';
 import type { ApiHandler } from '../api/exchange.ts';
 import type { Node } from '../api/types/core-v1.ts';
-import type { KubeletClient } from '../apiserver/registry/endpoints/logs.ts';
+import type { KubeletClient, KubeletUpgrade } from '../apiserver/registry/endpoints/logs.ts';
 import type { Clock } from '../base/clock.ts';
 import { createHttpsTransport } from '../client/https-transport.ts';
 import type { Transport } from '../client/transport.ts';
 import { createInProcessLogClient } from '../kubelet/server/log-client.ts';
+import { requestUpgrade, type UpgradeAnswer } from '../serve/upgrade/request-upgrade.ts';
 import type { KeyPair } from './pki.ts';
 
 export interface KubeletClientOptions {
@@ -20,29 +21,36 @@ export interface KubeletClientOptions {
   readonly ca?: string;
 }
 
+/** Until a kubelet has answered a request for another protocol; it asks its runtime first. */
+const connectTimeoutMs = 30_000;
+
 export function createKubeletClient(options: KubeletClientOptions): KubeletClient & { close(): Promise<void> } {
   const hollow = createInProcessLogClient(options.hollow);
   const transports = new Map<string, Transport>();
-  const transportOf = (name: string): Transport => {
+  /** @throws ApiError 500 when the node does not say where its kubelet is. */
+  const addressOf = (name: string): { host: string; port: number; certificate: KeyPair } => {
     const node = options.node(name);
-    const address = node?.status?.addresses?.find((a) => a.type === 'InternalIP')?.address;
+    const host = node?.status?.addresses?.find((a) => a.type === 'InternalIP')?.address;
     const port = node?.status?.daemonEndpoints?.kubeletEndpoint?.Port ?? 0;
-    const key = `${address}:${port}`;
+    if (!host || port === 0 || !options.certificate)
+      throw ApiError.internal(
+        new Error(
+          `no preferred addresses found; known addresses: [${(node?.status?.addresses ?? []).map((a) => a.address).join(' ')}]`,
+        ),
+      );
+    return { host, port, certificate: options.certificate };
+  };
+  const transportOf = (name: string): Transport => {
+    const { host, port, certificate } = addressOf(name);
+    const key = `${host}:${port}`;
     let transport = transports.get(key);
-    if (!transport) {
-      if (!address || port === 0 || !options.certificate)
-        throw ApiError.internal(
-          new Error(
-            `no preferred addresses found; known addresses: [${(node?.status?.addresses ?? []).map((a) => a.address).join(' ')}]`,
-          ),
-        );
+    if (!transport)
       transport = createHttpsTransport({
-        server: `https://${address}:${port}`,
+        server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
         clock: options.clock,
-        clientCertificate: { cert: options.certificate.cert, key: options.certificate.key },
+        clientCertificate: { cert: certificate.cert, key: certificate.key },
         ...(options.ca ? { ca: options.ca } : {}),
       });
-    }
     transports.set(key, transport);
     return transport;
   };
@@ -57,8 +65,57 @@ export function createKubeletClient(options: KubeletClientOptions): KubeletClien
         signal,
       });
     },
+    connect: async ({ node, method, path, query, headers, signal }) => {
+      const handler = options.hollow(node);
+      if (handler) return connectInProcess(handler, { method, path, query, headers, signal });
+      const { host, port, certificate } = addressOf(node);
+      return requestUpgrade(
+        {
+          host,
+          port,
+          tls: { ...(options.ca ? { ca: options.ca } : {}), cert: certificate.cert, key: certificate.key },
+        },
+        {
+          method,
+          path: query === '' ? path : `${path}?${query}`,
+          headers,
+          signal,
+          clock: options.clock,
+          timeoutMs: connectTimeoutMs,
+        },
+      );
+    },
     close: async () => {
       await Promise.all([...transports.values()].map((transport) => transport.close()));
     },
+  };
+}
+
+/** Hollow containers have nothing to connect to: their kubelet refuses, and this hands the refusal on. */
+async function connectInProcess(
+  handler: ApiHandler,
+  { method, path, query, headers, signal }: Omit<KubeletUpgrade, 'node'>,
+): Promise<UpgradeAnswer> {
+  const {
+    status,
+    headers: answered,
+    body,
+  } = await handler({
+    method,
+    path,
+    query,
+    headers: Object.fromEntries(
+      Object.entries(headers).map(([name, value]) => [name, typeof value === 'string' ? value : value.join(', ')]),
+    ),
+    peer: { commonName: 'kube-apiserver-kubelet-client', organizations: ['system:masters'] },
+    remoteAddress: 'in-process',
+    signal,
+  });
+  if (body.kind !== 'bytes') throw new Error('A kubelet in this process cannot take a connection over');
+  return {
+    kind: 'refused',
+    status,
+    contentType: answered['content-type'] ?? 'text/plain; charset=utf-8',
+    body: Buffer.from(body.bytes),
   };
 }

@@ -95,6 +95,7 @@ export async function createHostKubelet(
     client,
     pods,
     runtimeStatus: (uid) => fetchPodRuntimeStatus(runtime, uid, { timeoutMs: config.runtimeRequestTimeoutMs }),
+    streaming: runtime,
     clock,
     log,
     metrics: options.metrics,

@@ -1,7 +1,8 @@
 /** HTTP/1.1: Node's parser and ServerResponse for headers and small answers; watch frames go straight to the socket. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex, Writable } from 'node:stream';
-import type { Headers, WatchFrame } from '../api/exchange.ts';
+import type { Headers, TakeConnection, WatchFrame } from '../api/exchange.ts';
 import { BodyCollector } from './body-collector.ts';
 import type { Connection } from './connection.ts';
 import type { FrameJoiner } from './frame-joiner.ts';
@@ -10,17 +11,11 @@ import { IncomingRequest } from './incoming-request.ts';
 import type { Exchange, Serving } from './serving.ts';
 import type { Sink } from './sink.ts';
 
-export type UpgradeHandler = (request: IncomingRequest, socket: Duplex, head: Buffer) => void;
-
 /**
  * A server that never listens: the TLS server hands it its connections (`emit('connection', socket)`, as Node documents).
  * @param connectionOf the state of a socket handed over
  */
-export function createHttp1(
-  serving: Serving,
-  connectionOf: (socket: object) => Connection,
-  onUpgrade: UpgradeHandler | undefined,
-): Server {
+export function createHttp1(serving: Serving, connectionOf: (socket: object) => Connection): Server {
   const { limits } = serving;
   const server = createServer(
     {
@@ -29,6 +24,8 @@ export function createHttp1(
       keepAliveTimeout: limits.idleTimeoutMs,
       headersTimeout: limits.headersTimeoutMs,
       requestTimeout: limits.bodyTimeoutMs,
+      // Only what can be asked for here is taken out of Node's hands; `Upgrade: h2c` and the like are ordinary requests.
+      shouldUpgradeCallback: ({ headers }) => /^(websocket|spdy\/3\.1)$/i.test(headers.upgrade ?? ''),
       connectionsCheckingInterval: Math.min(5000, Math.ceil(limits.headersTimeoutMs / 2)),
       maxHeaderSize: limits.headerBytesMax,
     },
@@ -42,16 +39,20 @@ export function createHttp1(
     },
   );
   server.timeout = 0;
-  if (onUpgrade !== undefined)
-    server.on('upgrade', (message, socket, head) => {
-      const request = incoming(message, connectionOf(socket));
-      serving.upgraded.add(socket);
-      socket.on('close', () => {
-        serving.upgraded.delete(socket);
-        request.abort();
-      });
-      onUpgrade(request, socket, head);
+  server.on('upgrade', (message, socket, head) => {
+    const request = incoming(message, connectionOf(socket));
+    serving.upgraded.add(socket);
+    socket.on('close', () => {
+      serving.upgraded.delete(socket);
+      request.abort();
     });
+    // Node has let go of the connection: what is answered with an ordinary answer after all (a refusal) is written by a response of our own.
+    const response = new ServerResponse(message);
+    response.shouldKeepAlive = false;
+    response.assignSocket(socket as Socket);
+    response.on('finish', () => socket.end());
+    void serving.answer(request, new Http1Exchange(serving, message, response, { socket, head })); // never rejects
+  });
   // Node starts its slow-client checks when a server listens; this one is only ever handed connections.
   server.emit('listening');
   return server;
@@ -92,7 +93,15 @@ class Http1Exchange implements Exchange {
   readonly #serving: Serving;
   readonly #message: IncomingMessage;
   readonly #response: ServerResponse;
-  constructor(serving: Serving, message: IncomingMessage, response: ServerResponse) {
+  readonly #connection: { readonly socket: Duplex; readonly head: Buffer } | undefined;
+  /** @param connection of a request that asked for another protocol */
+  constructor(
+    serving: Serving,
+    message: IncomingMessage,
+    response: ServerResponse,
+    connection?: { readonly socket: Duplex; readonly head: Buffer },
+  ) {
+    this.#connection = connection;
     this.#serving = serving;
     this.#message = message;
     this.#response = response;
@@ -130,6 +139,16 @@ class Http1Exchange implements Exchange {
   openWritable(status: number, headers: Headers): Writable {
     this.#head(status, [...rawHeaders(headers), 'Transfer-Encoding', 'chunked']);
     return this.#response;
+  }
+
+  upgrade(take: TakeConnection): void {
+    if (!this.#connection) {
+      this.fail();
+      return;
+    }
+    const { socket, head } = this.#connection;
+    this.#response.detachSocket(socket as Socket);
+    take(socket, head);
   }
 
   fail(): void {

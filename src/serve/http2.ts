@@ -150,6 +150,11 @@ class Http2Exchange implements Exchange {
     return this.#stream;
   }
 
+  /** No client of Kubernetes asks for another protocol on HTTP/2 (RFC 8441), and it is not announced. */
+  upgrade(): void {
+    this.fail();
+  }
+
   fail(): void {
     if (this.#stream.headersSent) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
     else this.whole(500, { 'content-type': 'text/plain; charset=utf-8' }, Buffer.from('Internal Server Error\n'));

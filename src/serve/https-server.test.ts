@@ -498,18 +498,20 @@ test('serve: certificates can be replaced while serving; bad ones leave the old 
 
 test('serve: an upgrade gets the request and the socket', async () => {
   await serving(
-    async () => text('{}'),
+    async (request) => ({
+      status: 101,
+      headers: {},
+      body: {
+        kind: 'upgrade',
+        take: (socket) => socket.write(`HTTP/1.1 101 Switching Protocols\r\n\r\n${request.path} ${request.query}`),
+      },
+    }),
     async ({ port }) => {
       const socket = tls.connect({ port, host: '127.0.0.1', ca: ca.cert, ALPNProtocols: ['http/1.1'] });
       socket.write('GET /exec?x=1 HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
       const [data] = (await once(socket, 'data')) as [Buffer];
       assert.match(data.toString(), /^HTTP\/1\.1 101 .*\/exec x=1/s);
       socket.destroy();
-    },
-    {
-      onUpgrade: (request, socket) => {
-        socket.write(`HTTP/1.1 101 Switching Protocols\r\n\r\n${request.path} ${request.query}`);
-      },
     },
   );
 });

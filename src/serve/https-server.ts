@@ -13,7 +13,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { MetricsRegistry } from '../base/metrics.ts';
 import { Connection } from './connection.ts';
-import { createHttp1, type UpgradeHandler } from './http1.ts';
+import { createHttp1 } from './http1.ts';
 import { closeGracefully, serveHttp2 } from './http2.ts';
 import { defaultServeLimits, type ServeLimits } from './limits.ts';
 import { listenError } from './listen-error.ts';
@@ -36,8 +36,6 @@ export interface HttpsServerOptions extends ServerCertificates {
   readonly log: Logger;
   readonly metrics: MetricsRegistry;
   readonly limits?: Partial<ServeLimits>;
-  /** Gets HTTP/1.1 connections whose client asked for another protocol (WebSocket, SPDY) and owns their sockets. Absent: such a request is answered like any other. */
-  readonly onUpgrade?: UpgradeHandler;
 }
 
 export interface HttpsServer {
@@ -71,7 +69,7 @@ export async function startHttpsServer(options: HttpsServerOptions): Promise<Htt
   });
   watchGauge.set({}, 0);
 
-  const http1 = createHttp1(serving, (socket) => connections.get(socket)!, options.onUpgrade);
+  const http1 = createHttp1(serving, (socket) => connections.get(socket)!);
   const server = createServer(
     {
       ...secureContext(options),

@@ -1,5 +1,4 @@
 /** Serving an ApiHandler over HTTPS. */
-export type { UpgradeHandler } from './http1.ts';
 export {
   type HttpsServer,
   type HttpsServerOptions,

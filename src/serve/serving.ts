@@ -5,7 +5,7 @@ import { type Duplex, Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createGzip } from 'node:zlib';
 import { ApiError } from '../api/errors.ts';
-import type { ApiHandler, ApiResponse, Headers, WatchStream } from '../api/exchange.ts';
+import type { ApiHandler, ApiResponse, Headers, TakeConnection, WatchStream } from '../api/exchange.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { FrameJoiner } from './frame-joiner.ts';
@@ -15,7 +15,7 @@ import { acceptsGzip } from './negotiate-encoding.ts';
 import { joined, pumpList, pumpStream, pumpWatch } from './pump.ts';
 import type { Sink } from './sink.ts';
 
-/** One request's way back, in one protocol. Exactly one of the three is called, once. */
+/** One request's way back, in one protocol. Exactly one of these is called, once. */
 export interface Exchange {
   /** A whole answer. A HEAD request gets its headers only. */
   whole(status: number, headers: Headers, bytes: Uint8Array): void;
@@ -23,6 +23,8 @@ export interface Exchange {
   open(status: number, headers: Headers, length: number | undefined): Sink;
   /** A long answer of unknown length as a Node stream. */
   openWritable(status: number, headers: Headers): Writable;
+  /** Gives the connection away; the answer is then the taker's. Breaks off where the request did not ask for another protocol. */
+  upgrade(take: TakeConnection): void;
   /** Breaks the answer off so that the peer can tell. */
   fail(): void;
 }
@@ -117,6 +119,9 @@ export class Serving {
         return this.#watch(request, exchange.open(status, headers, undefined), body.stream);
       case 'stream':
         return pumpStream(body.stream, exchange.open(status, headers, undefined));
+      case 'upgrade':
+        exchange.upgrade(body.take);
+        return;
       default:
         throw new Error(`Unreachable response body: ${JSON.stringify(body satisfies never)}`);
     }

@@ -220,6 +220,8 @@ async function collect({ body }: ApiResponse): Promise<Buffer> {
       for await (const chunk of body.stream) chunks.push(chunk);
       return Buffer.concat(chunks);
     }
+    case 'upgrade':
+      throw new Error('No golden request asks for another protocol');
     case 'watch': {
       const chunks: Uint8Array[] = [];
       for (;;) {

@@ -2,6 +2,7 @@
 import { ApiError } from '../../api/errors.ts';
 import type { TokenIssuer } from '../authentication/token-issuer.ts';
 import { bindingHandler } from './endpoints/binding.ts';
+import { connectHandler, type StreamMetrics } from './endpoints/connect.ts';
 import { evictionHandler } from './endpoints/eviction.ts';
 import { type KubeletClient, logHandler } from './endpoints/logs.ts';
 import { type ReviewOptions, reviewHandlers } from './endpoints/reviews.ts';
@@ -12,6 +13,7 @@ import { type SubresourceHandlers, subresourceHandlers } from './subresources.ts
 export interface SubresourceTableOptions extends ReviewOptions {
   readonly kubelet: KubeletClient | undefined;
   readonly tokenIssuer: TokenIssuer | undefined;
+  readonly streams: StreamMetrics;
 }
 
 export function builtinSubresources(options: SubresourceTableOptions): SubresourceHandlers {
@@ -22,9 +24,9 @@ export function builtinSubresources(options: SubresourceTableOptions): Subresour
       '/pods/eviction': evictionHandler,
       '/pods/log': logHandler(options.kubelet),
       '/serviceaccounts/token': tokenHandler(options.tokenIssuer),
-      '/pods/exec': missing,
-      '/pods/attach': missing,
-      '/pods/portforward': missing,
+      '/pods/exec': connectHandler('exec', options),
+      '/pods/attach': connectHandler('attach', options),
+      '/pods/portforward': connectHandler('portforward', options),
       '/pods/proxy': missing,
       '/services/proxy': missing,
       '/nodes/proxy': missing,

@@ -1,5 +1,5 @@
 /**
- * The kubelet's own API (port 10250): logs, pods, health, metrics. An ApiHandler, so `serve/` puts it on a TLS port and an API server in the
+ * The kubelet's own API (port 10250): logs, exec, attach, port-forward, pods, health, metrics. An ApiHandler, so `serve/` puts it on a TLS port and an API server in the
  * same process calls it directly. Who may call: client certificates of group system:masters, others by TokenReview and SubjectAccessReview
  * (resource nodes, subresource log, metrics, stats or proxy), as upstream delegates.
  */
@@ -14,6 +14,8 @@ import type { PodRuntimeStatus, RuntimeContainer } from '../containers/runtime-s
 import type { PodSource } from '../pod-source.ts';
 import { podUid } from '../pods/pod-info.ts';
 import { type LogContext, type LogOptions, readContainerLog } from './container-log.ts';
+import { Refused } from './refused.ts';
+import { type StreamingRuntime, streamingAnswer, streamingPaths } from './streaming.ts';
 
 export interface KubeletHandlerOptions {
   readonly nodeName: string;
@@ -23,6 +25,8 @@ export interface KubeletHandlerOptions {
   runtimeStatus(uid: string): Promise<PodRuntimeStatus>;
   /** How a container's log is read; hollow containers have theirs in memory. */
   readLog?(container: RuntimeContainer, options: LogOptions, context: LogContext): AsyncIterable<Uint8Array>;
+  /** Where exec, attach and port-forward go; absent on hollow nodes. */
+  readonly streaming?: StreamingRuntime;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: MetricsRegistry;
@@ -58,18 +62,9 @@ export function createKubeletHandler(options: KubeletHandlerOptions): ApiHandler
   };
 }
 
-/** An expected answer of 400 and above. */
-class Refused extends Error {
-  readonly status: number;
-  constructor(status: number, message: string) {
-    super(message);
-    this.name = 'Refused';
-    this.status = status;
-  }
-}
-
 async function route(request: ApiRequest, options: KubeletHandlerOptions): Promise<ApiResponse> {
   const parts = request.path.split('/').slice(1).map(decodeURIComponent);
+  if (streamingPaths.has(parts[0] ?? '')) return streamingAnswer(parts, request, options);
   if (request.method !== 'GET') throw new Refused(405, '405: Method Not Allowed');
   switch (parts[0]) {
     case 'pods':
@@ -87,9 +82,6 @@ async function route(request: ApiRequest, options: KubeletHandlerOptions): Promi
       if (!container) throw new Refused(400, '{"message": "missing containerName."}');
       return containerLogs({ namespace, name, container }, request, options);
     }
-    case 'exec':
-    case 'attach':
-    case 'portForward':
     case 'run':
     case 'stats':
     case 'checkpoint':

@@ -1,6 +1,7 @@
 /** `pods/NAME/log`: a container's log from the node's kubelet. Source: registry/core/pod/strategy.go (LogLocation). */
 import { ApiError } from '../../../api/errors.ts';
 import type { Pod } from '../../../api/types/core-v1.ts';
+import type { UpgradeAnswer } from '../../../serve/upgrade/request-upgrade.ts';
 import { readObject } from '../read.ts';
 import { methodNotAllowed } from '../resource-handler.ts';
 import type { SubresourceHandler } from '../subresources.ts';
@@ -18,6 +19,19 @@ export interface KubeletClient {
     readonly query: URLSearchParams;
     readonly signal: AbortSignal;
   }): Promise<AsyncIterable<Uint8Array>>;
+  /** Asks a kubelet for another protocol (exec, attach, port-forward). @throws Error when it cannot be reached. */
+  connect(request: KubeletUpgrade): Promise<UpgradeAnswer>;
+}
+
+export interface KubeletUpgrade {
+  readonly node: string;
+  readonly method: string;
+  /** Percent-encoded, without the query. */
+  readonly path: string;
+  readonly query: string;
+  /** Names in lower case; several values are sent as several lines. */
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  readonly signal: AbortSignal;
 }
 
 export function logHandler(kubelet: KubeletClient | undefined): SubresourceHandler {
@@ -44,7 +58,8 @@ export function logHandler(kubelet: KubeletClient | undefined): SubresourceHandl
 
 const plainText = { 'content-type': 'text/plain' } as const;
 
-function chosenContainer({ spec }: Pod, pod: string, wanted: string): string {
+/** @throws ApiError 400 when it is not one of the pod's, or there are several to choose from. */
+export function chosenContainer({ spec }: Pod, pod: string, wanted: string): string {
   const containers = (spec?.containers ?? []).map(({ name }) => name ?? '');
   const init = (spec?.initContainers ?? []).map(({ name }) => name ?? '');
   const ephemeral = (spec?.ephemeralContainers ?? []).map(({ name }) => name ?? '');
