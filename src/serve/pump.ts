@@ -5,6 +5,8 @@ import type { Sink } from './sink.ts';
 
 /** Bytes of one write of a list: large enough that a write's fixed cost vanishes, small enough to stay cheap to hold. */
 const pieceBytes = 256 * 1024;
+/** From this on a chunk goes out as it is: another copy would cost more than another write. */
+const wholeBytes = 32 * 1024;
 /** After so many bytes other work gets its turn: a fast peer on loopback never fills its window (decision 11). */
 const yieldBytes = 2 * 1024 * 1024;
 
@@ -61,11 +63,12 @@ export function* joined(chunks: Iterable<Uint8Array>, byteLength: number): Gener
   let used = 0;
   for (const chunk of chunks) {
     if (chunk.length === 0) continue;
-    if (buffer !== undefined && used + chunk.length > buffer.length) {
-      yield buffer.subarray(0, used);
+    const whole = chunk.length >= wholeBytes;
+    if (buffer !== undefined && (whole || used + chunk.length > buffer.length)) {
+      if (used > 0) yield buffer.subarray(0, used);
       buffer = undefined;
     }
-    if (chunk.length >= pieceBytes) {
+    if (whole) {
       yield chunk;
       remaining -= chunk.length;
       continue;

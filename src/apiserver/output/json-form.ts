@@ -11,7 +11,7 @@ import { ValueFrame } from './value-frame.ts';
 const latin = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 const closeAndLineFeed = latin('}\n');
 const lineFeed = latin('\n');
-const chunkBytes = 512 * 1024;
+const chunkBytes = 128 * 1024;
 
 export class JsonForm implements Form {
   readonly #kind: string;
@@ -116,7 +116,7 @@ export class JsonForm implements Form {
     };
   }
 
-  /** Pieces of about half a megabyte: few enough for the socket, small enough to stream with back-pressure. */
+  /** Pieces few enough for the socket, small enough to stream with back-pressure. */
   *#chunks(
     objects: readonly CachedObject[],
     head: Uint8Array,
