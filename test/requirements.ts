@@ -2,8 +2,8 @@
  * The one way to skip a test: it names what is missing, and the list is printed at the end. On CI nothing that CI installs may be skipped:
  * there a missing requirement is a failure.
  */
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { accessSync, constants, realpathSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 
 export interface Requirements {
@@ -14,6 +14,8 @@ export interface Requirements {
   readonly linux?: boolean;
   /** Folders or files that must exist, e.g. `/usr/lib/cni/bridge`. */
   readonly files?: readonly string[];
+  /** Programs as in `commands` that CI does not install: without them the test is skipped there too. */
+  readonly optional?: readonly string[];
 }
 
 /**
@@ -26,9 +28,11 @@ export function requires(t: TestContext, needs: Requirements): boolean {
   if (needs.root && process.getuid?.() !== 0) missing.push('root');
   for (const command of needs.commands ?? []) if (!findCommand(command)) missing.push(`command ${command}`);
   for (const file of needs.files ?? []) if (!readable(file)) missing.push(`file ${file}`);
-  if (missing.length === 0) return true;
-  const text = `missing: ${missing.join(', ')}`;
-  if (process.env.CI) throw new Error(`${t.fullName}: ${text}; CI installs these, so this may not be skipped`);
+  const absent = (needs.optional ?? []).filter((command) => !findCommand(command));
+  if (missing.length === 0 && absent.length === 0) return true;
+  const text = `missing: ${[...missing, ...absent.map((command) => `command ${command}`)].join(', ')}`;
+  if (process.env.CI && missing.length > 0)
+    throw new Error(`${t.fullName}: ${text}; CI installs these, so this may not be skipped`);
   skipped.push(`${t.fullName}: ${text}`);
   t.skip(text);
   return false;
@@ -47,6 +51,12 @@ export function findCommand(command: string): string | undefined {
     }
   }
   return undefined;
+}
+
+/** @returns the path of `kubectl` in that version (its siblings are named `kubectl.1.33`), or that name, which is then missing. */
+export function kubectlVersion(version: string): string {
+  const any = findCommand('kubectl');
+  return (any && findCommand(join(dirname(realpathSync(any)), `kubectl.${version}`))) ?? `kubectl.${version}`;
 }
 
 const skipped: string[] = [];

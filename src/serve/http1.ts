@@ -71,7 +71,7 @@ function incoming(message: IncomingMessage, connection: Connection): IncomingReq
 function collect(serving: Serving, message: IncomingMessage, request: IncomingRequest, exchange: Http1Exchange): void {
   const declared = Number(message.headers['content-length'] ?? 0);
   if (declared > serving.limits.bodyBytesMax) {
-    exchange.refuseBody();
+    exchange.refuseBody(serving.limits.bodyBytesMax);
     return;
   }
   const body = new BodyCollector(serving.limits.bodyBytesMax);
@@ -79,7 +79,7 @@ function collect(serving: Serving, message: IncomingMessage, request: IncomingRe
   message.on('data', (piece: Buffer) => {
     if (refused || body.add(piece)) return;
     refused = true;
-    exchange.refuseBody();
+    exchange.refuseBody(serving.limits.bodyBytesMax);
   });
   message.on('end', () => {
     if (refused) return;
@@ -107,10 +107,16 @@ class Http1Exchange implements Exchange {
     this.#response = response;
   }
 
-  /** 413; the connection closes after it, since the rest of the body would have to be read to find the next request. */
-  refuseBody(): void {
-    this.#response.shouldKeepAlive = false;
-    this.#message.resume();
+  /**
+   * 413. What is still on its way is read and dropped, or the client would see its write fail before it reads the answer; who sends much more
+   * than it may is cut off.
+   */
+  refuseBody(droppedBytesMax: number): void {
+    let dropped = 0;
+    this.#message.on('data', (piece: Buffer) => {
+      dropped += piece.length;
+      if (dropped > 2 * droppedBytesMax) this.#message.destroy();
+    });
     this.#serving.tooLarge(this);
   }
 

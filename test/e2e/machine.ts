@@ -40,6 +40,8 @@ export interface Machine {
   readonly kubeconfig: string;
   /** Where this test's process reaches the machine. */
   readonly address: string;
+  /** Arguments for `nsenter` before a program's. */
+  readonly enter: readonly string[];
   run(program: string, ...args: readonly string[]): Promise<Result>;
   /** As `run`, fails the test unless the exit code is 0. @returns standard output. */
   ok(program: string, ...args: readonly string[]): Promise<string>;
@@ -113,6 +115,7 @@ export async function startMachine(t: TestContext): Promise<Machine> {
     dataDir,
     kubeconfig,
     address,
+    enter,
     run,
     async ok(program, ...args) {
       const { code, stdout, stderr } = await run(program, ...args);
