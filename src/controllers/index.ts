@@ -4,6 +4,7 @@ import type { Client } from '../client/client.ts';
 import { type LeaderElectionOptions, runLeaderElection } from '../client/leader-election.ts';
 import { createClusterRoleAggregation } from './cluster-role-aggregation.ts';
 import type { Controller, ControllerContext } from './controller.ts';
+import { cronJobController } from './cron-job/controller.ts';
 import { daemonSetController } from './daemon-set/controller.ts';
 import { deploymentController } from './deployment/controller.ts';
 import { endpointSliceController } from './endpoint-slice/controller.ts';
@@ -19,6 +20,7 @@ import { createRootCaPublisher } from './root-ca-publisher.ts';
 import { createServiceAccountController } from './service-accounts.ts';
 import { statefulSetController } from './stateful-set/controller.ts';
 import { createTaintEvictionController } from './taint-eviction/taint-eviction.ts';
+import { ttlAfterFinishedController } from './ttl-after-finished.ts';
 
 export type { Controller, ControllerContext } from './controller.ts';
 
@@ -53,6 +55,8 @@ export function allControllers(options: ControllersOptions = {}): readonly Contr
     daemonSetController(),
     statefulSetController(),
     jobController(),
+    cronJobController(),
+    ttlAfterFinishedController(),
     endpointSliceController(),
     endpointsController(),
   ];
