@@ -7,6 +7,7 @@ import type { ObjectReader } from '../registry/object-reader.ts';
 import type { AdmissionPlugin } from './admission.ts';
 import { createDefaultIngressClass, createDefaultStorageClass } from './default-classes.ts';
 import { createDefaultTolerationSeconds, type DefaultTolerationOptions } from './default-toleration-seconds.ts';
+import { createLimitRanger } from './limit-ranger.ts';
 import { createNamespaceLifecycle } from './namespace-lifecycle.ts';
 import { createNodeRestriction } from './node-restriction.ts';
 import { createPriorityPlugin } from './priority.ts';
@@ -33,6 +34,7 @@ export function createBuiltInAdmission(options: BuiltInAdmissionOptions): readon
   const { reader, clock, random, authorizer, checkEscalation, tolerations, disabled = [] } = options;
   const plugins: AdmissionPlugin[] = [
     createNamespaceLifecycle(reader, clock),
+    createLimitRanger(reader),
     createServiceAccountPlugin({ reader, clock, random }),
     createNodeRestriction({ reader, ...(authorizer ? { authorizer } : {}) }),
     taintNodesByCondition,
