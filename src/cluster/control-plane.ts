@@ -16,6 +16,8 @@ import type { Transport } from '../client/transport.ts';
 import { allControllers, type ControllersOptions, runControllerManager } from '../controllers/index.ts';
 import { createScheduler } from '../scheduler/index.ts';
 import type { Store } from '../store/store.ts';
+import { runClusterDnsAddon } from './cluster-dns-addon.ts';
+import { clusterDnsAddress } from './cluster-dns-objects.ts';
 import { createComponent, type Surroundings } from './component.ts';
 import { version } from './version.ts';
 
@@ -35,6 +37,8 @@ export interface ControlPlaneOptions extends Surroundings {
   readonly clientCa?: string;
   readonly frontProxyCa?: string;
   readonly hostname?: string;
+  /** Keep `kube-dns` for the nodes that answer DNS. Default: not, as upstream's control plane by itself. */
+  readonly clusterDns?: boolean;
   /** Leave the scheduler or the controllers out: somebody else runs them. */
   readonly without?: readonly ('scheduler' | 'controllers')[];
   readonly tuning?: Pick<ApiServerOptions, 'watchLimits' | 'valueBudgetBytes' | 'compactionIntervalMs'>;
@@ -167,6 +171,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     );
   }
 
+  const addons = options.clusterDns
+    ? createComponent(transportAs(adminPeer), 'bireme-addons', surroundings)
+    : undefined;
+  if (addons)
+    tasks.run('cluster-dns-addon', (signal) =>
+      runClusterDnsAddon(addons, clusterDnsAddress(network.serviceCidr), signal),
+    );
+
   return {
     server,
     handler: server.handler,
@@ -174,7 +186,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     done: tasks.done,
     async stop() {
       await tasks.stop();
-      await Promise.all([scheduler?.stop(), manager?.stop()]);
+      await Promise.all([scheduler?.stop(), manager?.stop(), addons?.stop()]);
       await server.stop();
     },
   };

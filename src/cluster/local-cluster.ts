@@ -13,6 +13,7 @@ import { assertPortFree, ListenError, startHttpsServer } from '../serve/index.ts
 import { openEmbeddedStore } from '../store/embedded/embedded-store.ts';
 import { StoreError } from '../store/store.ts';
 import { type ClusterCertificates, loadOrCreateCertificates, loadOrCreateLeaf } from './certificates.ts';
+import { clusterDnsAddress } from './cluster-dns-objects.ts';
 import { ClusterError } from './cluster-error.ts';
 import type { Surroundings } from './component.ts';
 import {
@@ -156,6 +157,7 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
       port: options.port,
       network,
       kubelet: kubelets,
+      clusterDns: true,
     });
     const running = controlPlane;
     undo.push(() => running.stop());
@@ -342,6 +344,7 @@ async function writeNodeFiles(
     kubeletPort,
     cniBinDir: rung.cniBinDir,
     clusterDomain: network.clusterDomain,
+    clusterDns: clusterDnsAddress(network.serviceCidr),
     trafficDistribution: 'PreferSameNode',
   };
   writeFileAtomically(files.config, `${JSON.stringify(config, null, 1)}\n`, 0o600);

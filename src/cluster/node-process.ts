@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { resources } from '../api/types/resources.ts';
 import { createTaskGroup } from '../base/task-group.ts';
@@ -14,11 +15,20 @@ import { parseKubeconfig, transportOptionsOf } from '../client/kubeconfig.ts';
 import type { Spawner } from '../host/spawner.ts';
 import { defaultKubeletConfig } from '../kubelet/config.ts';
 import { createHostKubelet } from '../kubelet/host-kubelet.ts';
-import { applyPodNetwork, defaultBridgeName, readPodNetworkState } from '../network/index.ts';
+import {
+  applyPodNetwork,
+  createRecursionRule,
+  defaultBridgeName,
+  defaultDnsPort,
+  readPodNetworkState,
+  startClusterDns,
+  upstreamsOf,
+} from '../network/index.ts';
 import { type DefaultTrafficDistribution, runProxy } from '../proxy/index.ts';
 import { startContainerd } from '../runtime/containerd/containerd.ts';
 import { createCriClient } from '../runtime/cri-client.ts';
 import { startHttpsServer } from '../serve/index.ts';
+import { clusterDnsLabel } from './cluster-dns-objects.ts';
 import { ClusterError } from './cluster-error.ts';
 import { createComponent, type Surroundings } from './component.ts';
 import { type DataDir, readFileIfPresent, writeFileAtomically } from './data-dir.ts';
@@ -32,6 +42,8 @@ export interface NodeConfig {
   readonly kubeletPort: number;
   readonly cniBinDir: string;
   readonly clusterDomain: string;
+  /** The Service address that pods ask. */
+  readonly clusterDns: string;
   readonly trafficDistribution: DefaultTrafficDistribution;
 }
 
@@ -104,6 +116,17 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
   const proxyTransport = transportFrom(files.proxyKubeconfig, options);
   const node = createComponent(kubeletTransport, 'kubelet', surroundings, { host: config.nodeName });
   const proxy = createComponent(proxyTransport, 'kube-proxy', surroundings, { host: config.nodeName });
+  // With the proxy's identity: it shares the proxy's caches of Services and slices.
+  const dns = await startClusterDns({
+    ...proxy,
+    log: log.with({ component: 'cluster-dns' }),
+    address: config.nodeIp,
+    port: defaultDnsPort,
+    clusterDomain: config.clusterDomain,
+    upstreams: upstreamsOf(readFileIfPresent(defaultKubeletConfig.resolvConf) ?? ''),
+    ownAddresses: [config.clusterDns],
+    mayRecurse: createRecursionRule([config.podCidr], networkInterfaces()),
+  });
   const runtime = createCriClient({ endpoint: containerd.endpoint, clock });
   const { kubelet, handler } = await createHostKubelet({
     nodeName: config.nodeName,
@@ -121,6 +144,8 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
       ...defaultKubeletConfig,
       port: config.kubeletPort,
       clusterDomain: config.clusterDomain,
+      clusterDNS: [config.clusterDns],
+      nodeLabels: { [clusterDnsLabel]: String(dns.port) },
       cgroupRoot: podCgroupRoot(dir),
     },
     version: version.kubernetes,
@@ -156,6 +181,7 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
       stop,
     ),
   );
+  tasks.run('cluster-dns', (stop) => dns.run(stop));
   tasks.run('containerd', async (stop) => {
     await Promise.race([containerd.exited, aborted(stop)]);
     // Its shims keep the containers; the supervisor starts this process again, which starts containerd and adopts them.
