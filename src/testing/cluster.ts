@@ -37,7 +37,9 @@ export interface TestClusterOptions {
   readonly seed?: number;
   /** Print logs of this level and above. Default: none. */
   readonly log?: LogLevel;
-  readonly controlPlane?: Partial<Pick<ControlPlaneOptions, 'network' | 'controllers' | 'without' | 'tuning'>>;
+  readonly controlPlane?: Partial<
+    Pick<ControlPlaneOptions, 'network' | 'controllers' | 'clusterDns' | 'without' | 'tuning'>
+  >;
 }
 
 export interface TestCluster {
