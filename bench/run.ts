@@ -7,6 +7,7 @@ const issue: Readonly<Record<string, string>> = {
   https: 'server CPU per operation over HTTPS (also --http1)',
   rollout: 'a Deployment of 1,000 replicas on 50 hollow nodes',
   idle: 'memory and CPU of an idle cluster',
+  dns: "the cluster's DNS, by message and over UDP",
   'start-cluster': 'startCluster() of the testing library',
 };
 const parts: Readonly<Record<string, string>> = {
