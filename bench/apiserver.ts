@@ -36,7 +36,7 @@ const handler: ApiHandler = server.handler;
 const pods = '/api/v1/namespaces/default/pods';
 
 /** About 3.4 kB as stored, like a real pod with its managed fields. */
-function podBytes(name: string, shard: number): Uint8Array {
+function podBytes(name: string, shard: number): Buffer {
   return Buffer.from(
     JSON.stringify({
       apiVersion: 'v1',
@@ -59,6 +59,7 @@ function podBytes(name: string, shard: number): Uint8Array {
       },
       spec: {
         nodeName: `node-${shard % 50}`,
+        serviceAccountName: 'default',
         volumes: [
           { name: 'config', configMap: { name: 'bench', items: [{ key: 'app.conf', path: 'app.conf' }] } },
           { name: 'data', emptyDir: {} },
@@ -77,7 +78,7 @@ function podBytes(name: string, shard: number): Uint8Array {
           image: `registry.example.com/team/${c}:v1.2.3`,
           command: ['/bin/server', '--listen=:8080'],
           env: [
-            { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+            { name: 'POD_NAME', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.name' } } },
             { name: 'LOG_LEVEL', value: 'info' },
           ],
           ports: [{ name: 'http', containerPort: 8080 }],
@@ -114,7 +115,9 @@ async function send(
     signal: leave.signal,
   });
   if (response.status >= 300)
-    throw new Error(`${method} ${path}: ${response.status} ${JSON.stringify(bytesOf(response))}`);
+    throw new Error(
+      `${method} ${path}: ${response.status} ${response.body.kind === 'object' ? Buffer.from(response.body.object.bytes()) : ''}`,
+    );
   return response;
 }
 
@@ -178,6 +181,23 @@ await measure('patch status', '0.6', 5_000, (i) =>
     Buffer.from(`{"status":{"message":"n${i}"}}`),
     'application/strategic-merge-patch+json',
   ),
+);
+const applyType = 'application/apply-patch+yaml';
+const applied = (i: number, value: string) =>
+  Buffer.from(
+    podBytes(`pod-${i}`, i % 100)
+      .toString()
+      .replace('"annotations":{', `"annotations":{"v":"${value}",`),
+  );
+await measure('apply pod, first', '', podsAtRest, (i) =>
+  send('PATCH', `${pods}/pod-${i}?fieldManager=bench&force=true`, applied(i, '1'), applyType),
+);
+const again = Array.from({ length: podsAtRest }, (_, i) => applied(i, '1'));
+await measure('apply pod, unchanged', '0.3', podsAtRest, (i) =>
+  send('PATCH', `${pods}/pod-${i}?fieldManager=bench&force=true`, again[i]!, applyType),
+);
+await measure('apply pod, changed', '', podsAtRest, (i) =>
+  send('PATCH', `${pods}/pod-${i}?fieldManager=bench&force=true`, applied(i, '2'), applyType),
 );
 await measure('list 1% by label', '0.8', filter === '' ? 1_000 : 6_000, (i) =>
   send('GET', `${pods}?labelSelector=shard%3D${i % 100}`),

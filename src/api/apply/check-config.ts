@@ -11,7 +11,7 @@ import { elementPath } from './paths.ts';
 /** @returns undefined when all is well, else the message, several lines for several errors. */
 export function configError(config: JsonObject, type: StructType): string | undefined {
   const check = new Check();
-  check.struct(config, type, '');
+  check.struct(config, type);
   const { errors } = check;
   if (errors.length <= 1) return errors[0];
   return `errors:\n${errors.map((error) => `  ${error}`).join('\n')}`;
@@ -22,15 +22,25 @@ const errorsMax = 100;
 
 class Check {
   readonly errors: string[] = [];
+  /** Where the walk is: path elements as sets have them, read out only for an error. */
+  readonly #path: string[] = [];
 
-  #add(path: string, message: string): void {
-    if (this.errors.length < errorsMax) this.errors.push(path === '' ? message : `${path}: ${message}`);
+  #add(message: string): void {
+    if (this.errors.length >= errorsMax) return;
+    const path = this.#path.map(elementPath).join('');
+    this.errors.push(path === '' ? message : `${path}: ${message}`);
   }
 
-  struct(value: JsonValue, type: StructType, path: string): void {
+  #at(element: string, value: JsonValue, type: TypeRef): void {
+    this.#path.push(element);
+    this.#value(value, type);
+    this.#path.pop();
+  }
+
+  struct(value: JsonValue, type: StructType): void {
     if (value === null) return;
     if (typeof value !== 'object' || Array.isArray(value)) {
-      this.#add(path, `expected map, got &{${goValue(value)}}`);
+      this.#add(`expected map, got &{${goValue(value)}}`);
       return;
     }
     // A type without any field takes whatever comes.
@@ -38,65 +48,65 @@ class Check {
     for (const key of Object.keys(value)) {
       const field = type.fieldsByName.get(key);
       if (field === undefined) {
-        this.#add(`${path}.${key}`, 'field not declared in schema');
+        this.#path.push(`f:${key}`);
+        this.#add('field not declared in schema');
+        this.#path.pop();
         return;
       }
       const member = (value as JsonObject)[key]!;
-      if (member !== null) this.#value(member, field.type, `${path}.${key}`);
+      if (member !== null) this.#at(`f:${key}`, member, field.type);
     }
   }
 
-  #value(value: JsonValue, type: TypeRef, path: string): void {
+  #value(value: JsonValue, type: TypeRef): void {
     if (value === null) return;
     switch (type.kind) {
       case 'struct':
-        this.struct(value, type.type, path);
+        this.struct(value, type.type);
         return;
       case 'map':
-        if (typeof value !== 'object' || Array.isArray(value))
-          this.#add(path, `expected map, got &{${goValue(value)}}`);
-        else
-          for (const key of Object.keys(value)) this.#value((value as JsonObject)[key]!, type.value, `${path}.${key}`);
+        if (typeof value !== 'object' || Array.isArray(value)) this.#add(`expected map, got &{${goValue(value)}}`);
+        else for (const key of Object.keys(value)) this.#at(`f:${key}`, (value as JsonObject)[key]!, type.value);
         return;
       case 'list':
-        if (Array.isArray(value)) this.#list(value, type, path);
-        else this.#add(path, `expected list, got &{${goValue(value)}}`);
+        if (Array.isArray(value)) this.#list(value, type);
+        else this.#add(`expected list, got &{${goValue(value)}}`);
         return;
       case 'scalar':
-        this.#scalar(value, type.scalar, path);
+        this.#scalar(value, type.scalar);
         return;
       case 'special':
-        this.#special(value, type.special, path);
+        this.#special(value, type.special);
         return;
     }
   }
 
-  #scalar(value: JsonValue, scalar: Extract<TypeRef, { kind: 'scalar' }>['scalar'], path: string): void {
+  #scalar(value: JsonValue, scalar: Extract<TypeRef, { kind: 'scalar' }>['scalar']): void {
     switch (scalar) {
       case 'string':
       case 'bytes':
         if (typeof value !== 'string')
-          this.#add(path, `expected string, got &value.valueUnstructured{Value:${goSyntax(value)}}`);
+          this.#add(`expected string, got &value.valueUnstructured{Value:${goSyntax(value)}}`);
         return;
       case 'boolean':
-        if (typeof value !== 'boolean') this.#add(path, `expected boolean, got &{${goValue(value)}}`);
+        if (typeof value !== 'boolean') this.#add(`expected boolean, got &{${goValue(value)}}`);
         return;
       default:
         if (typeof value !== 'number' && typeof value !== 'bigint')
-          this.#add(path, `expected numeric (int or float), got ${goType(value)}`);
+          this.#add(`expected numeric (int or float), got ${goType(value)}`);
     }
   }
 
-  #special(value: JsonValue, special: Extract<TypeRef, { kind: 'special' }>['special'], path: string): void {
+  #special(value: JsonValue, special: Extract<TypeRef, { kind: 'special' }>['special']): void {
     switch (special) {
       case 'Quantity':
       case 'Time':
       case 'MicroTime':
       case 'IntOrString':
-        if (typeof value === 'object') this.#add(path, `expected any scalar, got &{${goValue(value)}}`);
+        if (typeof value === 'object') this.#add(`expected any scalar, got &{${goValue(value)}}`);
         return;
       case 'Duration':
-        this.#scalar(value, 'string', path);
+        this.#scalar(value, 'string');
         return;
       default:
         // Any value: raw extensions, JSON, schemas.
@@ -104,9 +114,9 @@ class Check {
     }
   }
 
-  #list(items: readonly JsonValue[], type: Extract<TypeRef, { kind: 'list' }>, path: string): void {
+  #list(items: readonly JsonValue[], type: Extract<TypeRef, { kind: 'list' }>): void {
     if (type.listType !== 'set' && type.listType !== 'map') {
-      for (let i = 0; i < items.length; i++) this.#value(items[i]!, type.element, `${path}[${i}]`);
+      for (let i = 0; i < items.length; i++) this.#at(`i:${i}`, items[i]!, type.element);
       return;
     }
     const seen = new Set<string>();
@@ -115,13 +125,12 @@ class Check {
       const found = type.listType === 'set' ? setElement(item) : keyedElement(item, type);
       if ('error' in found) {
         // Nothing can be said about an item that has no path.
-        this.#add(path, `element ${i}: ${found.error}`);
+        this.#add(`element ${i}: ${found.error}`);
         return;
       }
-      const at = elementPath(found.element);
-      if (seen.has(found.element)) this.#add(path, `duplicate entries for key ${at}`);
+      if (seen.has(found.element)) this.#add(`duplicate entries for key ${elementPath(found.element)}`);
       seen.add(found.element);
-      this.#value(item, type.element, path + at);
+      this.#at(found.element, item, type.element);
     }
   }
 }

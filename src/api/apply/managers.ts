@@ -1,7 +1,7 @@
 /** The managers of an object while an apply works on them. */
 import { compareObjects } from '../managed-fields/compare.ts';
 import { type FieldSet, isEmptySet, leaf } from '../managed-fields/field-set.ts';
-import { entriesOf, fieldsOf, isUsable } from '../managed-fields/managed-fields.ts';
+import { entriesOf, fieldsOf } from '../managed-fields/managed-fields.ts';
 import type { TypePlans } from '../managed-fields/type-plan.ts';
 import type { ManagedFieldsEntry } from '../types/meta-v1.ts';
 import { type ApplyRequest, ownable } from './request.ts';
@@ -20,13 +20,13 @@ export function managersOf(request: ApplyRequest, plans: TypePlans): Managers {
   if (live === undefined) return { own: undefined, others: [] };
   let own: ManagedFieldsEntry | undefined;
   const others: ManagedFieldsEntry[] = [];
+  // They were checked when they were written.
   const entries = entriesOf(live);
   if (entries.length === 0) {
     const first = untracked(request, plans);
     return { own, others: first === undefined ? [] : [first] };
   }
   for (const entry of entries) {
-    if (!isUsable(entry)) continue;
     if (entry.apiVersion !== apiVersion && typeOf(entry.apiVersion!) === undefined) continue;
     const isOwn = entry.operation === 'Apply' && entry.manager === manager && (entry.subresource ?? '') === subresource;
     if (isOwn) own = entry;

@@ -107,7 +107,7 @@ export function entriesOf(object: JsonObject | undefined): readonly ManagedField
   return Array.isArray(entries) ? (entries as readonly ManagedFieldsEntry[]) : noEntries;
 }
 
-export const isUsable = (entry: ManagedFieldsEntry): boolean =>
+const isUsable = (entry: ManagedFieldsEntry): boolean =>
   (entry.operation === 'Apply' || entry.operation === 'Update') &&
   entry.apiVersion !== undefined &&
   entry.apiVersion !== '' &&
