@@ -152,8 +152,9 @@ function keyedElement(item: JsonValue, type: Extract<TypeRef, { kind: 'list' }>)
   const fields = type.element.kind === 'struct' ? type.element.type.fieldsByName : undefined;
   let text = '';
   for (const key of [...keys].sort()) {
-    const value = (item as JsonObject)[key] ?? (fields?.get(key)?.default as JsonValue | undefined);
-    if (value === undefined || value === null) continue;
+    const given = (item as JsonObject)[key];
+    const value = given === undefined ? (fields?.get(key)?.default as JsonValue | undefined) : given;
+    if (value === undefined) continue;
     text += `${text === '' ? '' : ','}"${key}":${scalarText(value)}`;
   }
   if (text === '')

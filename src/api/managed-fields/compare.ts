@@ -272,8 +272,10 @@ export function elementsOf(items: readonly JsonValue[], plan: Extract<Plan, { ki
     const object = asObject(item);
     let text = '';
     for (const key of plan.keys) {
-      const value = object?.[key.name] ?? key.default;
-      if (value === undefined || value === null) continue;
+      // A null is a value of its own, not an absence.
+      const given = object?.[key.name];
+      const value = given === undefined ? key.default : given;
+      if (value === undefined) continue;
       text += `${text === '' ? '' : ','}"${key.name}":${scalarText(value)}`;
     }
     elements.push(text === '' ? '' : `k:{${text}}`);

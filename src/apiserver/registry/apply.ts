@@ -5,6 +5,7 @@ import { ApiError, isAlreadyExists } from '../../api/errors.ts';
 import type { ApiRequest } from '../../api/exchange.ts';
 import type { JsonObject, JsonValue } from '../../api/json.ts';
 import { ownableFields, resetFields } from '../../api/managed-fields/reset-fields.ts';
+import type { StructType } from '../../api/schema/model.ts';
 import { formatTime } from '../../api/time.ts';
 import { metadataOf, plainServerError } from './object-meta.ts';
 import type { WriteRequest } from './options.ts';
@@ -49,8 +50,12 @@ function tryJson(bytes: Uint8Array): JsonValue | undefined {
     const { value, duplicates } = parseJson(bytes);
     return duplicates.length === 0 ? value : undefined;
   } catch (error) {
-    if (error instanceof JsonSyntaxError) return undefined;
-    throw error;
+    if (!(error instanceof JsonSyntaxError)) throw error;
+    if (error.message.includes('max depth'))
+      throw ApiError.badRequest(
+        'error decoding YAML: error converting YAML to JSON: yaml: exceeded max depth of 10000',
+      );
+    return undefined;
   }
 }
 
@@ -112,7 +117,7 @@ export function appliedObject(
     now: formatTime(clock.now()),
     ignored: resetFields(stored.group, stored.resource, subresource),
     only: ownableFields(stored.group, stored.resource, subresource),
-    decode: (tree, apiVersion) => decoded(tree, apiVersion, typeOf(apiVersion)!, served.gvk.kind),
+    decode: (tree, apiVersion) => decoded(tree, config, typeOf(apiVersion)!, typeText(served)),
     applyDefaults: (object) => kinds.applyDefaults(object, served.gvk),
     typeOf,
     // Between versions of the hub: what an object calls itself says where it comes from.
@@ -146,20 +151,17 @@ export function reportDuplicates(duplicates: string, options: WriteRequest, warn
   if (options.fieldValidation === 'Warn') warnings.push(duplicates);
 }
 
-export function decoded(
-  tree: JsonValue,
-  apiVersion: string,
-  type: NonNullable<ReturnType<Registry['schema']['byGvk']>>,
-  kind: string,
-): JsonObject {
+/** @param typeText of the request: `apps/v1, Kind=Deployment`. */
+export function decoded(tree: JsonValue, config: JsonObject, type: StructType, typeText: string): JsonObject {
   try {
     return decodeObject({ value: tree }, type, { fieldValidation: 'Ignore' }).object;
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
-    const { namespace = '', name = '' } = metadataOf(tree as JsonObject);
-    const gvk = `${apiVersion.includes('/') ? apiVersion : `/${apiVersion}`}, Kind=${kind}`;
+    const { namespace = '', name = '' } = metadataOf(config);
     throw plainServerError(
-      `failed to convert new object (${namespace}/${name}; ${gvk}) to proper version (${apiVersion}): unable to convert unstructured object to ${gvk}: ${error.message}`,
+      `failed to convert new object (${namespace}/${name}; ${typeText}) to proper version: unable to convert unstructured object to ${typeText}: ${error.message}`,
     );
   }
 }
+
+const typeText = ({ gvk: { group, version, kind } }: ServedResource): string => `${group}/${version}, Kind=${kind}`;

@@ -95,7 +95,8 @@ export function withManager(
   });
 }
 
-const createOptions = (options: WriteRequest): JsonObject => ({
+/** As admission sees them, also of a create by update or apply. */
+export const createOptions = (options: WriteRequest): JsonObject => ({
   kind: 'CreateOptions',
   apiVersion: 'meta.k8s.io/v1',
   ...(options.dryRun ? { dryRun: ['All'] } : {}),

@@ -10,7 +10,7 @@ import type { CachedObject } from '../watch-cache/cached-object.ts';
 import { type AdmissionSubject, admit, validateAdmission } from './admit.ts';
 import type { RequestContext } from './context.ts';
 import { toServed, toStored } from './conversion.ts';
-import { settle, storeNew, type Written, withManager } from './create.ts';
+import { createOptions, settle, storeNew, type Written, withManager } from './create.ts';
 import { withSettledTimes } from './managed-fields-times.ts';
 import { withoutDuplicateOwners } from './managers.ts';
 import {
@@ -125,8 +125,7 @@ async function createInstead(registry: Registry, context: RequestContext, reques
   const subject: AdmissionSubject = {
     ...subjectOf(context, request),
     operation: 'CREATE',
-    options: { kind: 'CreateOptions', apiVersion: 'meta.k8s.io/v1' },
-    dryRun: options.dryRun,
+    options: createOptions(options),
   };
   next = (await admit(registry.admission, subject, next, undefined)) ?? next;
   return storeNew(

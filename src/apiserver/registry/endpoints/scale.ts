@@ -111,7 +111,7 @@ async function applyScale(request: SubresourceRequest): Promise<JsonObject> {
       force: options.force ?? false,
       now: formatTime(registry.clock.now()),
       ignored: [],
-      decode: (tree, apiVersion) => decoded(tree, apiVersion, type, gvk.kind),
+      decode: (tree) => decoded(tree, config, type, 'autoscaling/v1, Kind=Scale'),
       applyDefaults: (object) => registry.kinds.applyDefaults(object, gvk),
       typeOf: () => undefined,
       convert: (object) => object,
