@@ -22,10 +22,15 @@ export function acceptWebSocket(
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: messageBytesMax,
-    handleProtocols: () => protocol,
   });
+  // `ws` refuses names with a slash, and `SPDY/3.1+portforward.k8s.io` has one: the protocol is settled here, without it.
+  const { 'sec-websocket-protocol': _, ...headers } = request.headers;
+  if (protocol !== '')
+    server.on('headers', (lines: string[]) => {
+      lines.push(`Sec-WebSocket-Protocol: ${protocol}`);
+    });
   // All that the handshake reads of Node's request.
-  const message = { method: request.method, url: request.path, headers: request.headers } as unknown as IncomingMessage;
+  const message = { method: request.method, url: request.path, headers } as unknown as IncomingMessage;
   let accepted: WebSocket | undefined;
   server.handleUpgrade(message, socket, Buffer.from(head), (webSocket) => {
     accepted = webSocket;

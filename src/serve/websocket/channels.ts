@@ -21,21 +21,23 @@ export const channelProtocols = [
   'base64.channel.k8s.io',
 ] as const;
 
-/** The streams of an accepted WebSocket whose protocol is one of `channelProtocols` (or empty: as `channel.k8s.io`). */
+export type ChannelProtocol = (typeof channelProtocols)[number] | '';
+
+/** @param protocol what was agreed on when the WebSocket was accepted; empty: as `channel.k8s.io` */
 export function webSocketStreams(
   webSocket: WebSocket,
+  protocol: ChannelProtocol,
   { stdin, stdout, stderr, tty }: RemoteCommandOptions,
 ): RemoteCommandStreams {
-  const base64 = webSocket.protocol.includes('base64.');
-  const closes = webSocket.protocol === 'v5.channel.k8s.io';
+  const base64 = protocol.includes('base64.');
+  const closes = protocol === 'v5.channel.k8s.io';
   /** Channels whose reader is behind: while there is one, nothing is read. */
   const behind = new Set<number>();
-  const readable = (channel: number): Readable =>
-    new Readable({
-      read() {
-        if (behind.delete(channel) && behind.size === 0) webSocket.resume();
-      },
-    });
+  let closing = false;
+  const caughtUp = (channel: number): void => {
+    if (behind.delete(channel) && behind.size === 0) webSocket.resume();
+  };
+  const readable = (channel: number): Readable => new Readable({ read: () => caughtUp(channel) });
   const frame = (channel: number, bytes: Uint8Array): Uint8Array | string => {
     if (base64) return `${channel}${Buffer.from(bytes).toString('base64')}`;
     const out = Buffer.allocUnsafe(1 + bytes.length);
@@ -54,23 +56,25 @@ export function webSocketStreams(
   const incoming = new Map<number, Readable>();
   if (stdin) incoming.set(channels.stdin, readable(channels.stdin));
   if (tty) incoming.set(channels.resize, readable(channels.resize));
-  const finish = (stream: Readable | undefined): void => {
-    if (stream && !stream.readableEnded && !ended.has(stream)) {
-      ended.add(stream);
-      stream.push(null);
-    }
+  const ended = new Set<number>();
+  const finish = (channel: number): void => {
+    const stream = incoming.get(channel);
+    if (!stream || ended.has(channel)) return;
+    ended.add(channel);
+    stream.push(null);
+    // Its reader will not ask again.
+    caughtUp(channel);
   };
-  const ended = new Set<Readable>();
 
   webSocket.on('message', (data: Buffer) => {
-    if (data.length === 0) return;
+    if (data.length === 0 || closing) return;
     const channel = base64 ? data[0]! - zero : data[0]!;
     if (closes && channel === channels.close) {
-      finish(incoming.get(data[1] ?? -1));
+      finish(data[1] ?? -1);
       return;
     }
     const stream = incoming.get(channel);
-    if (!stream || ended.has(stream) || data.length === 1) return;
+    if (!stream || ended.has(channel) || data.length === 1) return;
     const bytes = base64 ? Buffer.from(data.toString('latin1', 1), 'base64') : data.subarray(1);
     if (stream.push(bytes)) return;
     behind.add(channel);
@@ -78,7 +82,7 @@ export function webSocketStreams(
   });
   const closed = new Promise<void>((resolve) => {
     webSocket.on('close', () => {
-      for (const stream of incoming.values()) finish(stream);
+      for (const channel of incoming.keys()) finish(channel);
       resolve();
     });
   });
@@ -90,7 +94,12 @@ export function webSocketStreams(
     error: writable(channels.error),
     resize: incoming.get(channels.resize),
     closed,
-    close: () => webSocket.close(1000),
+    close() {
+      closing = true;
+      // The client's own farewell must be read, whatever stands before it.
+      webSocket.resume();
+      webSocket.close(1000);
+    },
   };
   // An empty message tells the client that the other end is there.
   const first = stdout ? channels.stdout : streams.stderr ? channels.stderr : channels.error;

@@ -8,6 +8,7 @@ import { ApiError } from '../../../api/errors.ts';
 import type { ApiRequest, ApiResponse } from '../../../api/exchange.ts';
 import { openRemoteCommand, remoteCommandProtocol } from '../../../serve/spdy/remote-command.ts';
 import { createSpdySession } from '../../../serve/spdy/session.ts';
+import { SpdyError } from '../../../serve/spdy/spdy-error.ts';
 import type { RemoteCommandOptions, RemoteCommandStreams } from '../../../serve/streams.ts';
 import type { UpgradeAnswer } from '../../../serve/upgrade/request-upgrade.ts';
 import { splice } from '../../../serve/upgrade/splice.ts';
@@ -84,7 +85,7 @@ export function translateRemoteCommand(
           metrics.translated(400);
           return;
         }
-        const streams = webSocketStreams(webSocket, options);
+        const streams = webSocketStreams(webSocket, closingProtocol, options);
         void translate(request, options, ask, streams).then((failure) => {
           metrics.translated(failure?.code ?? 200);
           streams.error.end(failure ? JSON.stringify(failure.status) : '', () => streams.close());
@@ -121,17 +122,20 @@ async function translate(
         textOf(call.error),
         ...outputs.map(([from, to]) => (from && to ? pipeline(from, to) : undefined)),
       ]);
-      if (status === '')
-        return ApiError.internal(new Error('the connection to the kubelet ended before the command did'));
+      if (status === '') return brokeOff();
       streams.error.write(status);
       return undefined;
     } finally {
       session.close();
     }
   } catch (error) {
-    return ApiError.internal(error);
+    return error instanceof SpdyError && error.code === 'closed' ? brokeOff() : ApiError.internal(error);
   }
 }
+
+/** Upstream takes an error stream that ends empty for a success; a command whose end nobody saw is none. */
+const brokeOff = (): ApiError =>
+  ApiError.internal(new Error('the connection to the kubelet ended before the command did'));
 
 function spdyHeaders(request: ApiRequest, protocols: readonly string[]): KubeletUpgrade['headers'] {
   const agent = request.headers['user-agent'];
