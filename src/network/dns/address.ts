@@ -1,9 +1,10 @@
 /** IP addresses as bytes: 4 or 16 of them. */
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 
 /** @returns undefined for what is no address; a zone (`%eth0`) is none. An IPv4-mapped address stays IPv6. */
 export function addressBytes(text: string): Uint8Array | undefined {
-  if (isIPv4(text)) return Uint8Array.from(text.split('.'), Number);
+  const v4 = ipv4Bytes(text);
+  if (v4) return v4;
   if (!isIPv6(text) || text.includes('%')) return undefined;
   const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(text);
   const plain = dotted
@@ -18,8 +19,30 @@ export function addressBytes(text: string): Uint8Array | undefined {
   return out;
 }
 
+/** By hand: lists of thousands of endpoints are read again when one of them changes. Leading zeros are refused, as everywhere in Kubernetes. */
+function ipv4Bytes(text: string): Uint8Array | undefined {
+  if (text.length > 15) return undefined;
+  const out = new Uint8Array(4);
+  let part = 0;
+  let value = -1;
+  for (let i = 0; i <= text.length; i++) {
+    const code = i === text.length ? 46 : text.charCodeAt(i);
+    if (code === 46) {
+      if (value < 0 || part > 3) return undefined;
+      out[part++] = value;
+      value = -1;
+    } else {
+      if (code < 48 || code > 57 || value === 0) return undefined;
+      value = (value < 0 ? 0 : value * 10) + code - 48;
+      if (value > 255) return undefined;
+    }
+  }
+  return part === 4 ? out : undefined;
+}
+
 /** One string for one address, however it was written: the key of maps. */
 export function addressKey(bytes: Uint8Array): string {
+  if (bytes.length === 4) return String.fromCharCode(bytes[0]!, bytes[1]!, bytes[2]!, bytes[3]!);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }
 

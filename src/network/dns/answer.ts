@@ -8,7 +8,7 @@ import { type Name, nameOf } from './name.ts';
 import { classInternet, rcode, recordType } from './protocol.ts';
 import { addressRecord, authorityRecord, type DnsRecord, nameRecord, serviceRecord, textRecord } from './records.ts';
 import { failure, type Reply } from './reply.ts';
-import type { EndpointEntry, PortEntry, ServiceEntry } from './service-entry.ts';
+import { type EndpointEntry, endpointName, type PortEntry, type ServiceEntry } from './service-entry.ts';
 
 export type Answer =
   | { readonly kind: 'reply'; readonly reply: Reply }
@@ -192,13 +192,15 @@ function answerServiceRecords(zone: ClusterZone, entry: ServiceEntry, wish: Port
   const additionals: DnsRecord[] = [];
   if (entry.kind === 'headless') {
     for (const endpoint of entry.endpoints) {
+      const name = endpointName(endpoint, entry);
+      if (!name) continue;
       let used = false;
       for (const port of endpoint.ports) {
         if (!fits(port, wish)) continue;
-        targets.push({ name: endpoint.name, port: port.port });
+        targets.push({ name, port: port.port });
         used = true;
       }
-      if (used) additionals.push({ ...endpoint.record, owner: endpoint.name });
+      if (used) additionals.push({ ...endpoint.record, owner: name });
     }
   } else {
     for (const port of entry.ports) if (fits(port, wish)) targets.push({ name: entry.name, port: port.port });

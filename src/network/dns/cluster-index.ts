@@ -7,7 +7,14 @@ import type { EndpointSlice } from '../../api/types/discovery-v1.ts';
 import type { Informer } from '../../client/informer.ts';
 import { addressBytes, addressKey } from './address.ts';
 import { type Name, nameOf } from './name.ts';
-import { endpointHostname, type ServiceEntry, serviceEntry, type ZoneSettings } from './service-entry.ts';
+import {
+  type EndpointEntry,
+  endpointHostname,
+  type ServiceEntry,
+  serviceEntry,
+  sliceEndpoints,
+  type ZoneSettings,
+} from './service-entry.ts';
 
 export interface ClusterIndex {
   hasNamespace(name: string): boolean;
@@ -31,6 +38,12 @@ export function createClusterIndex(
   settings: ZoneSettings,
 ): { readonly index: ClusterIndex; readonly close: () => void } {
   const entries = new Map<string, ServiceEntry>();
+  const endpoints = new WeakMap<EndpointSlice, readonly EndpointEntry[]>();
+  const endpointsOf = (slice: EndpointSlice): readonly EndpointEntry[] => {
+    let known = endpoints.get(slice);
+    if (!known) endpoints.set(slice, (known = sliceEndpoints(slice, settings.ttlSeconds)));
+    return known;
+  };
   const serviceByIp = createPointers();
   const endpointByIp = createPointers();
   slices.addIndex(sliceIndex, (slice) => {
@@ -77,7 +90,7 @@ export function createClusterIndex(
         if (known) return known;
         const service = services.get(key);
         if (!service) return undefined;
-        const entry = serviceEntry(service, slices.byIndex(sliceIndex, key), settings);
+        const entry = serviceEntry(service, slices.byIndex(sliceIndex, key), settings, endpointsOf);
         if (entry) entries.set(key, entry);
         return entry;
       },

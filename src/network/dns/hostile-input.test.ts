@@ -163,6 +163,8 @@ for (const [name, message, id] of wrong)
 test('addresses: whatever the spelling, the same bytes; and back from their reverse names', () => {
   const cases: readonly [string, string][] = [
     ['10.0.0.1', '0a000001'],
+    ['255.255.255.255', 'ffffffff'],
+    ['0.0.0.0', '00000000'],
     ['::', '0'.repeat(32)],
     ['::1', `${'0'.repeat(31)}1`],
     ['fd00::', `fd00${'0'.repeat(28)}`],
@@ -171,7 +173,20 @@ test('addresses: whatever the spelling, the same bytes; and back from their reve
     ['64:ff9b::192.0.2.33', '0064ff9b0000000000000000c0000221'],
   ];
   for (const [text, hex] of cases) assert.equal(Buffer.from(addressBytes(text)!).toString('hex'), hex, text);
-  for (const text of ['', 'x', '1.2.3', '1.2.3.256', '::1%lo', '1:2', 'fe80:::1'])
+  for (const text of [
+    '',
+    'x',
+    '1.2.3',
+    '1.2.3.256',
+    '1.2.3.4.5',
+    '01.2.3.4',
+    '1..2.3',
+    '1.2.3.',
+    '.1.2.3',
+    '::1%lo',
+    '1:2',
+    'fe80:::1',
+  ])
     assert.equal(addressBytes(text), undefined, text);
   fc.assert(
     fc.property(fc.ipV6(), (text) => {

@@ -2,7 +2,7 @@
 import type { Service } from '../../api/types/core-v1.ts';
 import type { EndpointSlice } from '../../api/types/discovery-v1.ts';
 import { addressBytes, addressKey } from './address.ts';
-import { labelsOf, type Name, nameOf } from './name.ts';
+import { labelLengthMax, labelsOf, type Name, nameLengthMax, nameOf } from './name.ts';
 import { addressRecord, type DnsRecord, nameRecord } from './records.ts';
 
 export interface PortEntry {
@@ -13,12 +13,12 @@ export interface PortEntry {
 }
 
 export interface EndpointEntry {
-  /** The endpoint's hostname, else its address with dashes, as CoreDNS names it. Lower case. */
+  /** The endpoint's hostname, else its address with dashes, as CoreDNS names it. Lower case, a legal label. */
   readonly hostname: string;
-  /** `hostname.service.namespace.svc.zone` */
-  readonly name: Name;
   readonly record: DnsRecord;
   readonly ports: readonly PortEntry[];
+  /** Equal for the same endpoint in two slices. */
+  readonly key: string;
 }
 
 export interface ServiceEntry {
@@ -45,11 +45,15 @@ export interface ZoneSettings {
 
 const none: readonly never[] = Object.freeze([]);
 
-/** @returns undefined for a Service that has no name in DNS: one without addresses yet, or an ExternalName that is an address. */
+/**
+ * @param endpointsOf remembers what `sliceEndpoints` made of a slice: of a Service with thousands of endpoints one slice changes at a time.
+ * @returns undefined for a Service that has no name in DNS: one without addresses yet, or an ExternalName that is an address.
+ */
 export function serviceEntry(
   service: Service,
   slices: readonly EndpointSlice[],
   { zone, ttlSeconds }: ZoneSettings,
+  endpointsOf: (slice: EndpointSlice) => readonly EndpointEntry[] = (slice) => sliceEndpoints(slice, ttlSeconds),
 ): ServiceEntry | undefined {
   const { spec, metadata } = service;
   const labels = [metadata.name ?? '', metadata.namespace ?? '', 'svc', ...zone];
@@ -63,7 +67,7 @@ export function serviceEntry(
     const alias = nameRecord('CNAME', undefined, target, ttlSeconds);
     return { kind: 'externalName', name, v4: none, v6: none, ports: none, endpoints: none, alias, aliasLabels };
   }
-  const endpoints = endpointEntries(slices, labels, ttlSeconds);
+  const endpoints = mergedEndpoints(slices, endpointsOf);
   const clusterIps = spec.clusterIPs?.length ? spec.clusterIPs : spec.clusterIP ? [spec.clusterIP] : [];
   if (clusterIps.includes('None')) {
     const records = uniqueAddresses(endpoints);
@@ -93,39 +97,56 @@ export function serviceEntry(
   };
 }
 
-/**
- * Ready endpoints only: the slices of a Service with `publishNotReadyAddresses` say of all of them that they are ready. While an endpoint moves
- * between slices it is in both, and counts once.
- */
-function endpointEntries(
-  slices: readonly EndpointSlice[],
-  labels: readonly string[],
-  ttlSeconds: number,
-): readonly EndpointEntry[] {
-  const found = new Map<string, EndpointEntry>();
-  for (const slice of slices) {
-    if (slice.addressType !== 'IPv4' && slice.addressType !== 'IPv6') continue;
-    const ports = (slice.ports ?? [])
-      .filter((p) => p.port !== undefined)
-      .map((p) => portEntry(p.name, p.protocol, p.port!));
-    for (const endpoint of slice.endpoints ?? []) {
-      if (endpoint.conditions?.ready === false) continue;
-      for (const text of endpoint.addresses) {
-        const address = addressBytes(text);
-        if (!address) continue;
-        const hostname = endpointHostname(endpoint.hostname, text);
-        const name = nameOf([hostname, ...labels]);
-        if (!name) continue;
-        const key = `${hostname}/${addressKey(address)}`;
-        const known = found.get(key);
-        // A Service with ports of different targets has one slice for each; the endpoint has the ports of all.
-        const all = known ? [...known.ports, ...ports.filter((p) => !known.ports.some((k) => samePort(k, p)))] : ports;
-        const record = known?.record ?? addressRecord(undefined, address, ttlSeconds);
-        found.set(key, { hostname, name, record, ports: all });
-      }
+/** The ready endpoints of a slice: the slices of a Service with `publishNotReadyAddresses` say of all of them that they are ready. */
+export function sliceEndpoints(slice: EndpointSlice, ttlSeconds: number): readonly EndpointEntry[] {
+  if (slice.addressType !== 'IPv4' && slice.addressType !== 'IPv6') return none;
+  const ports = (slice.ports ?? [])
+    .filter((p) => p.port !== undefined)
+    .map((p) => portEntry(p.name, p.protocol, p.port!));
+  const out: EndpointEntry[] = [];
+  for (const endpoint of slice.endpoints ?? []) {
+    if (endpoint.conditions?.ready === false) continue;
+    for (const text of endpoint.addresses) {
+      const address = addressBytes(text);
+      const hostname = endpointHostname(endpoint.hostname, text);
+      if (!address || hostname.length > labelLengthMax) continue;
+      const record = addressRecord(undefined, address, ttlSeconds);
+      out.push({ hostname, record, ports, key: `${hostname}/${addressKey(address)}` });
     }
   }
+  return out;
+}
+
+/**
+ * Each endpoint once: while it moves between slices it is in both, and a Service with ports of different targets has one slice for each, so that
+ * its endpoint has the ports of all.
+ */
+function mergedEndpoints(
+  slices: readonly EndpointSlice[],
+  endpointsOf: (slice: EndpointSlice) => readonly EndpointEntry[],
+): readonly EndpointEntry[] {
+  if (slices.length === 0) return none;
+  const found = new Map<string, EndpointEntry>();
+  for (const slice of slices)
+    for (const endpoint of endpointsOf(slice)) {
+      const known = found.get(endpoint.key);
+      if (!known) found.set(endpoint.key, endpoint);
+      else if (known.ports !== endpoint.ports) {
+        const more = endpoint.ports.filter((p) => !known.ports.some((k) => samePort(k, p)));
+        if (more.length > 0) found.set(endpoint.key, { ...known, ports: [...known.ports, ...more] });
+      }
+    }
   return [...found.values()];
+}
+
+/** `hostname.service.namespace.svc.zone`; undefined when that is too long to be a name. */
+export function endpointName({ hostname }: EndpointEntry, { name }: ServiceEntry): Name | undefined {
+  if (name.length + hostname.length + 1 > nameLengthMax) return undefined;
+  const out = new Uint8Array(name.length + hostname.length + 1);
+  out[0] = hostname.length;
+  for (let i = 0; i < hostname.length; i++) out[i + 1] = hostname.charCodeAt(i);
+  out.set(name, hostname.length + 1);
+  return out;
 }
 
 /** As CoreDNS names an endpoint: by its hostname, else by its address with dashes. */
@@ -140,11 +161,15 @@ function portEntry(name: string | undefined, protocol: string | undefined, port:
 const samePort = (a: PortEntry, b: PortEntry): boolean =>
   a.name === b.name && a.protocol === b.protocol && a.port === b.port;
 
+/** An address that two endpoints have, under two hostnames, is one record of the Service's name. */
 function uniqueAddresses(endpoints: readonly EndpointEntry[]): DnsRecord[] {
-  const byAddress = new Map<string, DnsRecord>();
-  for (const { record } of endpoints) {
-    const key = addressKey(record.data);
-    if (!byAddress.has(key)) byAddress.set(key, record);
+  const seen = new Set<string>();
+  const out: DnsRecord[] = [];
+  for (const { record, hostname, key } of endpoints) {
+    const address = key.slice(hostname.length + 1);
+    if (seen.has(address)) continue;
+    seen.add(address);
+    out.push(record);
   }
-  return [...byAddress.values()];
+  return out;
 }
