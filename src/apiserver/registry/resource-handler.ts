@@ -8,6 +8,7 @@ import type { ApiResponse } from '../../api/exchange.ts';
 import type { JsonObject } from '../../api/json.ts';
 import { type PatchType, patchTypes } from '../../api/patch/patch.ts';
 import type { StructType } from '../../api/schema/model.ts';
+import { versionWarnings } from '../../api/warnings/index.ts';
 import type { AuthorizationDecision } from '../authorization/authorizer.ts';
 import {
   type Negotiated,
@@ -98,6 +99,8 @@ export class ResourceHandler {
     if (served === undefined) throw unknownResource();
     const { namespaced } = served.schema;
     const method = request.method;
+    const outdated = versionWarnings[`${info.apiGroup}/${info.apiVersion}/${resource}`];
+    if (outdated !== undefined) context.warnings.push(outdated);
     // The path of a namespaced collection without its namespace is only read.
     if (!namespaced && info.namespace !== '' && resource !== 'namespaces') throw unknownResource();
     if (namespaced && info.namespace === '') {

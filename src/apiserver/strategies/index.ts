@@ -2,6 +2,7 @@
 import type { JsonObject } from '../../api/json.ts';
 import type { ResourceSchema, Schema } from '../../api/schema/model.ts';
 import { kindRules, validateChange, validateNew, validateSubresourceChange } from '../../api/validation/index.ts';
+import { kindWarnings } from '../../api/warnings/index.ts';
 import { combine, commonStrategy } from './common.ts';
 import {
   certificateSigningRequestStrategy,
@@ -9,10 +10,10 @@ import {
   daemonSetStrategy,
   jobStrategy,
   namespaceStrategy,
-  pathSegmentNames,
   persistentVolumeClaimStrategy,
   persistentVolumeStrategy,
 } from './kinds.ts';
+import { nameRules } from './name-rules.ts';
 import { podStrategy } from './pods.ts';
 import { serviceStrategy } from './services.ts';
 import type { Strategy } from './strategy.ts';
@@ -79,16 +80,6 @@ const conditionalOnly = new Set([
   'storage.k8s.io/volumeattachments',
 ]);
 
-const pathSegmentNamed = new Set([
-  'rbac.authorization.k8s.io/roles',
-  'rbac.authorization.k8s.io/rolebindings',
-  'rbac.authorization.k8s.io/clusterroles',
-  'rbac.authorization.k8s.io/clusterrolebindings',
-  'flowcontrol.apiserver.k8s.io/flowschemas',
-  'flowcontrol.apiserver.k8s.io/prioritylevelconfigurations',
-  'apiregistration.k8s.io/apiservices',
-]);
-
 /** Status may come with the object itself: kinds that register themselves whole. */
 const statusOnCreate = new Set(['/nodes', '/persistentvolumes', '/persistentvolumeclaims']);
 
@@ -125,8 +116,9 @@ function strategyOf(id: string, resource: ResourceSchema): Strategy {
   let strategy: Strategy = statusOnCreate.has(id) ? withoutCreate : common;
   const own = ownStrategy(id, resource);
   if (own) strategy = combine(strategy, own);
-  if (pathSegmentNamed.has(id)) strategy = combine(strategy, pathSegmentNames);
-  strategy = withRules(id, strategy);
+  const validateName = nameRules[id];
+  if (validateName) strategy = { ...strategy, validateName };
+  strategy = withWarnings(id, withRules(id, strategy));
   return {
     ...strategy,
     ...(createdOnUpdate.has(id) ? { allowCreateOnUpdate: true } : {}),
@@ -151,6 +143,23 @@ function withRules(id: string, strategy: Strategy): Strategy {
     validate: (object) => validateNew(id, object),
     validateUpdate: (next, previous) => validateChange(id, next, previous),
     subresources,
+  };
+}
+
+function withWarnings(id: string, strategy: Strategy): Strategy {
+  const warnings = kindWarnings[id];
+  if (!warnings) return strategy;
+  const { onCreate, onUpdate, onStatus } = warnings;
+  const { status, ...others } = strategy.subresources ?? {};
+  return {
+    ...strategy,
+    ...(onCreate ? { warningsOnCreate: (object: JsonObject) => onCreate(object as never) } : {}),
+    ...(onUpdate
+      ? { warningsOnUpdate: (next: JsonObject, previous: JsonObject) => onUpdate(next as never, previous as never) }
+      : {}),
+    ...(onStatus && status
+      ? { subresources: { ...others, status: { ...status, warningsOnUpdate: (next) => onStatus(next as never) } } }
+      : {}),
   };
 }
 

@@ -1,7 +1,6 @@
 /** Small rules of single kinds: what a new object of the kind starts with, and what an update may not touch. */
 import { setIn } from '../../api/edit.ts';
 import type { JsonObject, JsonValue } from '../../api/json.ts';
-import { checkDns1123Label, checkPathSegmentName } from '../../api/names.ts';
 import type { StructType } from '../../api/schema/model.ts';
 import type { JobSpec } from '../../api/types/batch-v1.ts';
 import { contentOf, metadataOf, rebuildKind } from './common.ts';
@@ -10,7 +9,6 @@ import type { Strategy, UpdateStrategy } from './strategy.ts';
 export function namespaceStrategy(type: StructType): Strategy {
   const finalizer = 'kubernetes';
   return {
-    validateName: (name, { prefix }) => checkDns1123Label(prefix ? name.replace(/-$/, 'a') : name),
     prepareForCreate: (object) => {
       const given = ((object.spec as JsonObject | undefined)?.finalizers ?? []) as readonly string[];
       return rebuildKind(object, type, {
@@ -92,9 +90,10 @@ export function jobStrategy(type: StructType): Strategy {
           [jobLabels.legacyUid]: uid,
           [jobLabels.legacyName]: name,
         };
-        const merged = { ...template.metadata?.labels, ...added };
+        // Labels and a selector that the user set stay; validation tells of those that are wrong.
+        const merged = { ...added, ...template.metadata?.labels };
         template = { ...template, metadata: { ...template.metadata, labels: sorted(merged) } };
-        selector = { ...selector, matchLabels: sorted({ ...selector?.matchLabels, [jobLabels.uid]: uid }) };
+        selector = { ...selector, matchLabels: sorted({ [jobLabels.uid]: uid, ...selector?.matchLabels }) };
       }
       const metadata = labels ? metadataOf(object) : { ...metadataOf(object), labels: template.metadata?.labels };
       return rebuildKind(object, type, { metadata, spec: { ...spec, selector, template } });
@@ -167,17 +166,17 @@ export function customResourceDefinitionStrategy(type: StructType): Strategy {
   return {
     prepareForCreate: (object) => {
       const versions = ((object.spec as JsonObject | undefined)?.versions ?? []) as readonly JsonObject[];
-      const stored = versions.filter((v) => v.storage === true).map((v) => v.name as string);
+      const stored = versions.find((v) => v.storage === true)?.name;
       return rebuildKind(object, type, {
-        status: { conditions: null, acceptedNames: { plural: '', kind: '' }, storedVersions: stored },
+        status: {
+          conditions: null,
+          acceptedNames: { plural: '', kind: '' },
+          storedVersions: stored === undefined ? [] : [stored],
+        },
       });
     },
   };
 }
-
-export const pathSegmentNames: Strategy = {
-  validateName: (name, { prefix }) => checkPathSegmentName(name, { prefix }),
-};
 
 const sorted = <T>(map: Readonly<Record<string, T>>): Record<string, T> =>
   Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));

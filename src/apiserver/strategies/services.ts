@@ -1,7 +1,6 @@
 /** Services: fields that depend on the type come and go with it, and what was allocated stays until it is given up. */
 import { sameJson } from '../../api/edit.ts';
 import type { JsonObject } from '../../api/json.ts';
-import { checkDns1035Label } from '../../api/names.ts';
 import type { StructType } from '../../api/schema/model.ts';
 import type { ServicePort, ServiceSpec } from '../../api/types/core-v1.ts';
 import { rebuildKind } from './common.ts';
@@ -11,7 +10,6 @@ export function serviceStrategy(type: StructType): Strategy {
   const inOrder = (object: JsonObject, spec: ServiceSpec): JsonObject =>
     sameJson(spec, object.spec) ? object : rebuildKind(object, type, { spec: withoutUndefined(spec) });
   return {
-    validateName: (name) => checkDns1035Label(name),
     prepareForCreate: (object) => inOrder(object, normalizedClusterIps(specOf(object), undefined)),
     prepareForUpdate: (next, previous) => {
       const before = specOf(previous);

@@ -1,0 +1,23 @@
+/** Kinds whose names are not the usual DNS subdomain: `group/resource` -> what is wrong with a name. */
+import { checkConfigMapKey, checkDns1123Label, checkPathSegmentName } from '../../api/names.ts';
+import { checkCanonicalIp } from '../../api/validation/addresses.ts';
+
+export type NameRule = (name: string, options: { readonly prefix: boolean }) => readonly string[];
+
+/** A prefix may end where a label may not: letters follow. */
+const label: NameRule = (name, { prefix }) => checkDns1123Label(prefix ? name.replace(/-$/, 'a') : name);
+const pathSegment: NameRule = (name, { prefix }) => checkPathSegmentName(name, { prefix });
+
+export const nameRules: Readonly<Record<string, NameRule>> = {
+  '/namespaces': label,
+  '/services': label,
+  'apps/statefulsets': label,
+  'apiregistration.k8s.io/apiservices': pathSegment,
+  'rbac.authorization.k8s.io/clusterrolebindings': pathSegment,
+  'rbac.authorization.k8s.io/clusterroles': pathSegment,
+  'rbac.authorization.k8s.io/rolebindings': pathSegment,
+  'rbac.authorization.k8s.io/roles': pathSegment,
+  'certificates.k8s.io/certificatesigningrequests': () => [],
+  'coordination.k8s.io/leasecandidates': checkConfigMapKey,
+  'networking.k8s.io/ipaddresses': checkCanonicalIp,
+};
