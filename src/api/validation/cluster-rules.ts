@@ -1,5 +1,6 @@
 /** Validation of the kinds of the groups that run the cluster: access, network, storage, scheduling classes, the API itself. */
 import * as access from './access.ts';
+import * as policies from './admission-policies.ts';
 import * as apiServices from './api-services.ts';
 import * as classes from './classes.ts';
 import * as slices from './endpoint-slices.ts';
@@ -9,6 +10,7 @@ import * as ingresses from './ingresses.ts';
 import { type KindRules, rules, withStatus } from './kind-rules.ts';
 import { validateNetworkPolicy } from './network-policies.ts';
 import * as storage from './storage-kinds.ts';
+import { validateWebhooks } from './webhooks.ts';
 
 const roles = (scope: access.Scope): KindRules =>
   rules((errors: ErrorList, role: never) => access.validateRole(errors, role, scope));
@@ -19,7 +21,18 @@ const bindings = (scope: access.Scope): KindRules =>
     access.validateBindingUpdate,
   );
 
+const webhooks: KindRules = {
+  create: (errors, configuration: never) => validateWebhooks(errors, configuration),
+  update: validateWebhooks,
+};
+
 export const clusterRules: Readonly<Record<string, KindRules>> = {
+  'admissionregistration.k8s.io/validatingwebhookconfigurations': webhooks,
+  'admissionregistration.k8s.io/mutatingwebhookconfigurations': webhooks,
+  'admissionregistration.k8s.io/validatingadmissionpolicies': rules(policies.validateValidatingPolicy),
+  'admissionregistration.k8s.io/validatingadmissionpolicybindings': rules(policies.validateValidatingBinding),
+  'admissionregistration.k8s.io/mutatingadmissionpolicies': rules(policies.validateMutatingPolicy),
+  'admissionregistration.k8s.io/mutatingadmissionpolicybindings': rules(policies.validateMutatingBinding),
   'coordination.k8s.io/leases': rules(classes.validateLease),
   'coordination.k8s.io/leasecandidates': rules(classes.validateLeaseCandidate, classes.validateLeaseCandidateUpdate),
   'discovery.k8s.io/endpointslices': {
