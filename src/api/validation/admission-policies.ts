@@ -33,7 +33,7 @@ const maxAnnotationBytes = 5 * 1024;
 
 export function validateValidatingPolicy(errors: ErrorList, policy: ValidatingAdmissionPolicy): void {
   const { spec = {}, metadata } = policy;
-  validateScope(errors, spec, () => {});
+  validateScope(errors, spec);
   const { validations = [], auditAnnotations = [] } = spec;
   if (validations.length === 0 && auditAnnotations.length === 0) {
     errors.required('spec.validations', atLeastOne);
@@ -75,7 +75,7 @@ type Scoped = Pick<
 function validateScope(
   errors: ErrorList,
   spec: Scoped,
-  more: (match: NonNullable<Scoped['matchConstraints']>) => void,
+  more?: (match: NonNullable<Scoped['matchConstraints']>) => void,
 ): void {
   const { failurePolicy, paramKind, matchConstraints } = spec;
   if ((failurePolicy ?? null) === null) errors.required('spec.failurePolicy');
@@ -85,7 +85,7 @@ function validateScope(
   else {
     validateMatchResources(errors, matchConstraints, 'spec.matchConstraints');
     if (!matchConstraints.resourceRules?.length) errors.required('spec.matchConstraints.resourceRules');
-    more(matchConstraints);
+    more?.(matchConstraints);
   }
   validateMatchConditions(errors, spec.matchConditions, 'spec.matchConditions');
   for (const [i, variable] of (spec.variables ?? []).entries())
