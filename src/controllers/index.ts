@@ -7,6 +7,7 @@ import type { Controller, ControllerContext } from './controller.ts';
 import { cronJobController } from './cron-job/controller.ts';
 import { daemonSetController } from './daemon-set/controller.ts';
 import { deploymentController } from './deployment/controller.ts';
+import { disruptionController } from './disruption/controller.ts';
 import { endpointSliceController } from './endpoint-slice/controller.ts';
 import { endpointsController } from './endpoints/controller.ts';
 import { createGarbageCollector, type GarbageCollectorOptions } from './garbage-collector/garbage-collector.ts';
@@ -15,7 +16,7 @@ import { createNamespaceController, type NamespaceControllerOptions } from './na
 import { createNodeIpamController, type NodeIpamOptions } from './node-ipam/node-ipam.ts';
 import { createNodeLifecycleController, type NodeLifecycleOptions } from './node-lifecycle/node-lifecycle.ts';
 import { createPodGarbageCollector, type PodGarbageCollectorOptions } from './pod-garbage-collector.ts';
-import { replicaSetController } from './replica-set/controller.ts';
+import { replicaSetController, replicationControllerController } from './replica-set/controller.ts';
 import { createRootCaPublisher } from './root-ca-publisher.ts';
 import { createServiceAccountController } from './service-accounts.ts';
 import { statefulSetController } from './stateful-set/controller.ts';
@@ -52,11 +53,13 @@ export function allControllers(options: ControllersOptions = {}): readonly Contr
     createClusterRoleAggregation(),
     deploymentController(),
     replicaSetController(),
+    replicationControllerController(),
     daemonSetController(),
     statefulSetController(),
     jobController(),
     cronJobController(),
     ttlAfterFinishedController(),
+    disruptionController(),
     endpointSliceController(),
     endpointsController(),
   ];
@@ -74,7 +77,7 @@ const serviceAccounts: Readonly<Record<string, string>> = {
   'node-ipam-controller': 'node-controller',
   'pod-garbage-collector-controller': 'pod-garbage-collector',
   'daemonset-controller': 'daemon-set-controller',
-  'statefulset-controller': 'statefulset-controller',
+  'replicationcontroller-controller': 'replication-controller',
   'endpoints-controller': 'endpoint-controller',
   'root-ca-certificate-publisher-controller': 'root-ca-cert-publisher',
 };

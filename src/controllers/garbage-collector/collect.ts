@@ -8,8 +8,8 @@ import type { Client } from '../../client/client.ts';
 import type { DiscoveredResource } from '../../client/discovery.ts';
 import { objectPath } from '../../client/resource-path.ts';
 import type { ReconcileResult } from '../../client/run-workers.ts';
+import type { RestMapping } from '../rest-mapping.ts';
 import { foregroundFinalizer, type GraphNode, type OwnerGraph, orphanFinalizer } from './graph.ts';
-import type { RestMapping } from './rest-mapping.ts';
 
 export interface CollectorContext {
   readonly client: Client;

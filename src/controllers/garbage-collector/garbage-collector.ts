@@ -5,10 +5,10 @@ import { createWorkQueue } from '../../client/create-work-queue.ts';
 import { type Discovery, discoverResources } from '../../client/discovery.ts';
 import { runWorkers } from '../../client/run-workers.ts';
 import type { Controller } from '../controller.ts';
+import { createRestMapping } from '../rest-mapping.ts';
 import { createCollector } from './collect.ts';
 import { createOwnerGraph } from './graph.ts';
 import { createMonitors } from './monitors.ts';
-import { createRestMapping } from './rest-mapping.ts';
 
 export interface GarbageCollectorOptions {
   /** Default 20, as upstream's `--concurrent-gc-syncs`. */

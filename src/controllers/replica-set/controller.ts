@@ -4,7 +4,7 @@
  */
 import { isConflict, isNotFound } from '../../api/errors.ts';
 import { controllerOf, isBeingDeleted } from '../../api/meta.ts';
-import type { ResourceRef } from '../../api/object.ts';
+import type { KubeObject } from '../../api/object.ts';
 import { isPodActive } from '../../api/pod/conditions.ts';
 import { type LabelMatcher, labelMatcherFrom, matchLabels, SelectorError } from '../../api/selectors/label-selector.ts';
 import type { ReplicaSet } from '../../api/types/apps-v1.ts';
@@ -22,6 +22,7 @@ import { namespaceIndex, ownerIndex } from '../owner-index.ts';
 import { isPodTerminating, nextAvailabilityMs } from '../pod-state.ts';
 import { burstReplicas, createPods, deletePods, messageOf, podFromTemplate } from '../pod-writer.ts';
 import { podsToDelete } from './ranking.ts';
+import { type ReplicaKind, replicaSetKind, replicationControllerKind } from './replica-kind.ts';
 import { type ReplicaFailure, replicaSetStatus, sameStatus } from './status.ts';
 
 export interface ReplicaSetControllerOptions {
@@ -32,13 +33,19 @@ export interface ReplicaSetControllerOptions {
 export function replicaSetController({ workers = 5 }: ReplicaSetControllerOptions = {}): Controller {
   return {
     name: 'replicaset-controller',
-    run: (context, signal) => new ReplicaSetRun(context).run(workers, signal),
+    run: (context, signal) => new ReplicaSetRun(context, replicaSetKind).run(workers, signal),
+  };
+}
+export function replicationControllerController({ workers = 5 }: ReplicaSetControllerOptions = {}): Controller {
+  return {
+    name: 'replicationcontroller-controller',
+    run: (context, signal) => new ReplicaSetRun(context, replicationControllerKind).run(workers, signal),
   };
 }
 
-class ReplicaSetRun {
+class ReplicaSetRun<O extends KubeObject> {
   private readonly context: ControllerContext;
-  private readonly ref: ResourceRef<ReplicaSet> = resources.replicaSets;
+  private readonly kind: ReplicaKind<O>;
   private readonly replicaSets;
   private readonly pods;
   private readonly podsOf;
@@ -47,9 +54,10 @@ class ReplicaSetRun {
   private readonly expectations: Expectations;
   private readonly queue;
 
-  constructor(context: ControllerContext) {
-    this.context = context;
-    this.replicaSets = context.informers.informer(resources.replicaSets);
+  constructor(context: ControllerContext, kind: ReplicaKind<O>) {
+    this.context = { ...context, events: context.events.withComponent(kind.component) };
+    this.kind = kind;
+    this.replicaSets = context.informers.informer(kind.ref);
     this.pods = context.informers.informer(resources.pods);
     this.podsOf = ownerIndex(this.pods);
     this.siblings = ownerIndex(this.replicaSets);
@@ -64,8 +72,8 @@ class ReplicaSetRun {
     observeOwnedPods(
       this.pods,
       {
-        kind: this.ref.kind,
-        group: this.ref.group,
+        kind: this.kind.ref.kind,
+        group: this.kind.ref.group,
         expectations: this.expectations,
         wake: (key) => this.queue.add(key),
         wakeAdopters: (pod) => this.wakeAdopters(pod),
@@ -98,18 +106,19 @@ class ReplicaSetRun {
   /** Those whose selector an orphan matches. */
   private wakeAdopters(pod: Pod): void {
     for (const replicaSet of this.replicaSetsIn(pod.metadata.namespace ?? '')) {
-      const selector = selectorOf(replicaSet);
+      const selector = selectorOf(this.kind.view(replicaSet));
       if (selector && matchLabels(selector, pod.metadata.labels)) this.queue.add(keyOf(replicaSet));
     }
   }
 
   private async sync(key: string, signal: AbortSignal): Promise<{ requeueAfterMs: number } | undefined> {
     const { clock, client, log } = this.context;
-    const replicaSet = this.replicaSets.get(key);
-    if (!replicaSet) {
+    const object = this.replicaSets.get(key);
+    if (!object) {
       this.expectations.forget(key);
       return undefined;
     }
+    const replicaSet = this.kind.view(object);
     const selector = selectorOf(replicaSet);
     if (!selector) {
       // Validation lets none in; trying again would not help.
@@ -123,19 +132,19 @@ class ReplicaSetRun {
     ].filter((pod) => isPodActive(pod) || isPodTerminating(pod));
     const owned = await claim(
       client,
-      { ref: this.ref, object: replicaSet, selector },
+      { ref: this.kind.ref, object, selector },
       { ref: resources.pods, candidates },
       signal,
     );
     const active = owned.filter(isPodActive);
-    const terminating = owned.filter(isPodTerminating);
+    const terminating = this.kind.tellsTerminating ? owned.filter(isPodTerminating) : [];
     let failure: ReplicaFailure | undefined;
     let error: unknown;
     if (mayManage && !isBeingDeleted(replicaSet)) {
-      ({ failure, error } = await this.manage(replicaSet, key, active, signal));
+      ({ failure, error } = await this.manage(object, key, active, signal));
     }
     const status = replicaSetStatus(replicaSet, { active, terminating }, failure, clock.now());
-    if (!sameStatus(replicaSet.status, status)) await this.writeStatus(replicaSet, status, signal);
+    if (!sameStatus(replicaSet.status, status)) await this.writeStatus(object, status, signal);
     if (error !== undefined) throw error;
     const minReadySeconds = replicaSet.spec?.minReadySeconds ?? 0;
     const next = nextAvailabilityMs(active, minReadySeconds, clock.now());
@@ -143,18 +152,19 @@ class ReplicaSetRun {
   }
 
   private async manage(
-    replicaSet: ReplicaSet,
+    object: O,
     key: string,
     active: readonly Pod[],
     signal: AbortSignal,
   ): Promise<{ failure?: ReplicaFailure; error?: unknown }> {
+    const replicaSet = this.kind.view(object);
     const wanted = replicaSet.spec?.replicas ?? 1;
     const { client, events } = this.context;
     const writer = { client, events, expectations: this.expectations, owner: replicaSet, key, signal };
     const end = this.expectations.begin(key);
     try {
       if (active.length < wanted) {
-        const pod = podFromTemplate(replicaSet, this.ref, replicaSet.spec?.template);
+        const pod = podFromTemplate(object, this.kind.ref, replicaSet.spec?.template);
         const count = Math.min(wanted - active.length, burstReplicas);
         const error = await createPods(writer, new Array<Pod>(count).fill(pod));
         return error === undefined ? {} : { error, failure: { reason: 'FailedCreate', message: messageOf(error) } };
@@ -179,17 +189,18 @@ class ReplicaSetRun {
   }
 
   /** On a conflict once more with what the server has; the next sync does the rest. */
-  private async writeStatus(replicaSet: ReplicaSet, status: ReplicaSet['status'], signal: AbortSignal): Promise<void> {
-    const replicaSets = this.context.client.resource(resources.replicaSets);
-    const { name, namespace } = replicaSet.metadata;
+  private async writeStatus(object: O, status: NonNullable<ReplicaSet['status']>, signal: AbortSignal): Promise<void> {
+    const { ref, withStatus } = this.kind;
+    const objects = this.context.client.resource(ref);
+    const { name, namespace } = object.metadata;
     try {
-      await replicaSets.updateStatus({ ...replicaSet, status: status! }, { signal });
+      await objects.updateStatus(withStatus(object, status), { signal });
     } catch (error) {
       if (isNotFound(error)) return;
       if (!isConflict(error)) throw error;
-      const current = await replicaSets.get(name!, { namespace: namespace!, signal });
-      if (current.metadata.uid === replicaSet.metadata.uid)
-        await replicaSets.updateStatus({ ...current, status: status! }, { signal });
+      const current = await objects.get(name!, { namespace: namespace!, signal });
+      if (current.metadata.uid === object.metadata.uid)
+        await objects.updateStatus(withStatus(current, status), { signal });
     }
   }
 }

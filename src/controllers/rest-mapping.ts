@@ -1,6 +1,6 @@
 /** From a kind in an owner reference to the resource to ask for. */
-import { parseApiVersion } from '../../api/meta.ts';
-import type { DiscoveredResource } from '../../client/discovery.ts';
+import { parseApiVersion } from '../api/meta.ts';
+import type { DiscoveredResource } from '../client/discovery.ts';
 
 export interface RestMapping {
   /** The named version if it is served, else the group's preferred one; `undefined` for an unknown kind. */
