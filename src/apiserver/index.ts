@@ -43,6 +43,7 @@ import { ResourceHandler } from './registry/resource-handler.ts';
 import { buildResourceTable } from './registry/resources.ts';
 import { errorResponse } from './registry/respond.ts';
 import { Rounds } from './registry/rounds.ts';
+import { createStatusWriter, type StatusWriter } from './registry/status-writer.ts';
 import { parseStored } from './registry/stored-value.ts';
 import { builtinSubresources } from './registry/subresource-table.ts';
 import { identityTransformer, type Transformer } from './registry/transformer.ts';
@@ -54,6 +55,8 @@ import { WatchCache } from './watch-cache/watch-cache.ts';
 /** What security parts are made from: they read stored objects, which exist only once the cache does. */
 export interface SecurityContext {
   readonly reader: ObjectReader;
+  /** For parts that keep an object's status themselves: quotas. */
+  readonly writer?: StatusWriter;
   readonly schema: Schema;
   readonly clock: Clock;
   readonly random: Random;
@@ -165,7 +168,14 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   });
   const rounds = new Rounds({ store, cache, transformer, encode, leases: createExpiryLeases(store, clock) });
   const reader = createReader(table, cache, rounds);
-  const context: SecurityContext = { reader, schema, clock, random, log };
+  const context: SecurityContext = {
+    reader,
+    writer: createStatusWriter(table, cache, rounds),
+    schema,
+    clock,
+    random,
+    log,
+  };
   const security = options.security(context);
   const registry: Registry = {
     schema,

@@ -44,7 +44,7 @@ export interface ClusterSecurityOptions {
 }
 
 export function createClusterSecurity(options: ClusterSecurityOptions): (context: SecurityContext) => Security {
-  return ({ reader, clock, random }) => {
+  return ({ reader, writer, clock, random }) => {
     const { issuer, serviceAccountKey: key } = options;
     const audiences = [issuer];
     const tokens = createTokenUnion([
@@ -67,6 +67,7 @@ export function createClusterSecurity(options: ClusterSecurityOptions): (context
       authorizer,
       admission: createBuiltInAdmission({
         reader,
+        ...(writer ? { writer } : {}),
         clock,
         random,
         authorizer,

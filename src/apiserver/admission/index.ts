@@ -4,6 +4,7 @@ import type { Random } from '../../base/random.ts';
 import type { Authorizer } from '../authorization/authorizer.ts';
 import type { CheckEscalation } from '../authorization/escalation.ts';
 import type { ObjectReader } from '../registry/object-reader.ts';
+import type { StatusWriter } from '../registry/status-writer.ts';
 import type { AdmissionPlugin } from './admission.ts';
 import { createDefaultIngressClass, createDefaultStorageClass } from './default-classes.ts';
 import { createDefaultTolerationSeconds, type DefaultTolerationOptions } from './default-toleration-seconds.ts';
@@ -12,6 +13,7 @@ import { createNamespaceLifecycle } from './namespace-lifecycle.ts';
 import { createNodeRestriction } from './node-restriction.ts';
 import { createPriorityPlugin } from './priority.ts';
 import { createRbacEscalationPlugin } from './rbac-escalation.ts';
+import { createResourceQuotaPlugin } from './resource-quota.ts';
 import { createServiceAccountPlugin } from './service-account.ts';
 import { storageObjectInUseProtection } from './storage-protection.ts';
 import { taintNodesByCondition } from './taint-nodes-by-condition.ts';
@@ -20,6 +22,8 @@ export type { AdmissionAttributes, AdmissionOperation, AdmissionPlugin } from '.
 
 export interface BuiltInAdmissionOptions {
   readonly reader: ObjectReader;
+  /** Absent: quotas are not charged. */
+  readonly writer?: StatusWriter;
   readonly clock: Clock;
   readonly random: Random;
   /** Absent where RBAC does not decide (`--authorization-mode=AlwaysAllow`). */
@@ -31,7 +35,7 @@ export interface BuiltInAdmissionOptions {
 }
 
 export function createBuiltInAdmission(options: BuiltInAdmissionOptions): readonly AdmissionPlugin[] {
-  const { reader, clock, random, authorizer, checkEscalation, tolerations, disabled = [] } = options;
+  const { reader, writer, clock, random, authorizer, checkEscalation, tolerations, disabled = [] } = options;
   const plugins: AdmissionPlugin[] = [
     createNamespaceLifecycle(reader, clock),
     createLimitRanger(reader),
@@ -44,6 +48,7 @@ export function createBuiltInAdmission(options: BuiltInAdmissionOptions): readon
     storageObjectInUseProtection,
     createDefaultIngressClass(reader),
     ...(checkEscalation ? [createRbacEscalationPlugin(checkEscalation)] : []),
+    ...(writer ? [createResourceQuotaPlugin({ reader, writer, clock })] : []),
   ];
   return plugins.filter(({ name }) => !disabled.includes(name));
 }
