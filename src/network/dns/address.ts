@@ -40,9 +40,9 @@ function ipv4Bytes(text: string): Uint8Array | undefined {
   return part === 4 ? out : undefined;
 }
 
-/** One string for one address, however it was written: the key of maps. */
+/** One string for one address, however it was written: the key of maps. Of an IPv4 address its text, of which caches are full anyway. */
 export function addressKey(bytes: Uint8Array): string {
-  if (bytes.length === 4) return String.fromCharCode(bytes[0]!, bytes[1]!, bytes[2]!, bytes[3]!);
+  if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }
 

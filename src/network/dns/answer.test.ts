@@ -65,7 +65,7 @@ const cases: readonly [string, string, keyof typeof recordType, readonly string[
     'SRV',
     [
       'NOERROR aa',
-      `_http._tcp.web.${s}. 30 SRV 0 100 80 web.${s}.`,
+      `_http._tcp.web.${s}. 30 SRV 0 50 80 web.${s}.`,
       `+ web.${s}. 30 A 10.96.1.1`,
       `+ web.${s}. 30 AAAA fd000000000000000000000000000001`,
     ],
@@ -79,8 +79,8 @@ const cases: readonly [string, string, keyof typeof recordType, readonly string[
     'SRV',
     [
       'NOERROR aa',
-      `web.${s}. 30 SRV 0 50 80 web.${s}.`,
-      `web.${s}. 30 SRV 0 50 53 web.${s}.`,
+      `web.${s}. 30 SRV 0 25 80 web.${s}.`,
+      `web.${s}. 30 SRV 0 25 53 web.${s}.`,
       `+ web.${s}. 30 A 10.96.1.1`,
       `+ web.${s}. 30 AAAA fd000000000000000000000000000001`,
     ],
@@ -94,7 +94,6 @@ const cases: readonly [string, string, keyof typeof recordType, readonly string[
       `_http._tcp.db.${s}. 30 SRV 0 25 8080 db-0.db.${s}.`,
       `_http._tcp.db.${s}. 30 SRV 0 25 8080 db-1.db.${s}.`,
       `_http._tcp.db.${s}. 30 SRV 0 25 8080 10-244-0-7.db.${s}.`,
-      `_http._tcp.db.${s}. 30 SRV 0 25 8080 db-0.db.${s}.`,
       `+ db-0.db.${s}. 30 A 10.244.0.5`,
       `+ db-1.db.${s}. 30 A 10.244.0.6`,
       `+ 10-244-0-7.db.${s}. 30 A 10.244.0.7`,
@@ -112,6 +111,23 @@ const cases: readonly [string, string, keyof typeof recordType, readonly string[
     `1.${'0.'.repeat(27)}0.0.d.f.ip6.arpa`,
     'PTR',
     ['NOERROR aa', `1.${'0.'.repeat(27)}0.0.d.f.ip6.arpa. 30 PTR web.${s}.`],
+  ],
+  [
+    'the name of an endpoint without a hostname',
+    '7.0.244.10.in-addr.arpa',
+    'PTR',
+    ['NOERROR aa', `7.0.244.10.in-addr.arpa. 30 PTR 10-244-0-7.db.${s}.`],
+  ],
+  ['an endpoint that is not ready has no name', '8.0.244.10.in-addr.arpa', 'PTR', ['SERVFAIL']],
+  [
+    'an endpoint that two Services select has two names',
+    '9.0.244.10.in-addr.arpa',
+    'PTR',
+    [
+      'NOERROR aa',
+      `9.0.244.10.in-addr.arpa. 30 PTR 10-244-0-9.web.${s}.`,
+      `9.0.244.10.in-addr.arpa. 30 PTR 10-244-0-9.also.${s}.`,
+    ],
   ],
   [
     'the name of an endpoint with a hostname',

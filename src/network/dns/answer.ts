@@ -186,29 +186,40 @@ function answerPort(zone: ClusterZone, entry: ServiceEntry, wish: PortWish, type
   );
 }
 
-/** One SRV for each port (and endpoint, when headless), equal weights that sum to about 100 as CoreDNS', and the targets' addresses. */
+/**
+ * One SRV for each port (and endpoint, when headless) and the targets' addresses. Weights are CoreDNS': equal, summing to about 100 over ports and
+ * addresses, though a target with two addresses is there once.
+ */
 function answerServiceRecords(zone: ClusterZone, entry: ServiceEntry, wish: PortWish): Answer {
-  const targets: { readonly name: Name; readonly port: number }[] = [];
+  const targets = new Map<string, { readonly name: Name; readonly port: number }>();
   const additionals: DnsRecord[] = [];
+  let total = 0;
   if (entry.kind === 'headless') {
     for (const endpoint of entry.endpoints) {
       const name = endpointName(endpoint, entry);
       if (!name) continue;
-      let used = false;
+      const before = total;
       for (const port of endpoint.ports) {
         if (!fits(port, wish)) continue;
-        targets.push({ name, port: port.port });
-        used = true;
+        targets.set(`${endpoint.hostname}:${port.port}`, { name, port: port.port });
+        total++;
       }
-      if (used) additionals.push({ ...endpoint.record, owner: name });
+      if (total > before) additionals.push({ ...endpoint.record, owner: name });
     }
   } else {
-    for (const port of entry.ports) if (fits(port, wish)) targets.push({ name: entry.name, port: port.port });
-    for (const record of [...entry.v4, ...entry.v6]) additionals.push({ ...record, owner: entry.name });
+    const addresses = [...entry.v4, ...entry.v6];
+    for (const port of entry.ports) {
+      if (!fits(port, wish)) continue;
+      targets.set(`:${port.port}`, { name: entry.name, port: port.port });
+      total += addresses.length;
+    }
+    for (const record of addresses) additionals.push({ ...record, owner: entry.name });
   }
-  if (targets.length === 0) return noData(zone);
-  const weight = Math.max(1, Math.floor(100 / targets.length));
-  const answers = targets.map(({ name, port }) => serviceRecord({ priority: 0, weight, port }, name, zone.ttlSeconds));
+  if (total === 0) return noData(zone);
+  const weight = Math.max(1, Math.floor(100 / total));
+  const answers: DnsRecord[] = [];
+  for (const { name, port } of targets.values())
+    answers.push(serviceRecord({ priority: 0, weight, port }, name, zone.ttlSeconds));
   return { kind: 'reply', reply: success(answers, additionals) };
 }
 

@@ -9,7 +9,6 @@ import { addressBytes, addressKey } from './address.ts';
 import { type Name, nameOf } from './name.ts';
 import {
   type EndpointEntry,
-  endpointHostname,
   type ServiceEntry,
   serviceEntry,
   sliceEndpoints,
@@ -19,13 +18,13 @@ import {
 export interface ClusterIndex {
   hasNamespace(name: string): boolean;
   service(namespace: string, name: string): ServiceEntry | undefined;
-  /** Names of an address (`addressKey`): the Service that owns it, else the endpoints with a hostname that have it. */
+  /** Names of an address (`addressKey`): the Service that owns it, else the ready endpoints that have it. */
   pointers(address: string): readonly Name[];
 }
 
 export interface ClusterIndexSource {
   readonly services: Pick<Informer<Service>, 'get' | 'addHandler'>;
-  readonly slices: Pick<Informer<EndpointSlice>, 'byIndex' | 'addIndex' | 'addHandler'>;
+  readonly slices: Pick<Informer<EndpointSlice>, 'get' | 'byIndex' | 'addIndex' | 'addHandler'>;
   readonly namespaces: Pick<Informer<Namespace>, 'get'>;
 }
 
@@ -44,8 +43,8 @@ export function createClusterIndex(
     if (!known) endpoints.set(slice, (known = sliceEndpoints(slice, settings.ttlSeconds)));
     return known;
   };
-  const serviceByIp = createPointers();
-  const endpointByIp = createPointers();
+  const serviceByIp = createAddressMap();
+  const endpointByIp = createAddressMap();
   slices.addIndex(sliceIndex, (slice) => {
     const key = serviceKeyOf(slice);
     return key === undefined ? none : [key];
@@ -54,11 +53,11 @@ export function createClusterIndex(
     services.addHandler({
       onAdd: (service) => {
         entries.delete(keyOf(service));
-        serviceByIp.replace(keyOf(service), pointersOfService(service, settings));
+        serviceByIp.replace(keyOf(service), addressesOfService(service));
       },
       onUpdate: (_, service) => {
         entries.delete(keyOf(service));
-        serviceByIp.replace(keyOf(service), pointersOfService(service, settings));
+        serviceByIp.replace(keyOf(service), addressesOfService(service));
       },
       onDelete: (service) => {
         entries.delete(keyOf(service));
@@ -68,12 +67,12 @@ export function createClusterIndex(
     slices.addHandler({
       onAdd: (slice) => {
         entries.delete(serviceKeyOf(slice) ?? '');
-        endpointByIp.replace(keyOf(slice), pointersOfSlice(slice, settings));
+        endpointByIp.replace(keyOf(slice), addressesOfSlice(slice));
       },
       onUpdate: (before, slice) => {
         entries.delete(serviceKeyOf(before) ?? '');
         entries.delete(serviceKeyOf(slice) ?? '');
-        endpointByIp.replace(keyOf(slice), pointersOfSlice(slice, settings));
+        endpointByIp.replace(keyOf(slice), addressesOfSlice(slice));
       },
       onDelete: (slice) => {
         entries.delete(serviceKeyOf(slice) ?? '');
@@ -95,8 +94,24 @@ export function createClusterIndex(
         return entry;
       },
       pointers(address) {
-        const own = serviceByIp.get(address);
-        return own.length > 0 ? own : endpointByIp.get(address);
+        const names: Name[] = [];
+        const put = (labels: readonly string[]): void => {
+          const name = nameOf([...labels, ...settings.zone]);
+          if (name && !names.some((known) => Buffer.compare(known, name) === 0)) names.push(name);
+        };
+        for (const key of serviceByIp.get(address)) {
+          const [namespace = '', name = ''] = key.split('/');
+          put([name, namespace, 'svc']);
+        }
+        if (names.length > 0) return names;
+        for (const key of endpointByIp.get(address)) {
+          const slice = slices.get(key);
+          const service = slice?.metadata.labels?.[serviceNameLabel];
+          if (!slice || service === undefined) continue;
+          for (const { hostname, record } of endpointsOf(slice))
+            if (addressKey(record.data) === address) put([hostname, service, slice.metadata.namespace ?? '', 'svc']);
+        }
+        return names;
       },
     },
     close() {
@@ -105,69 +120,59 @@ export function createClusterIndex(
   };
 }
 
-interface Pointer {
-  readonly address: string;
-  readonly name: Name;
-}
-
 const none: readonly never[] = Object.freeze([]);
 
-/** Names by address, each held by an object that may change or go. */
-function createPointers(): {
-  replace(key: string, next: readonly Pointer[]): void;
-  get(address: string): readonly Name[];
+/** Keys of objects by the addresses they hold. There are as many as endpoints in the cluster, so nothing is made for them but the map. */
+function createAddressMap(): {
+  replace(key: string, next: readonly string[]): void;
+  get(address: string): readonly string[];
 } {
-  const byAddress = new Map<string, readonly { readonly key: string; readonly name: Name }[]>();
-  const byKey = new Map<string, readonly Pointer[]>();
+  /** One key in nearly every case, so no array for it. */
+  const byAddress = new Map<string, string | readonly string[]>();
+  const byKey = new Map<string, readonly string[]>();
+  const keysOf = (address: string): readonly string[] => {
+    const keys = byAddress.get(address);
+    return keys === undefined ? none : typeof keys === 'string' ? [keys] : keys;
+  };
+  const put = (address: string, keys: readonly string[]): void => {
+    if (keys.length === 0) byAddress.delete(address);
+    else byAddress.set(address, keys.length === 1 ? keys[0]! : keys);
+  };
   return {
     replace(key, next) {
-      for (const { address } of byKey.get(key) ?? none) {
-        const left = (byAddress.get(address) ?? none).filter((p) => p.key !== key);
-        if (left.length === 0) byAddress.delete(address);
-        else byAddress.set(address, left);
-      }
+      for (const address of byKey.get(key) ?? none)
+        put(
+          address,
+          keysOf(address).filter((other) => other !== key),
+        );
       if (next.length === 0) byKey.delete(key);
       else byKey.set(key, next);
-      for (const { address, name } of next)
-        byAddress.set(address, [...(byAddress.get(address) ?? none), { key, name }]);
+      for (const address of next) if (!keysOf(address).includes(key)) put(address, [...keysOf(address), key]);
     },
-    get: (address) => byAddress.get(address)?.map((p) => p.name) ?? none,
+    get: keysOf,
   };
 }
 
-function pointersOfService({ spec, metadata }: Service, { zone }: ZoneSettings): readonly Pointer[] {
+function addressesOfService({ spec }: Service): readonly string[] {
   if (!spec || spec.type === 'ExternalName') return none;
   const ips = spec.clusterIPs?.length ? spec.clusterIPs : spec.clusterIP ? [spec.clusterIP] : none;
-  const name = nameOf([metadata.name ?? '', metadata.namespace ?? '', 'svc', ...zone]);
-  const out: Pointer[] = [];
-  for (const ip of ips) {
-    const bytes = addressBytes(ip);
-    if (bytes && name) out.push({ address: addressKey(bytes), name });
+  return ips.map(keyOfText).filter((key) => key !== '');
+}
+
+/** Of ready endpoints, whatever the Service: as CoreDNS, where an address has as many names as Services select it. */
+function addressesOfSlice(slice: EndpointSlice): readonly string[] {
+  if (slice.metadata.labels?.[serviceNameLabel] === undefined || slice.addressType === 'FQDN') return none;
+  const out: string[] = [];
+  for (const endpoint of slice.endpoints ?? []) {
+    if (endpoint.conditions?.ready === false) continue;
+    for (const text of endpoint.addresses) out.push(slice.addressType === 'IPv4' ? text : keyOfText(text));
   }
   return out;
 }
 
-/** Only endpoints with a hostname: so that an address has one name or few, not one for each Service that selects it (as CoreDNS). */
-function pointersOfSlice(slice: EndpointSlice, { zone }: ZoneSettings): readonly Pointer[] {
-  const service = slice.metadata.labels?.[serviceNameLabel];
-  if (service === undefined) return none;
-  let out: Pointer[] | undefined;
-  for (const endpoint of slice.endpoints ?? []) {
-    if (!endpoint.hostname || endpoint.conditions?.ready === false) continue;
-    for (const text of endpoint.addresses) {
-      const bytes = addressBytes(text);
-      const labels = [
-        endpointHostname(endpoint.hostname, text),
-        service,
-        slice.metadata.namespace ?? '',
-        'svc',
-        ...zone,
-      ];
-      const name = nameOf(labels);
-      if (bytes && name) (out ??= []).push({ address: addressKey(bytes), name });
-    }
-  }
-  return out ?? none;
+function keyOfText(text: string): string {
+  const bytes = addressBytes(text);
+  return bytes ? addressKey(bytes) : '';
 }
 
 function serviceKeyOf(slice: EndpointSlice): string | undefined {

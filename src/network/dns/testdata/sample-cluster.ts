@@ -92,6 +92,7 @@ export function fillSampleCluster(cluster: SampleCluster): void {
     }),
   );
   slices.set(slice('web', [{ addresses: ['10.244.0.9'] }]));
+  slices.set(slice('also', [{ addresses: ['10.244.0.9'] }]));
   services.set(service('db', { clusterIP: 'None', clusterIPs: ['None'], ports: [http] }));
   slices.set(
     slice('db', [
