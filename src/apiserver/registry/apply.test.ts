@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
+import type { JsonObject } from '../../api/json.ts';
+import type { AdmissionPlugin } from '../admission/admission.ts';
 import { alwaysAllow } from '../authorization/union.ts';
 import { type Answer, startTestServer, type TestServer } from '../testdata/test-server.ts';
 
@@ -257,3 +259,31 @@ test('apply: a client that empties managedFields makes the next apply start from
   assert.deepEqual(managers(answer), ['m Apply timeless', 'before-first-apply Update']);
   assert.deepEqual(answer.body.data, { x: '1', z: '1' });
 });
+
+test('apply: fields that admission put in another order are no change', async () => {
+  await t.stop();
+  const addsData: AdmissionPlugin = {
+    name: 'AddsData',
+    handles: (operation) => operation === 'CREATE',
+    // Before `data`, where decoding never puts it.
+    admit: ({ object }) => ({ ...withoutData(object!), immutable: false, data: object!.data! }),
+  };
+  t = await startTestServer({
+    security: () => ({
+      authenticate: () => ({ name: 'tester', groups: [] }),
+      authorizer: alwaysAllow,
+      admission: [addsData],
+    }),
+  });
+  const created = await apply(`${maps}/c`, map({ x: '1' }));
+  assert.match(created.text, /"immutable":false,"data"/);
+  const again = await apply(`${maps}/c`, map({ x: '1' }));
+  assert.equal(meta(again).resourceVersion, meta(created).resourceVersion);
+  const put = await t.send('PUT', `${maps}/c`, { ...map({ x: '1' }), immutable: false });
+  assert.equal(put.status, 200);
+  assert.equal(meta(put).resourceVersion, meta(created).resourceVersion);
+});
+
+function withoutData({ data: _data, ...rest }: JsonObject): JsonObject {
+  return rest;
+}

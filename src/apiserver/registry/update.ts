@@ -2,6 +2,7 @@
  * PUT, and the second half of PATCH: a change of one object in compare-and-swap rounds.
  * Source: endpoints/handlers/update.go, registry/generic/registry/store.go (Update), registry/rest/update.go (BeforeUpdate).
  */
+import { sameJson } from '../../api/edit.ts';
 import { ApiError } from '../../api/errors.ts';
 import type { JsonObject } from '../../api/json.ts';
 import { formatTime } from '../../api/time.ts';
@@ -206,8 +207,10 @@ async function prepare(
     throw error;
   }
   const value = storedForm(next, stored.gvk.kind, stored.apiVersion);
+  const before = storedForm(previous, stored.gvk.kind, stored.apiVersion);
   return {
-    value,
+    // Admission and strategies may have put fields in another order than decoding does: that is no change.
+    value: sameJson(value, before) ? before : value,
     remove: subresource !== 'status' && emptied(stored, metadataOf(next), metadataOf(previous), next),
     reservation,
   };
