@@ -17,6 +17,7 @@ import { createNodeIpamController, type NodeIpamOptions } from './node-ipam/node
 import { createNodeLifecycleController, type NodeLifecycleOptions } from './node-lifecycle/node-lifecycle.ts';
 import { createPodGarbageCollector, type PodGarbageCollectorOptions } from './pod-garbage-collector.ts';
 import { replicaSetController, replicationControllerController } from './replica-set/controller.ts';
+import { resourceQuotaController } from './resource-quota/controller.ts';
 import { createRootCaPublisher } from './root-ca-publisher.ts';
 import { createServiceAccountController } from './service-accounts.ts';
 import { statefulSetController } from './stateful-set/controller.ts';
@@ -62,6 +63,7 @@ export function allControllers(options: ControllersOptions = {}): readonly Contr
     disruptionController(),
     endpointSliceController(),
     endpointsController(),
+    resourceQuotaController(),
   ];
   if (options.rootCa !== undefined) all.push(createRootCaPublisher({ rootCa: options.rootCa }));
   if (options.nodeIpam !== false) all.push(createNodeIpamController(options.nodeIpam));
