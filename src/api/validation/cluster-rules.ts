@@ -2,6 +2,7 @@
 import * as access from './access.ts';
 import * as policies from './admission-policies.ts';
 import * as apiServices from './api-services.ts';
+import * as certificates from './certificates.ts';
 import * as classes from './classes.ts';
 import * as slices from './endpoint-slices.ts';
 import type { ErrorList } from './error-list.ts';
@@ -9,6 +10,7 @@ import * as flow from './flow-control.ts';
 import * as ingresses from './ingresses.ts';
 import { type KindRules, rules, withStatus } from './kind-rules.ts';
 import { validateNetworkPolicy } from './network-policies.ts';
+import * as claims from './resource-claims.ts';
 import * as storage from './storage-kinds.ts';
 import { validateWebhooks } from './webhooks.ts';
 
@@ -33,6 +35,24 @@ export const clusterRules: Readonly<Record<string, KindRules>> = {
   'admissionregistration.k8s.io/validatingadmissionpolicybindings': rules(policies.validateValidatingBinding),
   'admissionregistration.k8s.io/mutatingadmissionpolicies': rules(policies.validateMutatingPolicy),
   'admissionregistration.k8s.io/mutatingadmissionpolicybindings': rules(policies.validateMutatingBinding),
+  'certificates.k8s.io/certificatesigningrequests': {
+    create: (errors, csr: never) => certificates.validateSigningRequest(errors, csr),
+    update: (errors, next: never, previous: never) => certificates.validateSigningRequestUpdate(errors, next, previous),
+    subresources: {
+      status: (errors, next: never, previous: never) =>
+        certificates.validateSigningRequestUpdate(errors, next, previous, { issue: true }),
+      approval: (errors, next: never, previous: never) =>
+        certificates.validateSigningRequestUpdate(errors, next, previous, { decide: true }),
+    },
+  },
+  'resource.k8s.io/resourceclaims': {
+    create: claims.validateResourceClaim,
+    update: claims.validateResourceClaimUpdate,
+  },
+  'resource.k8s.io/resourceclaimtemplates': {
+    create: claims.validateResourceClaimTemplate,
+    update: claims.validateResourceClaimTemplateUpdate,
+  },
   'coordination.k8s.io/leases': rules(classes.validateLease),
   'coordination.k8s.io/leasecandidates': rules(classes.validateLeaseCandidate, classes.validateLeaseCandidateUpdate),
   'discovery.k8s.io/endpointslices': {

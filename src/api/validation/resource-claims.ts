@@ -1,0 +1,219 @@
+/** Claims of devices (DRA): everything but the grammar of the selectors' expressions. */
+import { sameJson } from '../edit.ts';
+import { checkCIdentifier, checkDns1123Label, checkDns1123Subdomain } from '../names.ts';
+import type {
+  DeviceClaim,
+  DeviceConstraint,
+  DeviceRequest,
+  DeviceSelector,
+  ExactDeviceRequest,
+  OpaqueDeviceConfiguration,
+  ResourceClaim,
+  ResourceClaimTemplate,
+} from '../types/resource-v1.ts';
+import { at, type ErrorList, immutable } from './error-list.ts';
+
+const maxItems = 32;
+const maxSubrequests = 8;
+const maxExpressionBytes = 10 * 1024;
+const maxParameterBytes = 10 * 1024;
+const modes = ['All', 'ExactCount'];
+const notARequest =
+  "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'";
+
+/** Names of requests, and of a request and its alternative. */
+type RequestNames = ReadonlySet<string>;
+
+export const validateResourceClaim = (errors: ErrorList, { spec }: ResourceClaim): void =>
+  validateDeviceClaim(errors, spec?.devices ?? {}, 'spec.devices');
+
+export function validateResourceClaimUpdate(errors: ErrorList, next: ResourceClaim, previous: ResourceClaim): void {
+  if (!sameJson(next.spec, previous.spec)) errors.invalid('spec', next.spec, immutable);
+}
+
+export const validateResourceClaimTemplate = (errors: ErrorList, { spec }: ResourceClaimTemplate): void =>
+  validateDeviceClaim(errors, spec?.spec?.devices ?? {}, 'spec.spec.devices');
+
+export function validateResourceClaimTemplateUpdate(
+  errors: ErrorList,
+  next: ResourceClaimTemplate,
+  previous: ResourceClaimTemplate,
+): void {
+  if (!sameJson(next.spec, previous.spec)) errors.invalid('spec', next.spec, immutable);
+}
+
+function validateDeviceClaim(errors: ErrorList, claim: DeviceClaim, field: string): void {
+  const { requests = [], constraints = [], config = [] } = claim;
+  const names: RequestNames = new Set(
+    requests.flatMap(({ name, firstAvailable = [] }) => [name, ...firstAvailable.map((sub) => `${name}/${sub.name}`)]),
+  );
+  uniqueList(
+    errors,
+    requests,
+    ({ name }) => name,
+    maxItems,
+    `${field}.requests`,
+    (request, path) => validateRequest(errors, request, path),
+  );
+  if (constraints.length > maxItems) errors.tooMany(`${field}.constraints`, constraints.length, maxItems);
+  for (const [i, constraint] of constraints.slice(0, maxItems).entries())
+    validateConstraint(errors, constraint, names, at(`${field}.constraints`, i));
+  if (config.length > maxItems) errors.tooMany(`${field}.config`, config.length, maxItems);
+  for (const [i, { requests: of = [], opaque }] of config.slice(0, maxItems).entries()) {
+    const path = at(`${field}.config`, i);
+    validateReferences(errors, of, names, `${path}.requests`);
+    validateOpaque(errors, opaque, `${path}.opaque`);
+  }
+}
+
+function uniqueList<T>(
+  errors: ErrorList,
+  items: readonly T[],
+  key: (item: T) => string,
+  max: number,
+  field: string,
+  validate: (item: T, path: string) => void,
+): void {
+  if (items.length > max) {
+    errors.tooMany(field, items.length, max);
+    return;
+  }
+  const seen = new Set<string>();
+  for (const [i, item] of items.entries()) {
+    validate(item, at(field, i));
+    if (seen.has(key(item))) errors.duplicate(at(field, i), key(item));
+    seen.add(key(item));
+  }
+}
+
+function validateRequestName(errors: ErrorList, name: string, field: string): void {
+  if (!name) errors.required(field);
+  else errors.invalidEach(field, name, checkDns1123Label(name));
+}
+
+function validateRequest(errors: ErrorList, request: DeviceRequest, field: string): void {
+  const { name, firstAvailable = [], exactly } = request;
+  const one = 'exactly one of `exactly` or `firstAvailable` is required';
+  validateRequestName(errors, name, `${field}.name`);
+  if (!exactly && firstAvailable.length === 0) errors.required(field, one);
+  else if (exactly && firstAvailable.length > 0) errors.invalid(field, null, `${one}, but multiple fields are set`);
+  else if (exactly) validateExact(errors, exactly, `${field}.exactly`);
+  else
+    uniqueList(
+      errors,
+      firstAvailable,
+      (sub) => sub.name,
+      maxSubrequests,
+      `${field}.firstAvailable`,
+      (sub, path) => {
+        validateRequestName(errors, sub.name, `${path}.name`);
+        validateExact(errors, sub, path);
+      },
+    );
+}
+
+function validateExact(
+  errors: ErrorList,
+  request: Pick<ExactDeviceRequest, 'deviceClassName' | 'selectors' | 'allocationMode' | 'count'>,
+  field: string,
+): void {
+  const { deviceClassName, selectors = [], allocationMode = '' } = request;
+  const count = Number(request.count ?? 0);
+  if (!deviceClassName) errors.required(`${field}.deviceClassName`);
+  else errors.invalidEach(`${field}.deviceClassName`, deviceClassName, checkDns1123Subdomain(deviceClassName));
+  validateSelectors(errors, selectors, `${field}.selectors`);
+  if (!modes.includes(allocationMode)) errors.notSupported(`${field}.allocationMode`, allocationMode, modes);
+  else if (allocationMode === 'All' && count !== 0)
+    errors.invalid(`${field}.count`, count, "must not be specified when allocationMode is 'All'");
+  else if (allocationMode === 'ExactCount' && count <= 0)
+    errors.invalid(`${field}.count`, count, 'must be greater than zero');
+}
+
+export function validateSelectors(errors: ErrorList, selectors: readonly DeviceSelector[], field: string): void {
+  if (selectors.length > maxItems) errors.tooMany(field, selectors.length, maxItems);
+  for (const [i, { cel }] of selectors.slice(0, maxItems).entries()) {
+    const path = `${at(field, i)}.cel`;
+    if (!cel) errors.required(path);
+    else if (Buffer.byteLength(cel.expression ?? '') > maxExpressionBytes)
+      errors.tooLong(`${path}.expression`, maxExpressionBytes);
+  }
+}
+
+function validateConstraint(errors: ErrorList, constraint: DeviceConstraint, names: RequestNames, field: string): void {
+  const { requests = [], matchAttribute, distinctAttribute } = constraint;
+  validateReferences(errors, requests, names, `${field}.requests`);
+  if ((matchAttribute ?? null) !== null) validateAttribute(errors, matchAttribute!, `${field}.matchAttribute`);
+  else if ((distinctAttribute ?? null) !== null)
+    validateAttribute(errors, distinctAttribute!, `${field}.distinctAttribute`);
+  else
+    errors.required(
+      field,
+      'exactly one of "matchAttribute" or "distinctAttribute" is required, but multiple fields are set',
+    );
+}
+
+/** `dra.example.com/name`. */
+function validateAttribute(errors: ErrorList, name: string, field: string): void {
+  if (!name) {
+    errors.required(field);
+    return;
+  }
+  const slash = name.indexOf('/');
+  if (slash < 0) {
+    errors.invalid(field, name, 'must include a domain');
+    return;
+  }
+  const [domain, id] = [name.slice(0, slash), name.slice(slash + 1)];
+  if (!domain) errors.required(field, 'the domain must not be empty');
+  else {
+    if (domain.length > 63) errors.tooLong(field, 63);
+    errors.invalidEach(field, domain, checkDns1123Subdomain(domain));
+  }
+  if (!id) errors.required(field, 'the name must not be empty');
+  else {
+    if (id.length > 32) errors.tooLong(field, 32);
+    errors.invalidEach(field, id, checkCIdentifier(id));
+  }
+}
+
+function validateReferences(
+  errors: ErrorList,
+  references: readonly string[],
+  names: RequestNames,
+  field: string,
+): void {
+  uniqueList(
+    errors,
+    references,
+    (reference) => reference,
+    maxItems,
+    field,
+    (reference, path) => {
+      const segments = reference.split('/');
+      if (segments.length > 2) {
+        errors.invalid(path, reference, notARequest);
+        return;
+      }
+      for (const segment of segments) validateRequestName(errors, segment, path);
+      if (!names.has(reference)) errors.invalid(path, reference, notARequest);
+    },
+  );
+}
+
+export function validateOpaque(errors: ErrorList, opaque: OpaqueDeviceConfiguration | undefined, field: string): void {
+  if (!opaque) {
+    errors.required(field);
+    return;
+  }
+  const { driver, parameters } = opaque;
+  if (!driver) errors.required(`${field}.driver`);
+  else {
+    if (driver.length > 63) errors.tooLong(`${field}.driver`, 63);
+    errors.invalidEach(`${field}.driver`, driver, checkDns1123Subdomain(driver.toLowerCase()));
+  }
+  if (parameters === undefined || parameters === null) errors.required(`${field}.parameters`);
+  else if (Buffer.byteLength(JSON.stringify(parameters)) > maxParameterBytes)
+    errors.tooLong(`${field}.parameters`, maxParameterBytes);
+  else if (typeof parameters !== 'object' || Array.isArray(parameters))
+    errors.invalid(`${field}.parameters`, '<value omitted>', 'parameters must be a valid JSON object');
+}
