@@ -9,6 +9,7 @@ import { daemonSetController } from './daemon-set/controller.ts';
 import { deploymentController } from './deployment/controller.ts';
 import { disruptionController } from './disruption/controller.ts';
 import { endpointSliceController } from './endpoint-slice/controller.ts';
+import { endpointSliceMirroringController } from './endpoint-slice-mirroring/controller.ts';
 import { endpointsController } from './endpoints/controller.ts';
 import { createGarbageCollector, type GarbageCollectorOptions } from './garbage-collector/garbage-collector.ts';
 import { jobController } from './job/controller.ts';
@@ -64,6 +65,7 @@ export function allControllers(options: ControllersOptions = {}): readonly Contr
     endpointSliceController(),
     endpointsController(),
     resourceQuotaController(),
+    endpointSliceMirroringController(),
   ];
   if (options.rootCa !== undefined) all.push(createRootCaPublisher({ rootCa: options.rootCa }));
   if (options.nodeIpam !== false) all.push(createNodeIpamController(options.nodeIpam));
@@ -81,6 +83,7 @@ const serviceAccounts: Readonly<Record<string, string>> = {
   'daemonset-controller': 'daemon-set-controller',
   'replicationcontroller-controller': 'replication-controller',
   'endpoints-controller': 'endpoint-controller',
+  'endpointslice-mirroring-controller': 'endpointslicemirroring-controller',
   'root-ca-certificate-publisher-controller': 'root-ca-cert-publisher',
 };
 
@@ -88,6 +91,7 @@ const serviceAccounts: Readonly<Record<string, string>> = {
 const eventComponents: Readonly<Record<string, string>> = {
   'endpointslice-controller': 'endpoint-slice-controller',
   'endpoints-controller': 'endpoint-controller',
+  'endpointslice-mirroring-controller': 'endpointslicemirroring-controller',
 };
 
 /** Names a user may give that have no controller with the present options. */

@@ -88,7 +88,6 @@ export function errorResponse(
     headers: {
       'content-type': options.contentType ?? json,
       ...(retryAfter ? { 'retry-after': String(retryAfter) } : {}),
-      ...(error.code === 429 && !retryAfter ? { 'retry-after': '1' } : {}),
       ...warningHeader(options.warnings ?? []),
     },
     body: { kind: 'object', object: valueEncodable(status, options.encode) },
