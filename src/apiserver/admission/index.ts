@@ -11,6 +11,7 @@ import { createDefaultTolerationSeconds, type DefaultTolerationOptions } from '.
 import { createLimitRanger } from './limit-ranger.ts';
 import { createNamespaceLifecycle } from './namespace-lifecycle.ts';
 import { createNodeRestriction } from './node-restriction.ts';
+import { createPodSecurity } from './pod-security.ts';
 import { createPriorityPlugin } from './priority.ts';
 import { createRbacEscalationPlugin } from './rbac-escalation.ts';
 import { createResourceQuotaPlugin } from './resource-quota.ts';
@@ -42,6 +43,7 @@ export function createBuiltInAdmission(options: BuiltInAdmissionOptions): readon
     createServiceAccountPlugin({ reader, clock, random }),
     createNodeRestriction({ reader, ...(authorizer ? { authorizer } : {}) }),
     taintNodesByCondition,
+    createPodSecurity(reader, clock),
     createPriorityPlugin(reader),
     createDefaultTolerationSeconds(tolerations),
     createDefaultStorageClass(reader),
