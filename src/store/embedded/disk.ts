@@ -11,6 +11,7 @@ import {
   openSync,
   readFileSync,
   rmSync,
+  statfsSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -159,33 +160,45 @@ export class Disk {
   async commit(batch: DiskBatch): Promise<void> {
     const db = this.#db;
     const { versions, leases, forget } = batch;
-    let done: Promise<boolean> | undefined;
+    // Each is awaited: when the commit fails, each of them rejects.
+    const done: Promise<boolean>[] = [];
     for (let i = 0; i < versions.length; i++) {
       const version = versions[i]!;
-      done = db.put(logKey(version.modRevision, version.sub, this.#key), encodeRecord(version));
+      done.push(db.put(logKey(version.modRevision, version.sub, this.#key), encodeRecord(version)));
     }
     for (const { id, ttlSeconds } of leases) {
       if (ttlSeconds === undefined) {
-        done = db.remove(leaseKey(id));
+        done.push(db.remove(leaseKey(id)));
         continue;
       }
       const value = Buffer.alloc(8);
       value.writeDoubleBE(ttlSeconds);
-      done = db.put(leaseKey(id), value);
+      done.push(db.put(leaseKey(id), value));
     }
     if (batch.compactRevision !== undefined) {
       const value = Buffer.alloc(6);
       value.writeUIntBE(batch.compactRevision, 0, 6);
-      done = db.put(compacted, value);
+      done.push(db.put(compacted, value));
     }
-    if (forget) for (const version of forget) done = db.remove(logKey(version.modRevision, version.sub, this.#key));
-    if (done === undefined) return;
+    if (forget) for (const version of forget) done.push(db.remove(logKey(version.modRevision, version.sub, this.#key)));
+    if (done.length === 0) return;
     try {
-      await done;
+      if (done.length === 1) await done[0];
+      else await Promise.all(done);
     } catch (error) {
       const cause = (error as { commitError?: Promise<unknown> }).commitError;
-      throw diskError(cause === undefined ? error : await cause.catch((reason: unknown) => reason), 'A commit failed');
+      const reason = cause === undefined ? error : await cause.catch((why: unknown) => why);
+      throw diskError(
+        this.#isFull() ? Object.assign(new Error('full'), { code: 'ENOSPC' }) : reason,
+        'A commit failed',
+      );
     }
+  }
+
+  /** LMDB takes a write that was cut short by a full file system for an input/output error. */
+  #isFull(): boolean {
+    const { bavail, bsize } = statfsSync(this.#path);
+    return bavail * bsize < 64 * 1024;
   }
 
   /** Bytes of the data file. */

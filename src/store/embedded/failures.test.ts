@@ -230,6 +230,23 @@ test('embedded store: a full disk fails the batch, then the store is read-only a
   }
 });
 
+test('embedded store: a full disk fails every write of a batch, and each is told', { timeout: 20_000 }, async (t) => {
+  if (!requires(t, { root: true, linux: true, commands: ['mount'] })) return;
+  const path = temporary(t);
+  execFileSync(findCommand('mount')!, ['-t', 'tmpfs', '-o', 'size=1m', 'bireme-test', path]);
+  try {
+    const store = await open(join(path, 'store'));
+    // A rejection that nobody waits for would end the process.
+    const results = await Promise.allSettled(Array.from({ length: 100 }, (_, i) => put(store, `k${i}`, 20_000)));
+    assert.ok(results.some(({ status }) => status === 'rejected'));
+    const kept = results.filter(({ status }) => status === 'fulfilled').length;
+    assert.equal((await store.range(all)).count, kept);
+    await store.close();
+  } finally {
+    execFileSync(findCommand('umount')!, [path]);
+  }
+});
+
 test('embedded store: a read-only file system is refused', async (t) => {
   if (!requires(t, { root: true, linux: true, commands: ['mount'] })) return;
   const path = temporary(t);
