@@ -10,8 +10,9 @@ import { ClusterError } from '../cluster/cluster-error.ts';
 import { dataDirAt } from '../cluster/data-dir.ts';
 import { stopNodeParts } from '../cluster/down.ts';
 import { createSpawner } from '../cluster/host-spawner.ts';
-import { type LocalCluster, startLocalCluster } from '../cluster/local-cluster.ts';
+import { isBatchRejection, type LocalCluster, startLocalCluster } from '../cluster/local-cluster.ts';
 import { assertNotRunning } from '../cluster/run-record.ts';
+
 import { clock, defaultDataDir, nodeAddress, nodeName, selfCommand, userKubeconfig } from './defaults.ts';
 import { type Progress, plainProgress, terminalProgress } from './progress.ts';
 
@@ -51,6 +52,10 @@ export async function up(options: UpOptions): Promise<void> {
     }),
     metrics: createMetricsRegistry(),
   };
+  process.on('unhandledRejection', (reason) => {
+    if (!isBatchRejection(reason)) throw reason;
+    surroundings.log.error('A commit of the store failed', { error: reason });
+  });
   const spawner = createSpawner(clock);
   let cluster: LocalCluster;
   try {

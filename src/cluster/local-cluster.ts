@@ -78,6 +78,8 @@ export interface LocalCluster {
   stop(): Promise<void>;
 }
 
+export { isBatchRejection } from '../store/embedded/disk-error.ts';
+
 export const contextName = 'bireme';
 const kubeletPort = 10_250;
 const nodeReadyTimeoutMs = 120_000;

@@ -32,3 +32,9 @@ export function diskError(error: unknown, attempted: string): StoreError {
   const [storeCode, reason] = codes[code] ?? (['unavailable', (error as Error).message] as const);
   return new StoreError(storeCode, `${attempted}: ${reason}`, { cause: error });
 }
+
+/**
+ * Whether an unhandled rejection is that of lmdb's own batch: when a commit fails, a promise rejects beside those of the writes, and nobody
+ * outside of lmdb can reach it. The writes' own promises have told the failure. To be asked by whoever owns the process.
+ */
+export const isBatchRejection = (reason: unknown): boolean => reason instanceof Error && 'commitError' in reason;

@@ -210,6 +210,9 @@ export class Disk {
     try {
       this.#db.removeSync(owner);
       rmSync(join(this.#path, ownerFile), { force: true });
+    } catch (error) {
+      // On a full disk the claim stays; whoever opens the store next sees that its process is gone.
+      if (!this.#isFull()) throw error;
     } finally {
       await this.#db.close();
     }
