@@ -4,6 +4,7 @@ import * as policies from './admission-policies.ts';
 import * as apiServices from './api-services.ts';
 import * as certificates from './certificates.ts';
 import * as classes from './classes.ts';
+import * as definitions from './custom-resource-definitions.ts';
 import * as slices from './endpoint-slices.ts';
 import type { ErrorList } from './error-list.ts';
 import * as flow from './flow-control.ts';
@@ -35,6 +36,11 @@ export const clusterRules: Readonly<Record<string, KindRules>> = {
   'admissionregistration.k8s.io/validatingadmissionpolicybindings': rules(policies.validateValidatingBinding),
   'admissionregistration.k8s.io/mutatingadmissionpolicies': rules(policies.validateMutatingPolicy),
   'admissionregistration.k8s.io/mutatingadmissionpolicybindings': rules(policies.validateMutatingBinding),
+  'apiextensions.k8s.io/customresourcedefinitions': {
+    create: definitions.validateDefinition,
+    update: definitions.validateDefinitionUpdate,
+    subresources: { status: definitions.validateDefinitionStatus },
+  },
   'certificates.k8s.io/certificatesigningrequests': {
     create: (errors, csr: never) => certificates.validateSigningRequest(errors, csr),
     update: (errors, next: never, previous: never) => certificates.validateSigningRequestUpdate(errors, next, previous),

@@ -162,18 +162,29 @@ export function certificateSigningRequestStrategy(type: StructType): Strategy {
   };
 }
 
+/** A version that ever was the storage version stays named in the status until its objects were migrated. */
 export function customResourceDefinitionStrategy(type: StructType): Strategy {
+  const storageVersion = (object: JsonObject): string | undefined => {
+    const versions = ((object.spec as JsonObject | undefined)?.versions ?? []) as readonly JsonObject[];
+    return versions.find((version) => version.storage === true)?.name as string | undefined;
+  };
   return {
     prepareForCreate: (object) => {
-      const versions = ((object.spec as JsonObject | undefined)?.versions ?? []) as readonly JsonObject[];
-      const stored = versions.find((v) => v.storage === true)?.name;
+      const stored = storageVersion(object);
       return rebuildKind(object, type, {
         status: {
           conditions: null,
           acceptedNames: { plural: '', kind: '' },
-          storedVersions: stored === undefined ? [] : [stored],
+          storedVersions: stored === undefined ? null : [stored],
         },
       });
+    },
+    prepareForUpdate: (next) => {
+      const stored = storageVersion(next);
+      const status = (next.status ?? {}) as JsonObject;
+      const before = (status.storedVersions ?? []) as readonly string[];
+      if (stored === undefined || before.includes(stored)) return next;
+      return rebuildKind(next, type, { status: { ...status, storedVersions: [...before, stored] } });
     },
   };
 }
