@@ -6,6 +6,7 @@ import type { CheckEscalation } from '../authorization/escalation.ts';
 import type { ObjectReader } from '../registry/object-reader.ts';
 import type { StatusWriter } from '../registry/status-writer.ts';
 import type { AdmissionPlugin } from './admission.ts';
+import { createClaimResize } from './claim-resize.ts';
 import { createDefaultIngressClass, createDefaultStorageClass } from './default-classes.ts';
 import { createDefaultTolerationSeconds, type DefaultTolerationOptions } from './default-toleration-seconds.ts';
 import { createLimitRanger } from './limit-ranger.ts';
@@ -15,6 +16,7 @@ import { createPodSecurity } from './pod-security.ts';
 import { createPriorityPlugin } from './priority.ts';
 import { createRbacEscalationPlugin } from './rbac-escalation.ts';
 import { createResourceQuotaPlugin } from './resource-quota.ts';
+import { createRuntimeClassPlugin } from './runtime-class.ts';
 import { createServiceAccountPlugin } from './service-account.ts';
 import { storageObjectInUseProtection } from './storage-protection.ts';
 import { taintNodesByCondition } from './taint-nodes-by-condition.ts';
@@ -48,6 +50,8 @@ export function createBuiltInAdmission(options: BuiltInAdmissionOptions): readon
     createDefaultTolerationSeconds(tolerations),
     createDefaultStorageClass(reader),
     storageObjectInUseProtection,
+    createClaimResize(reader),
+    createRuntimeClassPlugin(reader),
     createDefaultIngressClass(reader),
     ...(checkEscalation ? [createRbacEscalationPlugin(checkEscalation)] : []),
     ...(writer ? [createResourceQuotaPlugin({ reader, writer, clock })] : []),
