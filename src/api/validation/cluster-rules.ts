@@ -51,6 +51,7 @@ export const clusterRules: Readonly<Record<string, KindRules>> = {
         certificates.validateSigningRequestUpdate(errors, next, previous, { decide: true }),
     },
   },
+  'resource.k8s.io/deviceclasses': rules(claims.validateDeviceClass),
   'resource.k8s.io/resourceclaims': {
     create: claims.validateResourceClaim,
     update: claims.validateResourceClaimUpdate,

@@ -3,6 +3,7 @@ import { sameJson } from '../edit.ts';
 import { checkCIdentifier, checkDns1123Label, checkDns1123Subdomain } from '../names.ts';
 import type {
   DeviceClaim,
+  DeviceClass,
   DeviceConstraint,
   DeviceRequest,
   DeviceSelector,
@@ -12,6 +13,7 @@ import type {
   ResourceClaimTemplate,
 } from '../types/resource-v1.ts';
 import { at, type ErrorList, immutable } from './error-list.ts';
+import { isExtended } from './resources.ts';
 
 const maxItems = 32;
 const maxSubrequests = 8;
@@ -40,6 +42,16 @@ export function validateResourceClaimTemplateUpdate(
   previous: ResourceClaimTemplate,
 ): void {
   if (!sameJson(next.spec, previous.spec)) errors.invalid('spec', next.spec, immutable);
+}
+
+export function validateDeviceClass(errors: ErrorList, { spec = {} }: DeviceClass): void {
+  const { selectors = [], config = [], extendedResourceName } = spec;
+  validateSelectors(errors, selectors, 'spec.selectors');
+  if (config.length > maxItems) errors.tooMany('spec.config', config.length, maxItems);
+  for (const [i, { opaque }] of config.slice(0, maxItems).entries())
+    validateOpaque(errors, opaque, `${at('spec.config', i)}.opaque`);
+  if ((extendedResourceName ?? null) !== null && !isExtended(extendedResourceName!))
+    errors.invalid('spec.extendedResourceName', extendedResourceName, 'must be a valid extended resource name');
 }
 
 function validateDeviceClaim(errors: ErrorList, claim: DeviceClaim, field: string): void {
@@ -129,7 +141,7 @@ function validateExact(
     errors.invalid(`${field}.count`, count, 'must be greater than zero');
 }
 
-export function validateSelectors(errors: ErrorList, selectors: readonly DeviceSelector[], field: string): void {
+function validateSelectors(errors: ErrorList, selectors: readonly DeviceSelector[], field: string): void {
   if (selectors.length > maxItems) errors.tooMany(field, selectors.length, maxItems);
   for (const [i, { cel }] of selectors.slice(0, maxItems).entries()) {
     const path = `${at(field, i)}.cel`;
@@ -200,7 +212,7 @@ function validateReferences(
   );
 }
 
-export function validateOpaque(errors: ErrorList, opaque: OpaqueDeviceConfiguration | undefined, field: string): void {
+function validateOpaque(errors: ErrorList, opaque: OpaqueDeviceConfiguration | undefined, field: string): void {
   if (!opaque) {
     errors.required(field);
     return;
