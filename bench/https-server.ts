@@ -11,7 +11,9 @@ import { startControlPlane } from '../src/cluster/control-plane.ts';
 import { openDataDir } from '../src/cluster/data-dir.ts';
 import { startHttpsServer } from '../src/serve/index.ts';
 import { openEmbeddedStore } from '../src/store/embedded/embedded-store.ts';
+import { podBytes } from './support/pod.ts';
 
+const calibrationText = podBytes('calibration', 1).toString();
 const dir = openDataDir(process.argv[2]!);
 const port = Number(process.argv[3]);
 const clock = createRealClock();
@@ -44,11 +46,21 @@ const https = await startHttpsServer({
 });
 process.on('message', (message) => {
   if (message === 'cpu') process.send?.({ cpu: process.cpuUsage(), rss: process.memoryUsage.rss() });
+  if (message === 'calibrate') process.send?.({ cpuMs: calibrate() });
   if (message === 'stop') void stop();
 });
 process.send?.({
   ready: { ca: certificates.ca.cert, cert: certificates.admin.cert, key: certificates.admin.key },
 });
+
+/** CPU milliseconds of work that never changes: how fast this process's core is just now. */
+function calibrate(): number {
+  const before = process.cpuUsage();
+  let length = 0;
+  for (let i = 0; i < 1_000; i++) length += JSON.stringify(JSON.parse(calibrationText)).length;
+  const { user, system } = process.cpuUsage(before);
+  return length > 0 ? (user + system) / 1000 : 0;
+}
 
 async function stop(): Promise<void> {
   await https.stop({ graceMs: 1000 });

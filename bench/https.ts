@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bundle, repository } from '../scripts/bundle.ts';
 import { freePort, inTemporaryDirectory } from './support/built-cluster.ts';
-import { conditions, print } from './support/figures.ts';
+import { conditions, median, print } from './support/figures.ts';
 import { podBytes } from './support/pod.ts';
 import { type Call, type Credentials, http1Wire, http2Wire, type Wire, watchMany } from './support/wire.ts';
 
@@ -21,6 +21,7 @@ const { values: options } = parseArgs({
     v8: { type: 'string', default: '' },
   },
 });
+const calibrations: number[] = [];
 const concurrency = Number(options.concurrency);
 const rounds = Number(options.rounds);
 const only = options.only === '' ? undefined : new Set(options.only.split(','));
@@ -49,6 +50,10 @@ await inTemporaryDirectory(async (directory) => {
   );
   try {
     await run(wire, port, ready);
+    const best = Math.min(...calibrations.slice(5));
+    console.log(
+      `  The same JSON work cost the server 1 to ${(Math.max(...calibrations.slice(5)) / best).toFixed(1)} times its best in this run, in the median ${(median(calibrations.slice(5)) / best).toFixed(2)} times.`,
+    );
   } finally {
     wire.close();
     server.send('stop');
@@ -74,8 +79,18 @@ await inTemporaryDirectory(async (directory) => {
     return (cpu.user + cpu.system) / 1000;
   }
 
+  /** What the same work costs the server's process just now: other work on the machine's cores makes all CPU time longer. */
+  async function calibrate(): Promise<number> {
+    const answer = message<{ cpuMs: number }>();
+    server.send('calibrate');
+    const { cpuMs } = await answer;
+    calibrations.push(cpuMs);
+    return cpuMs;
+  }
+
   /** CPU milliseconds per call of one round. */
   async function round(wire: Wire, count: number, call: (i: number) => Call): Promise<number> {
+    await calibrate();
     const before = await cpuMs();
     let next = 0;
     await Promise.all(

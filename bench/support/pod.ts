@@ -1,5 +1,5 @@
 /** A pod of about 3.4 kB as stored, with what a Deployment's pod and its default service account carry. */
-export function podBytes(name: string, shard: number, nodeName?: string): Uint8Array {
+export function podBytes(name: string, shard: number, nodeName?: string): Buffer {
   return Buffer.from(
     JSON.stringify({
       apiVersion: 'v1',

@@ -50,10 +50,16 @@ export async function admit(
   oldObject: JsonObject | undefined,
 ): Promise<JsonObject | undefined> {
   let current = object;
+  // Made again only when a plugin has changed the object.
+  let attributes: AdmissionAttributes | undefined;
   for (const plugin of plugins) {
     if (!plugin.admit || !plugin.handles(subject.operation)) continue;
-    const result = plugin.admit(attributesOf(subject, current, oldObject), subject.context.signal);
-    current = (result instanceof Promise ? await result : result) ?? current;
+    attributes ??= attributesOf(subject, current, oldObject);
+    const result = plugin.admit(attributes, subject.context.signal);
+    const next = (result instanceof Promise ? await result : result) ?? current;
+    if (next === current) continue;
+    current = next;
+    attributes = undefined;
   }
   return current;
 }
@@ -64,9 +70,11 @@ export async function validateAdmission(
   object: JsonObject | undefined,
   oldObject: JsonObject | undefined,
 ): Promise<void> {
+  let attributes: AdmissionAttributes | undefined;
   for (const plugin of plugins) {
     if (!plugin.validate || !plugin.handles(subject.operation)) continue;
-    const result = plugin.validate(attributesOf(subject, object, oldObject), subject.context.signal);
+    attributes ??= attributesOf(subject, object, oldObject);
+    const result = plugin.validate(attributes, subject.context.signal);
     if (result instanceof Promise) await result;
   }
 }
