@@ -11,6 +11,8 @@ export interface Figure {
   readonly unit: string;
   /** All measurements; the median is what counts. */
   readonly measured: readonly number[];
+  /** The same as it would be had the machine nothing else to do. */
+  readonly quiet?: readonly number[];
 }
 
 export function median(values: readonly number[]): number {
@@ -30,7 +32,7 @@ export function conditions(): string {
 }
 
 /** A row: what, target, median, range, upstream. */
-export function print({ what, target, upstream, unit, measured }: Figure): void {
+export function print({ what, target, upstream, unit, measured, quiet }: Figure): void {
   const value = median(measured);
   const verdict = target === undefined ? ' ' : value <= target ? '+' : '-';
   const range =
@@ -38,7 +40,7 @@ export function print({ what, target, upstream, unit, measured }: Figure): void 
       ? ` (${short(Math.min(...measured))} to ${short(Math.max(...measured))}, ${measured.length} runs)`
       : '';
   console.log(
-    `${verdict} ${what.padEnd(52)} ${(target === undefined ? '' : `at most ${short(target)}`).padEnd(14)} ${short(value).padStart(8)} ${unit}${range}${upstream === undefined ? '' : `  [${short(upstream)}]`}`,
+    `${verdict} ${what.padEnd(52)} ${(target === undefined ? '' : `at most ${short(target)}`).padEnd(14)} ${short(value).padStart(8)} ${unit}${range}${quiet === undefined ? '' : `, alone ${short(median(quiet))}`}${upstream === undefined ? '' : `  [${short(upstream)}]`}`,
   );
 }
 
