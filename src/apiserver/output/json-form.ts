@@ -11,7 +11,7 @@ import { ValueFrame } from './value-frame.ts';
 const latin = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 const closeAndLineFeed = latin('}\n');
 const lineFeed = latin('\n');
-const chunkBytes = 128 * 1024;
+const chunkBytes = 256 * 1024;
 
 export class JsonForm implements Form {
   readonly #kind: string;
