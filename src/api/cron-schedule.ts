@@ -18,10 +18,13 @@ export function parseCronSchedule(text: string, defaultZone = 'UTC'): CronSchedu
   if (text === '') throw new Error('empty spec string');
   let rest = text;
   let zone = defaultZone;
-  const prefix = /^(?:CRON_)?TZ=(\S*)\s+/.exec(text);
+  const prefix = /^(?:CRON_)?TZ=/.exec(text);
   if (prefix) {
-    zone = prefix[1]!;
-    rest = text.slice(prefix[0].length).trim();
+    const space = text.indexOf(' ');
+    // What upstream's recovered panic says.
+    if (space < 0) throw new Error('invalid schedule format: runtime error: slice bounds out of range [:-1]');
+    zone = text.slice(prefix[0].length, space);
+    rest = text.slice(space).trim();
   }
   const every = /^@every (.*)$/s.exec(rest);
   if (every) return constantDelay(every[1]!, rest);
@@ -52,8 +55,10 @@ const descriptors: Readonly<Record<string, readonly string[]>> = {
 
 function constantDelay(duration: string, text: string): CronSchedule {
   const nanoseconds = parseDurationNanoseconds(duration);
-  if (nanoseconds === undefined)
-    throw new Error(`failed to parse duration ${text}: time: invalid duration ${JSON.stringify(duration)}`);
+  if (nanoseconds === undefined) {
+    const problem = /^[-+]?(\d+(\.\d*)?|\.\d+)$/.test(duration) ? 'missing unit in duration' : 'invalid duration';
+    throw new Error(`failed to parse duration ${text}: time: ${problem} ${JSON.stringify(duration)}`);
+  }
   const delayMs = Math.max(1, Math.floor(Number(nanoseconds) / 1e9)) * 1000;
   return { next: (afterMs) => Math.floor(afterMs / 1000) * 1000 + delayMs };
 }

@@ -14,7 +14,7 @@ export interface TimeZone {
 
 /** @throws RangeError for a zone that is not known. */
 export function timeZone(name: string): TimeZone {
-  const offsetMs = name === 'UTC' || name === '' ? () => 0 : offsetsOf(name);
+  const offsetMs = isUtc(name) ? () => 0 : offsetsOf(name);
   const local = (at: number): Date => new Date(at + offsetMs(at));
   return {
     offsetMs,
@@ -30,6 +30,9 @@ export function timeZone(name: string): TimeZone {
   };
 }
 
+/** Clusters run in UTC, so that is what local means. */
+const isUtc = (name: string): boolean => name === 'UTC' || name === '' || name === 'Local';
+
 export function isTimeZone(name: string): boolean {
   try {
     timeZone(name);
@@ -41,6 +44,8 @@ export function isTimeZone(name: string): boolean {
 }
 
 function offsetsOf(name: string): (at: number) => number {
+  // The runtime takes offsets for zones, the database has no such names.
+  if (/^[+-]/.test(name)) throw new RangeError(`Invalid time zone specified: ${name}`);
   const format = new Intl.DateTimeFormat('en-US', {
     timeZone: name,
     hourCycle: 'h23',

@@ -1,6 +1,8 @@
 /** Jobs and cron jobs. */
+import { parseCronSchedule } from '../cron-schedule.ts';
 import { sameJson } from '../edit.ts';
 import { checkDns1123Label, checkQualifiedName } from '../names.ts';
+import { isTimeZone } from '../time-zone.ts';
 import type {
   CronJob,
   Job,
@@ -11,7 +13,6 @@ import type {
 } from '../types/batch-v1.ts';
 import type { PodTemplateSpec } from '../types/core-v1.ts';
 import type { LabelSelector } from '../types/meta-v1.ts';
-import { scheduleProblem } from './cron-schedule.ts';
 import { checkDomainPath } from './domain-path.ts';
 import { at, type ErrorList, immutable, nonNegative } from './error-list.ts';
 import { internalForm } from './internal-form.ts';
@@ -350,7 +351,7 @@ function validateCronJobSpec(errors: ErrorList, { spec }: CronJob, previous: Cro
   const { schedule, timeZone } = spec;
   if (!schedule) errors.required('spec.schedule');
   else {
-    const problem = scheduleProblem(schedule, isTimeZone);
+    const problem = scheduleProblem(schedule);
     if (problem !== undefined) errors.invalid('spec.schedule', schedule, problem);
     const allowed = previous?.spec?.schedule.includes('TZ') === true;
     if (schedule.includes('TZ')) {
@@ -399,15 +400,13 @@ function validateTimeZone(errors: ErrorList, zone: string, field: string): void 
   if (zone !== 'Local' && !isTimeZone(zone)) errors.invalid(field, zone, unknown);
 }
 
-/** What the runtime's time zone data knows. Names are as IANA writes them. */
-function isTimeZone(name: string): boolean {
-  if (name === 'UTC' || name === '' || name === 'Local') return true;
+/** @returns what is wrong with it, in upstream's words; undefined when nothing is. */
+function scheduleProblem(schedule: string): string | undefined {
   try {
-    new Intl.DateTimeFormat('en', { timeZone: name });
-    return !/^[+-]/.test(name);
+    parseCronSchedule(schedule);
+    return undefined;
   } catch (error) {
-    // How Intl says that it knows no such zone.
-    if (error instanceof RangeError) return false;
+    if (error instanceof Error) return error.message;
     throw error;
   }
 }
