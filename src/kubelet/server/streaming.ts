@@ -68,7 +68,7 @@ export async function streamingAnswer(
       timeoutMs,
     },
   );
-  return tunnelled(answer);
+  return tunnelled(answer, options.clock);
 }
 
 interface Place {

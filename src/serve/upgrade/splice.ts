@@ -1,31 +1,43 @@
 /** Two connections as one: what comes out of either goes into the other, each side held back by the other's pace. */
 import type { Duplex } from 'node:stream';
+import type { Clock } from '../../base/clock.ts';
+
+/** How long a side that was told of the end may take to close. */
+const lingerMs = 30_000;
 
 /**
- * Ends when both are closed. A half-close is passed on where the socket allows it; once one side is gone for good, the other is closed when
- * what was on its way to it is written. Takes both over, errors included.
+ * Ends when both are closed. A half-close is passed on where the socket allows it; once one side is gone for good, the other gets what was on its way and
+ * then the end. Takes both over, errors included.
+ *
+ * The side that is left is read on, and what it says is dropped, until it closes: closing a socket with unread bytes resets it, and the reset would overtake
+ * the last thing it was told (the exit code of a command that did not read all its input).
  */
-export function splice(a: Duplex, b: Duplex): Promise<void> {
-  join(a, b);
-  join(b, a);
+export function splice(a: Duplex, b: Duplex, clock: Clock): Promise<void> {
+  join(a, b, clock);
+  join(b, a, clock);
   return Promise.all([closed(a), closed(b)]).then(() => undefined);
 }
 
-function join(from: Duplex, to: Duplex): void {
+function join(from: Duplex, to: Duplex, clock: Clock): void {
   // A broken connection is an ordinary end here; its 'close' follows.
-  from.on('error', () => to.destroy());
-  from.on('close', () => finish(to));
+  from.on('error', () => undefined);
+  from.on('close', () => finish(to, clock));
   from.pipe(to);
 }
 
-function finish(socket: Duplex): void {
+function finish(socket: Duplex, clock: Clock): void {
   if (socket.destroyed) return;
-  if (socket.writableFinished) {
-    socket.destroy();
+  const linger = clock.timer(lingerMs, () => socket.destroy());
+  socket.on('close', () => linger.cancel());
+  if (!socket.writableEnded) socket.end();
+  if (socket.readableEnded) {
+    if (socket.writableFinished) socket.destroy();
+    else socket.on('finish', () => socket.destroy());
     return;
   }
-  socket.on('finish', () => socket.destroy());
-  if (!socket.writableEnded) socket.end();
+  socket.unpipe();
+  socket.on('end', () => socket.destroy());
+  socket.resume();
 }
 
 const closed = (socket: Duplex): Promise<void> =>

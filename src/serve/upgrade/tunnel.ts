@@ -1,6 +1,7 @@
 /** Where both ends speak the same protocol the middle only passes bytes: the request goes on to the next server, then the two connections are one. */
 import type { Duplex } from 'node:stream';
 import type { ApiRequest, ApiResponse } from '../../api/exchange.ts';
+import type { Clock } from '../../base/clock.ts';
 import type { UpgradeAnswer } from './request-upgrade.ts';
 import { splice } from './splice.ts';
 
@@ -33,7 +34,7 @@ export function forwardedHeaders({ headers }: ApiRequest): Record<string, string
 }
 
 /** The answer for the caller: its connection joined to the next server's, or the next server's refusal. */
-export function tunnelled(answer: UpgradeAnswer): ApiResponse {
+export function tunnelled(answer: UpgradeAnswer, clock: Clock): ApiResponse {
   if (answer.kind === 'refused')
     return {
       status: answer.status,
@@ -54,7 +55,7 @@ export function tunnelled(answer: UpgradeAnswer): ApiResponse {
         writeSwitch(socket, rawHeaders);
         if (nextHead.length > 0) socket.write(nextHead);
         if (head.length > 0) next.write(head);
-        void splice(socket, next); // never rejects; the server ends it with its sockets
+        void splice(socket, next, clock); // never rejects; the server ends it with its sockets
       },
     },
   };

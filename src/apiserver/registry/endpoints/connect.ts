@@ -62,6 +62,7 @@ export function connectHandler(kind: ConnectKind, options: ConnectOptions): Subr
     const node = pod.spec?.nodeName ?? '';
     if (node === '') throw ApiError.badRequest(`pod ${name} does not have a host assigned`);
     const { kubelet } = options;
+    const { clock } = handler.registry;
     if (!kubelet) throw missing(`pods/${kind}`, 'a connection to kubelets');
     const protocol = requestedProtocol(request);
     if (protocol === undefined) throw ApiError.badRequest('Upgrade request required');
@@ -71,11 +72,11 @@ export function connectHandler(kind: ConnectKind, options: ConnectOptions): Subr
     if (protocol === 'websocket') {
       const protocols = offered(request.headers['sec-websocket-protocol']);
       if (kind === 'portforward' && protocols.some((offer) => offer.startsWith(spdyTunnelPrefix)))
-        return tunnelSpdy(request, protocols, ask, options.streams);
+        return tunnelSpdy(request, protocols, ask, options.streams, clock);
       if (kind !== 'portforward' && protocols.includes(closingProtocol))
         return translateRemoteCommand(request, optionsOf(query), ask, options.streams);
     }
-    return tunnelled(await ask({ method: request.method, headers: forwardedHeaders(request) }, request.signal));
+    return tunnelled(await ask({ method: request.method, headers: forwardedHeaders(request) }, request.signal), clock);
   };
 }
 

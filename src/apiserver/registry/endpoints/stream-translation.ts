@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { ApiError } from '../../../api/errors.ts';
 import type { ApiRequest, ApiResponse } from '../../../api/exchange.ts';
+import type { Clock } from '../../../base/clock.ts';
 import { openRemoteCommand, remoteCommandProtocol } from '../../../serve/spdy/remote-command.ts';
 import { createSpdySession } from '../../../serve/spdy/session.ts';
 import { SpdyError } from '../../../serve/spdy/spdy-error.ts';
@@ -34,6 +35,7 @@ export async function tunnelSpdy(
   protocols: readonly string[],
   ask: AskKubelet,
   metrics: StreamMetrics,
+  clock: Clock,
 ): Promise<ApiResponse> {
   const inner = protocols
     .filter((name) => name.startsWith(spdyTunnelPrefix))
@@ -41,7 +43,7 @@ export async function tunnelSpdy(
   const answer = await ask({ method: request.method, headers: spdyHeaders(request, inner) }, request.signal);
   if (answer.kind === 'refused') {
     metrics.tunnelled(answer.status);
-    return tunnelled(answer);
+    return tunnelled(answer, clock);
   }
   metrics.tunnelled(101);
   const chosen = `${spdyTunnelPrefix}${answer.headers['x-stream-protocol-version'] ?? inner[0]}`;
@@ -58,7 +60,7 @@ export async function tunnelSpdy(
         }
         const bytes = webSocketBytes(webSocket);
         if (answer.head.length > 0) bytes.write(answer.head);
-        void splice(bytes, answer.socket); // never rejects; the server ends it with its sockets
+        void splice(bytes, answer.socket, clock); // never rejects; the server ends it with its sockets
       },
     },
   };
