@@ -33,12 +33,10 @@ test('admission in a cluster: a quota holds a deployment back, says so, and lets
     metadata: { name: 'l', namespace },
     spec: { limits: [{ type: 'Container', defaultRequest: { cpu: '500m' } }] },
   });
-  await client
-    .resource(resources.resourceQuotas)
-    .create({
-      metadata: { name: 'q', namespace },
-      spec: { hard: { 'requests.cpu': '1500m', 'count/configmaps': '9' } },
-    });
+  await client.resource(resources.resourceQuotas).create({
+    metadata: { name: 'q', namespace },
+    spec: { hard: { 'requests.cpu': '1500m', 'count/configmaps': '9' } },
+  });
   await made.until(async () => (await quota(made)).status?.used?.['requests.cpu'] === '0');
   await client.resource(resources.deployments).create(deployment(5));
   await made.until(async () => (await count(made)) === 3);
