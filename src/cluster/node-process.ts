@@ -123,7 +123,7 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
     address: config.nodeIp,
     port: defaultDnsPort,
     clusterDomain: config.clusterDomain,
-    upstreams: upstreamsOf(readFileIfPresent(defaultKubeletConfig.resolvConf) ?? ''),
+    upstreams: () => upstreamsOf(readFileIfPresent(defaultKubeletConfig.resolvConf) ?? ''),
     ownAddresses: [config.clusterDns],
     mayRecurse: createRecursionRule([config.podCidr], networkInterfaces()),
   });

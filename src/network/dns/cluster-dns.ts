@@ -28,7 +28,8 @@ export interface ClusterDnsOptions {
   /** Another is taken when it is not free. */
   readonly port: number;
   readonly clusterDomain: string;
-  readonly upstreams: readonly UpstreamAddress[];
+  /** Asked again and again: a machine goes from one network to another. None: the last ones stay. */
+  readonly upstreams: () => readonly UpstreamAddress[];
   /** Addresses that lead back to us, e.g. the Service's: never forwarded to. */
   readonly ownAddresses: readonly string[];
   readonly mayRecurse: (address: string) => boolean;
@@ -46,7 +47,7 @@ export interface ClusterDns {
 
 export const defaultDnsPort = 10_053;
 const countIntervalMs = 1000;
-const loopCheckIntervalMs = 30_000;
+const upstreamCheckIntervalMs = 10_000;
 
 /** Resolves when the port is open; names of the cluster get SERVFAIL until the informers are complete. */
 export async function startClusterDns(options: ClusterDnsOptions): Promise<ClusterDns> {
@@ -64,26 +65,21 @@ export async function startClusterDns(options: ClusterDnsOptions): Promise<Clust
     negativeTtlSeconds: options.negativeTtlSeconds ?? 5,
     serial: Math.floor(clock.now() / 1000) >>> 0,
   });
-  const upstreams = options.upstreams.filter((u) => !options.ownAddresses.includes(u.address));
-  const forwarder =
-    upstreams.length > 0 ? createForwarder({ upstreams, exchange: exchangeOverSockets, clock, random }) : undefined;
-  if (!forwarder) log.warn('There is no resolver to forward other names to', { given: options.upstreams.length });
+  const forwarder = createForwarder({ upstreams: [], exchange: exchangeOverSockets, clock, random });
   let looped = false;
   const loop = {
     question: loopQuestion(random),
     isLooped: () => looped,
     seen: () => {
       if (!looped)
-        log.error('A resolver forwards to this one: names outside the cluster are refused until that is mended', {
-          upstreams: upstreams.map((u) => u.address),
-        });
+        log.error('A resolver forwards to this one: names outside the cluster are refused until that is mended');
       looped = true;
     },
   };
   const service = createDnsService({
     zone,
     isSynced: () => services.synced && slices.synced && namespaces.synced,
-    ...(forwarder ? { forwarder } : {}),
+    forwarder,
     loop,
   });
   const listening = { address, handle: service.handle, mayRecurse: options.mayRecurse, clock };
@@ -92,7 +88,7 @@ export async function startClusterDns(options: ClusterDnsOptions): Promise<Clust
     log.warn('The port of the cluster DNS is taken, another one is used', { port: options.port });
     return startDnsServer({ ...listening, port: 0 });
   });
-  log.info('Cluster DNS listens', { address, port: server.port, upstreams: upstreams.map((u) => u.address) });
+  log.info('Cluster DNS listens', { address, port: server.port });
 
   return {
     port: server.port,
@@ -102,13 +98,12 @@ export async function startClusterDns(options: ClusterDnsOptions): Promise<Clust
         else signal.addEventListener('abort', () => resolve(), { once: true });
       });
       const counting = countEvery(service.counts, forwarder, metrics, clock, signal);
-      const watching = forwarder
-        ? watchLoop(forwarder, loop.question, { isLooped: () => looped, forget: () => (looped = false) }, clock, signal)
-        : undefined;
+      const state = { isLooped: () => looped, forget: () => (looped = false) };
+      const watching = followUpstreams(options, forwarder, loop.question, state, signal);
       try {
         await Promise.race([stopped, server.failed]);
       } finally {
-        forwarder?.close();
+        forwarder.close();
         await server.stop();
         close();
       }
@@ -128,27 +123,37 @@ function loopQuestion(random: Random): UpstreamQuestion {
   };
 }
 
-/** Once at the start; again and again only while there is a loop, to see it end. */
-async function watchLoop(
+/** Whenever there are others they are asked whether they forward to us, and while they do, again and again. */
+async function followUpstreams(
+  { upstreams, ownAddresses, clock, log }: ClusterDnsOptions,
   forwarder: Forwarder,
   question: UpstreamQuestion,
   state: { readonly isLooped: () => boolean; readonly forget: () => void },
-  clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {
-  await forwarder.probe(question);
-  while (state.isLooped() && !signal.aborted) {
-    await clock.sleep(loopCheckIntervalMs, signal);
-    if (signal.aborted) return;
-    state.forget();
-    await forwarder.probe(question);
+  let current: string | undefined;
+  while (!signal.aborted) {
+    const next = upstreams().filter((u) => !ownAddresses.includes(u.address));
+    const text = next.map((u) => `${u.address}:${u.port}`).join(' ');
+    const isNew = current === undefined || (text !== '' && text !== current);
+    if (isNew) {
+      current = text;
+      forwarder.setUpstreams(next);
+      if (text === '') log.warn('There is no resolver to forward other names to');
+      else log.info('Other names are forwarded', { upstreams: text });
+    }
+    if (isNew || state.isLooped()) {
+      state.forget();
+      await forwarder.probe(question);
+    }
+    await clock.sleep(upstreamCheckIntervalMs, signal);
   }
 }
 
 /** The hot path counts in plain numbers; here they become metrics, under CoreDNS' names. */
 async function countEvery(
   counts: DnsCounts,
-  forwarder: Forwarder | undefined,
+  forwarder: Forwarder,
   metrics: MetricsRegistry,
   clock: Clock,
   signal: AbortSignal,
@@ -163,7 +168,7 @@ async function countEvery(
     requests.increment({ proto: 'udp' }, counts.udp - told.udp);
     requests.increment({ proto: 'tcp' }, counts.tcp - told.tcp);
     hits.increment({}, counts.cacheHits - told.hits);
-    const exchanges = forwarder?.counts.exchanges ?? 0;
+    const { exchanges } = forwarder.counts;
     forwards.increment({}, exchanges - told.exchanges);
     for (const [code, count] of counts.replies) {
       responses.increment({ rcode: rcodeNames[code] ?? String(code) }, count - (told.replies.get(code) ?? 0));

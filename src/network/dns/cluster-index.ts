@@ -45,10 +45,7 @@ export function createClusterIndex(
   };
   const serviceByIp = createAddressMap();
   const endpointByIp = createAddressMap();
-  slices.addIndex(sliceIndex, (slice) => {
-    const key = serviceKeyOf(slice);
-    return key === undefined ? none : [key];
-  });
+  slices.addIndex(sliceIndex, sliceServiceKeys);
   const removers = [
     services.addHandler({
       onAdd: (service) => {
@@ -173,6 +170,12 @@ function addressesOfSlice(slice: EndpointSlice): readonly string[] {
 function keyOfText(text: string): string {
   const bytes = addressBytes(text);
   return bytes ? addressKey(bytes) : '';
+}
+
+/** One function for all: several servers may share an informer, and so its index. */
+function sliceServiceKeys(slice: EndpointSlice): readonly string[] {
+  const key = serviceKeyOf(slice);
+  return key === undefined ? none : [key];
 }
 
 function serviceKeyOf(slice: EndpointSlice): string | undefined {

@@ -186,6 +186,17 @@ test('forwarder: the cache is bounded in entries and bytes, the oldest go first'
   }
 });
 
+test('forwarder: other resolvers are asked from now on, and what the old ones said is forgotten', async () => {
+  const { asked, forwarder, resolve } = setup(() => ({}), { upstreams: [] });
+  assert.equal(await resolve('x.test', 100), 2, 'without a resolver nothing can be said');
+  forwarder.setUpstreams([a]);
+  assert.equal(await resolve('x.test', 100), 0);
+  forwarder.setUpstreams([b]);
+  assert.equal(forwarder.cached(question('x.test')), undefined);
+  await resolve('x.test', 100);
+  assert.deepEqual(asked, ['192.0.2.1 udp', '192.0.2.2 udp']);
+});
+
 test('forwarder: closing ends what is under way and leaves no timer', async () => {
   const { clock, forwarder } = setup(() => ({ silent: true }));
   const answer = forwarder.resolve(question('x.test'));

@@ -53,6 +53,8 @@ export interface Forwarder {
   cached(question: UpstreamQuestion): KeptAnswer | undefined;
   /** Never rejects: when no resolver answers the answer is SERVFAIL. */
   resolve(question: UpstreamQuestion): Promise<KeptAnswer>;
+  /** Others from now on; what the ones before said is forgotten: in another network the same name may be another host. */
+  setUpstreams(upstreams: readonly UpstreamAddress[]): void;
   /** One query past cache and sharing, to every upstream: whether an answer came is of no interest. */
   probe(question: UpstreamQuestion): Promise<void>;
   /** Ends what is under way. */
@@ -75,7 +77,8 @@ interface Entry {
 }
 
 export function createForwarder(options: ForwarderOptions): Forwarder {
-  const { upstreams, exchange, clock, random, ttlMaxSeconds = 30, entriesMax = 10_000, bytesMax = 16 << 20 } = options;
+  const { exchange, clock, random, ttlMaxSeconds = 30, entriesMax = 10_000, bytesMax = 16 << 20 } = options;
+  let upstreams = options.upstreams;
   const entries = new Map<string, Entry>();
   let bytes = 0;
   const underWay = new Map<string, Promise<KeptAnswer>>();
@@ -200,6 +203,12 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       })();
       underWay.set(key, task);
       return task;
+    },
+    setUpstreams(next) {
+      upstreams = next;
+      sickUntilMs.clear();
+      entries.clear();
+      bytes = 0;
     },
     async probe(question) {
       await Promise.allSettled(upstreams.map((upstream) => askInTime(upstream, question, attemptMs)));
