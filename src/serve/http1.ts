@@ -117,6 +117,8 @@ class Http1Exchange implements Exchange {
       dropped += piece.length;
       if (dropped > 2 * droppedBytesMax) this.#message.destroy();
     });
+    // Also when the client asked to close: it does so itself once it has read the answer.
+    this.#response.shouldKeepAlive = true;
     this.#serving.tooLarge(this);
   }
 

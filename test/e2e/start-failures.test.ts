@@ -227,6 +227,37 @@ test('up: without root the nodes are hollow, and containerd is refused', async (
   assert.equal(existsSync(join(home, '.kube')), false);
 });
 
+test('up: without containerd the nodes are hollow, with the reason in one line', async (t) => {
+  if (!requires(t, containerdNeeds)) return;
+  const machine = await startMachine(t);
+  await machine.ok('sh', '-c', 'mount --bind /dev/null $(command -v containerd)');
+  refused(
+    await machine.bireme('up', '--runtime', 'containerd'),
+    'Cannot run containers with containerd: containerd is not installed.',
+    'Install them (Debian: apt-get install containerd runc containernetworking-plugins nftables iproute2), or use hollow nodes with --runtime hollow.',
+  );
+  const up = await machine.bireme('up', '--hollow-nodes', '2');
+  assert.equal(up.code, 0, up.stderr);
+  assert.match(up.stdout, /^Pods run on hollow nodes, in memory only: containerd is not installed\.$/m);
+  await using cluster = accessTo(machine.dataDir, `https://${machine.address}:${port}`);
+  await cluster.client.resource(resources.deployments).create({
+    metadata: { namespace: 'default', name: 'web' },
+    spec: {
+      replicas: 4,
+      selector: { matchLabels: { app: 'web' } },
+      template: { metadata: { labels: { app: 'web' } }, spec: { containers: [{ name: 'main', image: 'any' }] } },
+    },
+  });
+  const pods = await cluster.until(
+    resources.pods,
+    'four pods run',
+    (all) => all.length === 4 && all.every((pod) => pod.status?.phase === 'Running'),
+    { namespace: 'default' },
+  );
+  assert.deepEqual([...new Set(pods.map((pod) => pod.spec?.nodeName))].sort(), ['hollow-1', 'hollow-2']);
+  assert.equal((await machine.bireme('down')).code, 0);
+});
+
 test('bireme: wrong usage has exit code 2', async (t) => {
   if (!requires(t, machineNeeds)) return;
   const machine = await startMachine(t);
