@@ -27,9 +27,18 @@ interface Round {
   readonly calibration: number;
 }
 type Row = Omit<Figure, 'measured' | 'quiet'> & { readonly measured: readonly Round[] };
-const rows: Row[] = [];
-const report = (row: Row): void => void rows.push(row);
 const calibrations: number[] = [];
+/** The first calibrations ran uncompiled. */
+const settled = (): number[] => calibrations.slice(Math.min(6, calibrations.length - 1)).sort((x, y) => x - y);
+const bestTenth = (): number => settled()[Math.floor(settled().length / 10)]!;
+function report(row: Row): void {
+  const best = bestTenth();
+  print({
+    ...row,
+    measured: row.measured.map((r) => r.cost),
+    quiet: row.measured.map((r) => (r.cost * best) / Math.max(best, r.calibration)),
+  });
+}
 const concurrency = Number(options.concurrency);
 const rounds = Number(options.rounds);
 const only = options.only === '' ? undefined : new Set(options.only.split(','));
@@ -58,17 +67,8 @@ await inTemporaryDirectory(async (directory) => {
   );
   try {
     await run(wire, port, ready);
-    // The first calibrations ran uncompiled.
-    const settled = calibrations.slice(8).sort((x, y) => x - y);
-    const best = settled[Math.floor(settled.length / 10)]!;
-    for (const row of rows)
-      print({
-        ...row,
-        measured: row.measured.map((r) => r.cost),
-        quiet: row.measured.map((r) => (r.cost * best) / Math.max(best, r.calibration)),
-      });
     console.log(
-      `  The same JSON work cost the server ${(median(settled) / best).toFixed(2)} times its best tenth in the median; "alone" is scaled by that, round by round.`,
+      `  The same JSON work cost the server ${(median(settled()) / bestTenth()).toFixed(2)} times its best tenth in the median; "alone" is scaled by that, round by round.`,
     );
   } finally {
     wire.close();
