@@ -49,6 +49,8 @@ process.on('message', (message) => {
   if (message === 'calibrate') process.send?.({ cpuMs: calibrate() });
   if (message === 'stop') void stop();
 });
+// The benchmark was killed: nobody else would end this.
+process.once('disconnect', () => process.exit());
 process.send?.({
   ready: { ca: certificates.ca.cert, cert: certificates.admin.cert, key: certificates.admin.key },
 });
