@@ -16,6 +16,8 @@ export interface Requirements {
   readonly files?: readonly string[];
   /** Programs as in `commands` that CI does not install: without them the test is skipped there too. */
   readonly optional?: readonly string[];
+  /** What the caller itself found missing, in words; skipped on CI too. */
+  readonly found?: readonly string[];
 }
 
 /**
@@ -29,8 +31,9 @@ export function requires(t: TestContext, needs: Requirements): boolean {
   for (const command of needs.commands ?? []) if (!findCommand(command)) missing.push(`command ${command}`);
   for (const file of needs.files ?? []) if (!readable(file)) missing.push(`file ${file}`);
   const absent = (needs.optional ?? []).filter((command) => !findCommand(command));
-  if (missing.length === 0 && absent.length === 0) return true;
-  const text = `missing: ${[...missing, ...absent.map((command) => `command ${command}`)].join(', ')}`;
+  const without = [...missing, ...absent.map((command) => `command ${command}`), ...(needs.found ?? [])];
+  if (without.length === 0) return true;
+  const text = `missing: ${without.join(', ')}`;
   if (process.env.CI && missing.length > 0)
     throw new Error(`${t.fullName}: ${text}; CI installs these, so this may not be skipped`);
   skipped.push(`${t.fullName}: ${text}`);
