@@ -6,6 +6,7 @@ import type * as Grpc from '@grpc/grpc-js';
 import type { Root, Type } from 'protobufjs';
 import descriptor from '../../schema/cri.json' with { type: 'json' };
 import type { Clock } from '../base/clock.ts';
+import { commonJs } from '../base/common-js.ts';
 import { type CriCallOptions, CriError, type CriRuntime, criCodes } from './cri.ts';
 import { criFieldName } from './cri-names.ts';
 
@@ -143,7 +144,7 @@ interface MethodDescriptor {
 
 async function loadWire(): Promise<Wire> {
   const [grpc, protobuf] = await Promise.all([import('@grpc/grpc-js'), import('protobufjs/light.js')]);
-  return { grpc, types: protobuf.default.Root.fromJSON(camelCased(descriptor) as never) };
+  return { grpc: commonJs(grpc), types: protobuf.default.Root.fromJSON(camelCased(descriptor) as never) };
 }
 
 const serviceMethods = (service: ServiceName): Readonly<Record<string, MethodDescriptor>> =>

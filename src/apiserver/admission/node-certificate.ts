@@ -26,6 +26,8 @@ async function commonName(request: string): Promise<string | undefined> {
   const [pem, type] = block.exec(Buffer.from(request, 'base64').toString('latin1')) ?? [];
   if (pem === undefined || type !== 'CERTIFICATE REQUEST')
     throw new Error('PEM block type must be CERTIFICATE REQUEST');
+  // x509 needs the reflection polyfill before it loads.
+  await import('reflect-metadata');
   const { Pkcs10CertificateRequest } = await import('@peculiar/x509');
   return new Pkcs10CertificateRequest(pem).subjectName.getField('CN').at(-1);
 }

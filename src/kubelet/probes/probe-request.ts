@@ -4,6 +4,7 @@ import https from 'node:https';
 import net from 'node:net';
 import type { Container, Pod, Probe } from '../../api/types/core-v1.ts';
 import type { Clock } from '../../base/clock.ts';
+import { commonJs } from '../../base/common-js.ts';
 import { CriError, type CriRuntime } from '../../runtime/cri.ts';
 
 export type ProbeResult =
@@ -216,7 +217,7 @@ async function grpcProbe({
   readonly timeoutMs: number;
   readonly clock: Clock;
 }): Promise<ProbeResult> {
-  const grpc = await import('@grpc/grpc-js');
+  const grpc = commonJs(await import('@grpc/grpc-js'));
   const authority = authorityOf(host, port);
   const client = new grpc.Client(authority, grpc.credentials.createInsecure());
   const name = Buffer.from(service);

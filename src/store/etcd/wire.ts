@@ -1,8 +1,10 @@
 /** etcd's gRPC services over @grpc/grpc-js with messages from `schema/etcd.json`. Both are loaded with the first store that is opened (decision 18). */
+
 import { isIP } from 'node:net';
 import { checkServerIdentity } from 'node:tls';
 import type * as Grpc from '@grpc/grpc-js';
 import type { Type } from 'protobufjs';
+import { commonJs } from '../../base/common-js.ts';
 
 export interface Tls {
   /** PEM. */
@@ -66,7 +68,7 @@ export async function loadWire(
     methods.set(name, made);
     return made;
   };
-  return { connect: (endpoint, tls) => connect(grpc, methodOf, now, endpoint, tls) };
+  return { connect: (endpoint, tls) => connect(commonJs(grpc), methodOf, now, endpoint, tls) };
 }
 
 const same = (bytes: Buffer): Buffer => bytes;
