@@ -45,7 +45,7 @@ const missing = ({
   const what = `${served.schema.resource}/${subresource}`;
   throw new ApiError({
     code: 501,
-    message: `${what} is not implemented yet: this API server has no streaming connection to nodes`,
+    message: `${what} is not implemented yet: this API server proxies no HTTP to pods, services and nodes; use kubectl port-forward for pods and services`,
     details: { kind: served.schema.resource },
   });
 };
