@@ -5,7 +5,8 @@ import { createMetricsRegistry } from '../base/metrics.ts';
 import { createRealRandom } from '../base/real-random.ts';
 import { dataDirAt, openDataDir } from '../cluster/data-dir.ts';
 import { createForkedSpawner } from '../cluster/host-spawner.ts';
-import { nodeFiles, runNodeProcess } from '../cluster/node-process.ts';
+import { nodeFiles } from '../cluster/node-config.ts';
+import { runNodeProcess } from '../cluster/node-process.ts';
 import { clock, selfCommand } from './defaults.ts';
 
 export async function node(options: { readonly dataDir: string }): Promise<void> {

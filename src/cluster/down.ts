@@ -11,7 +11,7 @@ import { removeProxyRules } from '../proxy/index.ts';
 import { downContainerd } from '../runtime/containerd/containerd.ts';
 import { ClusterError } from './cluster-error.ts';
 import { type DataDir, dataDirAt, readFileIfPresent } from './data-dir.ts';
-import { nodeFiles, podCgroupRoot } from './node-process.ts';
+import { nodeFiles, podCgroupRoot } from './node-config.ts';
 import { readRunRecord } from './run-record.ts';
 import { cleanUserKubeconfig } from './user-kubeconfig.ts';
 

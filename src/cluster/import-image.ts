@@ -5,7 +5,7 @@ import type { Spawner } from '../host/spawner.ts';
 import { importArchive } from '../runtime/containerd/containerd.ts';
 import { ClusterError } from './cluster-error.ts';
 import { dataDirAt } from './data-dir.ts';
-import { nodeFiles } from './node-process.ts';
+import { nodeFiles } from './node-config.ts';
 import { isRunning, readRunRecord } from './run-record.ts';
 
 /** Puts the images of an archive into the node's containerd. @returns their names. @throws ClusterError */

@@ -12,7 +12,7 @@ import type { Spawner } from '../host/spawner.ts';
 import { assertPortFree, ListenError, startHttpsServer } from '../serve/index.ts';
 import { openEmbeddedStore } from '../store/embedded/embedded-store.ts';
 import { StoreError } from '../store/store.ts';
-import { type ClusterCertificates, loadOrCreateCertificates, loadOrCreateLeaf } from './certificates.ts';
+import { loadOrCreateCertificates } from './certificates.ts';
 import { clusterDnsAddress } from './cluster-dns-objects.ts';
 import { ClusterError } from './cluster-error.ts';
 import type { Surroundings } from './component.ts';
@@ -27,7 +27,8 @@ import { type DataDir, dataDirAt, openDataDir, rememberBefore, unusable, writeFi
 import { stopNodeParts } from './down.ts';
 import { createHollowNodes } from './hollow-nodes.ts';
 import { createKubeletClient } from './kubelet-client.ts';
-import { type NodeConfig, nodeFiles } from './node-process.ts';
+import { type NodeConfig, nodeFiles, writeNodeSetup } from './node-config.ts';
+import { issueNodeSetup } from './node-credentials.ts';
 import { assertNotRunning, type RunRecord, removeRunRecord, thisProcess, writeRunRecord } from './run-record.ts';
 import { chooseRung, type MachineFacts, type Rung } from './rung.ts';
 import { superviseNode } from './supervise-node.ts';
@@ -200,12 +201,16 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     const names: string[] = [];
     if (rung.kind === 'containerd') {
       step(`Node ${options.nodeName} with containerd`);
-      await writeNodeFiles(dir, certificates, rung, {
-        ...options,
-        address,
-        network,
-        server: `https://${address}:${options.port}`,
-      });
+      writeNodeSetup(
+        dir,
+        await issueNodeSetup({
+          pkiDir: dir.pki,
+          ca: certificates.ca,
+          server: `https://${address}:${options.port}`,
+          clock,
+          config: nodeConfig({ nodeName: options.nodeName, nodeIp: address }, network, rung),
+        }),
+      );
       const node = superviseNode({
         command: [...options.nodeCommand, '--data-dir', dir.path],
         logFile: `${dir.logs}/node.log`,
@@ -284,64 +289,13 @@ function firstAddress(cidr: string): string {
   return [...parts, last + 1].join('.');
 }
 
-async function writeNodeFiles(
-  dir: DataDir,
-  certificates: ClusterCertificates,
+function nodeConfig(
+  own: Pick<NodeConfig, 'nodeName' | 'nodeIp'>,
+  network: ClusterNetwork,
   rung: Extract<Rung, { kind: 'containerd' }>,
-  {
-    nodeName,
-    address,
-    network,
-    server,
-    clock,
-  }: Pick<LocalClusterOptions, 'nodeName' | 'clock'> & {
-    readonly address: string;
-    readonly network: ClusterNetwork;
-    readonly server: string;
-  },
-): Promise<void> {
-  const files = nodeFiles(dir);
-  const { ca } = certificates;
-  const kubelet = await loadOrCreateLeaf(
-    dir.pki,
-    'kubelet-client',
-    ca,
-    { commonName: `system:node:${nodeName}`, organizations: ['system:nodes'], usages: ['client'] },
-    clock,
-  );
-  const proxy = await loadOrCreateLeaf(
-    dir.pki,
-    'kube-proxy',
-    ca,
-    { commonName: 'system:kube-proxy', usages: ['client'] },
-    clock,
-  );
-  await loadOrCreateLeaf(
-    dir.pki,
-    'kubelet-server',
-    ca,
-    {
-      commonName: `system:node:${nodeName}`,
-      organizations: ['system:nodes'],
-      usages: ['server'],
-      dnsNames: [nodeName],
-      ipAddresses: [address],
-    },
-    clock,
-  );
-  const kubeconfig = (name: string, pair: { readonly cert: string; readonly key: string }): string =>
-    renderKubeconfig({
-      name,
-      server,
-      certificateAuthority: ca.cert,
-      clientCertificate: pair.cert,
-      clientKey: pair.key,
-    });
-  writeFileAtomically(files.kubeletKubeconfig, kubeconfig('kubelet', kubelet), 0o600);
-  writeFileAtomically(files.proxyKubeconfig, kubeconfig('kube-proxy', proxy), 0o600);
-  const config: NodeConfig = {
-    nodeName,
-    nodeIp: address,
+): NodeConfig {
+  return {
+    ...own,
     podCidr: network.podCidr,
     kubeletPort,
     cniBinDir: rung.cniBinDir,
@@ -349,7 +303,6 @@ async function writeNodeFiles(
     clusterDns: clusterDnsAddress(network.serviceCidr),
     trafficDistribution: 'PreferSameNode',
   };
-  writeFileAtomically(files.config, `${JSON.stringify(config, null, 1)}\n`, 0o600);
 }
 
 async function waitForNodes(

@@ -2,10 +2,8 @@
  * The node process (decision 10): kubelet, proxy and pod network of one host, and the containerd they use. It knows the cluster only through
  * the API server's port, so upstream's own parts can take its place.
  */
-import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import { join } from 'node:path';
 import { resources } from '../api/types/resources.ts';
 import { createTaskGroup } from '../base/task-group.ts';
 import type { Client } from '../client/client.ts';
@@ -24,68 +22,15 @@ import {
   startClusterDns,
   upstreamsOf,
 } from '../network/index.ts';
-import { type DefaultTrafficDistribution, runProxy } from '../proxy/index.ts';
+import { runProxy } from '../proxy/index.ts';
 import { startContainerd } from '../runtime/containerd/containerd.ts';
 import { createCriClient } from '../runtime/cri-client.ts';
 import { startHttpsServer } from '../serve/index.ts';
 import { clusterDnsLabel } from './cluster-dns-objects.ts';
-import { ClusterError } from './cluster-error.ts';
 import { createComponent, type Surroundings } from './component.ts';
 import { type DataDir, readFileIfPresent, writeFileAtomically } from './data-dir.ts';
+import { type NodeConfig, type NodeFiles, nodeFiles, podCgroupRoot, readNodeConfig, required } from './node-config.ts';
 import { version } from './version.ts';
-
-/** What `up` writes for the node process: `run/node.json`. */
-export interface NodeConfig {
-  readonly nodeName: string;
-  readonly nodeIp: string;
-  readonly podCidr: string;
-  readonly kubeletPort: number;
-  readonly cniBinDir: string;
-  readonly clusterDomain: string;
-  /** The Service address that pods ask. */
-  readonly clusterDns: string;
-  readonly trafficDistribution: DefaultTrafficDistribution;
-}
-
-export interface NodeFiles {
-  readonly config: string;
-  readonly kubeletKubeconfig: string;
-  readonly proxyKubeconfig: string;
-  readonly kubeletCert: string;
-  readonly kubeletKey: string;
-  readonly clientCa: string;
-  readonly networkState: string;
-  /** Why the node process ended last: one sentence. */
-  readonly failure: string;
-  readonly containerd: string;
-  readonly cniConf: string;
-  readonly cniLeases: string;
-  readonly kubelet: string;
-  readonly podLogs: string;
-}
-
-export function nodeFiles(dir: DataDir): NodeFiles {
-  return {
-    config: join(dir.run, 'node.json'),
-    kubeletKubeconfig: join(dir.node, 'kubelet.conf'),
-    proxyKubeconfig: join(dir.node, 'kube-proxy.conf'),
-    kubeletCert: join(dir.pki, 'kubelet-server.crt'),
-    kubeletKey: join(dir.pki, 'kubelet-server.key'),
-    clientCa: join(dir.pki, 'ca.crt'),
-    networkState: join(dir.run, 'network.json'),
-    failure: join(dir.run, 'node-failure.txt'),
-    containerd: join(dir.node, 'c'),
-    cniConf: join(dir.node, 'cni', 'net.d'),
-    cniLeases: join(dir.node, 'cni', 'leases'),
-    kubelet: join(dir.node, 'kubelet'),
-    podLogs: join(dir.node, 'pod-logs'),
-  };
-}
-
-/** cgroup below which all pods of this node live, so that `down` can take it away whole; no other cluster's pods do. */
-export function podCgroupRoot(dir: DataDir): string {
-  return `/bireme-${createHash('sha256').update(dir.path).digest('hex').slice(0, 8)}`;
-}
 
 export interface NodeProcessOptions extends Surroundings {
   readonly dir: DataDir;
@@ -97,7 +42,7 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
   const { dir, spawner, clock, random, log, metrics } = options;
   const surroundings: Surroundings = { clock, random, log, metrics };
   const files = nodeFiles(dir);
-  const config = JSON.parse(required(files.config)) as NodeConfig;
+  const config = readNodeConfig(dir);
   mkdirSync(files.cniConf, { recursive: true });
   // Before anything is changed: `down` undoes the network of a node whose state is known, and of no other.
   if (readFileIfPresent(files.networkState) === undefined)
@@ -113,7 +58,10 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
   });
 
   const kubeletTransport = transportFrom(files.kubeletKubeconfig, options);
-  const proxyTransport = transportFrom(files.proxyKubeconfig, options);
+  const proxyTransport = transportFrom(
+    readFileIfPresent(files.proxyKubeconfig) === undefined ? files.kubeletKubeconfig : files.proxyKubeconfig,
+    options,
+  );
   const node = createComponent(kubeletTransport, 'kubelet', surroundings, { host: config.nodeName });
   const proxy = createComponent(proxyTransport, 'kube-proxy', surroundings, { host: config.nodeName });
   // With the proxy's identity: it shares the proxy's caches of Services and slices.
@@ -145,7 +93,8 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
       port: config.kubeletPort,
       clusterDomain: config.clusterDomain,
       clusterDNS: [config.clusterDns],
-      nodeLabels: { [clusterDnsLabel]: String(dns.port) },
+      nodeLabels: { ...config.labels, [clusterDnsLabel]: String(dns.port) },
+      registerWithTaints: config.taints ?? [],
       cgroupRoot: podCgroupRoot(dir),
     },
     version: version.kubernetes,
@@ -250,12 +199,6 @@ function transportFrom(path: string, { clock }: Pick<NodeProcessOptions, 'clock'
     ...transportOptionsOf(parseKubeconfig(required(path), path), { clock }),
     userAgent: `bireme/${version.kubernetes}`,
   });
-}
-
-function required(path: string): string {
-  const text = readFileIfPresent(path);
-  if (text === undefined) throw new ClusterError(`The file "${path}" is missing`, 'start the cluster with "bireme up"');
-  return text;
 }
 
 const aborted = (signal: AbortSignal): Promise<void> =>

@@ -10,7 +10,7 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createRealClock } from '../../src/base/real-clock.ts';
 import { dataDirAt } from '../../src/cluster/data-dir.ts';
-import { podCgroupRoot } from '../../src/cluster/node-process.ts';
+import { podCgroupRoot } from '../../src/cluster/node-config.ts';
 import { openCgroups } from '../../src/host/cgroups.ts';
 import type { Requirements } from '../requirements.ts';
 
