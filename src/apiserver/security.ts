@@ -9,6 +9,7 @@ import { createBuiltInAdmission } from './admission/index.ts';
 import {
   createAuthenticate,
   createBearerTokenAuthenticator,
+  createBootstrapTokens,
   createClientCertificateAuthenticator,
   createServiceAccountTokens,
   createStaticTokens,
@@ -44,12 +45,14 @@ export interface ClusterSecurityOptions {
 }
 
 export function createClusterSecurity(options: ClusterSecurityOptions): (context: SecurityContext) => Security {
-  return ({ reader, writer, clock, random }) => {
+  return ({ reader, writer, clock, random, log }) => {
     const { issuer, serviceAccountKey: key } = options;
     const audiences = [issuer];
     const tokens = createTokenUnion([
       createStaticTokens(options.staticTokens ?? new Map()),
       createServiceAccountTokens({ issuers: [issuer], keys: [key], reader, clock }),
+      // kubeadm's --enable-bootstrap-token-auth; without a token's Secret it accepts nobody.
+      createBootstrapTokens({ reader, clock, log }),
     ]);
     const authenticate = createAuthenticate({
       authenticators: [createClientCertificateAuthenticator(), createBearerTokenAuthenticator(tokens, audiences)],

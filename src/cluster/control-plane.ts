@@ -13,7 +13,12 @@ import type { Client } from '../client/client.ts';
 import { createClient } from '../client/create-client.ts';
 import { createInProcessTransport } from '../client/in-process-transport.ts';
 import type { Transport } from '../client/transport.ts';
-import { allControllers, type ControllersOptions, runControllerManager } from '../controllers/index.ts';
+import {
+  allControllers,
+  type ControllersOptions,
+  type RequestSigner,
+  runControllerManager,
+} from '../controllers/index.ts';
 import { createScheduler } from '../scheduler/index.ts';
 import type { Store } from '../store/store.ts';
 import { runClusterDnsAddon } from './cluster-dns-addon.ts';
@@ -36,6 +41,8 @@ export interface ControlPlaneOptions extends Surroundings {
   /** PEM of the authority that signs client certificates, for `extension-apiserver-authentication`. */
   readonly clientCa?: string;
   readonly frontProxyCa?: string;
+  /** Signs certificate requests with the cluster's authority. Absent: nobody does. */
+  readonly certificateSigner?: RequestSigner;
   readonly hostname?: string;
   /** Keep `kube-dns` for the nodes that answer DNS. Default: not, as upstream's control plane by itself. */
   readonly clusterDns?: boolean;
@@ -163,6 +170,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       });
     const controllers = allControllers({
       ...(options.rootCa === undefined ? {} : { rootCa: options.rootCa }),
+      ...(options.certificateSigner ? { certificateSigning: { signer: options.certificateSigner } } : {}),
+      // As kubeadm starts its controller manager: hosts may join.
+      enabled: ['*', 'bootstrap-signer-controller', 'token-cleaner-controller'],
       nodeIpam: { clusterCidrs: [network.podCidr], nodeMaskSizeIpv4: network.nodeCidrMaskSize },
       ...options.controllers,
     });

@@ -155,6 +155,7 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
       rootCa: certificates.ca.cert,
       clientCa: certificates.ca.cert,
       frontProxyCa: certificates.frontProxyCa.cert,
+      certificateSigner: certificates.ca,
       hostname: options.nodeName,
       advertiseAddress: address,
       port: options.port,

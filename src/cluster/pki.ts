@@ -24,6 +24,8 @@ export interface LeafRequest {
 
 export interface CertificateAuthority extends KeyPair {
   issue(leaf: LeafRequest): Promise<KeyPair>;
+  /** A certificate for a key that stays with whoever asks: subject and names are the request's. @param request PEM. @returns PEM. */
+  sign(request: string, options: { readonly usages: readonly string[]; readonly ttlMs: number }): Promise<string>;
 }
 
 const caYears = 10;
@@ -75,7 +77,11 @@ export function loadCertificateAuthority(
   const parsed = new X509Certificate(pair.cert);
   if (!parsed.checkPrivateKey(createPrivateKey(pair.key)))
     throw new Error(`The key does not belong to the certificate authority "${parsed.subject}"`);
-  return { ...pair, issue: (leaf) => issue(pair, leaf, io) };
+  return {
+    ...pair,
+    issue: (leaf) => issue(pair, leaf, io),
+    sign: (request, options) => sign(pair, request, options, io),
+  };
 }
 
 async function issue(
@@ -114,6 +120,103 @@ async function issue(
     ],
   });
   return { cert: cert.toString('pem'), key: await exportKey(keys.privateKey) };
+}
+
+const backdateShortMs = 8 * 3_600_000;
+
+/** Source: pkg/controller/certificates/authority.PermissiveSigningPolicy. */
+async function sign(
+  ca: KeyPair,
+  request: string,
+  { usages, ttlMs }: { readonly usages: readonly string[]; readonly ttlMs: number },
+  io: { readonly clock: Clock; readonly random: Random },
+): Promise<string> {
+  const x509 = await loadX509();
+  const issuer = new x509.X509Certificate(ca.cert);
+  const asked = new x509.Pkcs10CertificateRequest(request);
+  const now = io.clock.now();
+  const end = issuer.notAfter.getTime();
+  if (now >= end)
+    throw new Error(
+      `refusing to sign a certificate that expired in the past: NotAfter=${issuer.notAfter.toISOString()}`,
+    );
+  // Usages of the certificate's key are bits of one field; those of its bearer are names.
+  let keyUsages = 0;
+  const extended: string[] = [];
+  for (const usage of usages) {
+    const bit = keyUsageBits[usage];
+    const name = extendedUsages[usage];
+    if (bit !== undefined) keyUsages |= bit;
+    else if (name !== undefined) extended.push(name);
+    else throw new Error(`unrecognized usage: ${JSON.stringify(usage)}`);
+  }
+  const names = asked.getExtension('2.5.29.17');
+  const cert = await x509.X509CertificateGenerator.create({
+    serialNumber: serial(io.random),
+    subject: asked.subjectName,
+    issuer: issuer.subjectName,
+    notBefore: new Date(now - backdateMs),
+    notAfter: new Date(Math.min(now + ttlMs - (ttlMs < backdateShortMs ? 0 : backdateMs), end)),
+    publicKey: asked.publicKey,
+    signingKey: await crypto.subtle.importKey('pkcs8', pemBody(ca.key), algorithm, false, ['sign']),
+    signingAlgorithm: algorithm,
+    extensions: [
+      new x509.KeyUsagesExtension(keyUsages, true),
+      ...(extended.length > 0 ? [new x509.ExtendedKeyUsageExtension(extended)] : []),
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      await x509.AuthorityKeyIdentifierExtension.create(issuer),
+      ...(names ? [new x509.SubjectAlternativeNameExtension(names.rawData)] : []),
+    ],
+  });
+  return cert.toString('pem');
+}
+
+/** Bits as in RFC 5280's KeyUsage, the first being the lowest. */
+const keyUsageBits: Readonly<Record<string, number>> = {
+  signing: 1,
+  'digital signature': 1,
+  'content commitment': 2,
+  'key encipherment': 4,
+  'data encipherment': 8,
+  'key agreement': 16,
+  'cert sign': 32,
+  'crl sign': 64,
+  'encipher only': 128,
+  'decipher only': 256,
+};
+const extendedUsages: Readonly<Record<string, string>> = {
+  any: '2.5.29.37.0',
+  'server auth': '1.3.6.1.5.5.7.3.1',
+  'client auth': '1.3.6.1.5.5.7.3.2',
+  'code signing': '1.3.6.1.5.5.7.3.3',
+  'email protection': '1.3.6.1.5.5.7.3.4',
+  's/mime': '1.3.6.1.5.5.7.3.4',
+  'ipsec end system': '1.3.6.1.5.5.7.3.5',
+  'ipsec tunnel': '1.3.6.1.5.5.7.3.6',
+  'ipsec user': '1.3.6.1.5.5.7.3.7',
+  timestamping: '1.3.6.1.5.5.7.3.8',
+  'ocsp signing': '1.3.6.1.5.5.7.3.9',
+  'microsoft sgc': '1.3.6.1.4.1.311.10.3.3',
+  'netscape sgc': '2.16.840.1.113730.4.1',
+};
+
+/** A new key and the request for its certificate, both PEM. */
+export async function createCertificateRequest(
+  leaf: Omit<LeafRequest, 'usages'>,
+): Promise<{ readonly key: string; readonly request: string }> {
+  const x509 = await loadX509();
+  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const names = [
+    ...(leaf.dnsNames ?? []).map((value) => ({ type: 'dns' as const, value })),
+    ...(leaf.ipAddresses ?? []).map((value) => ({ type: 'ip' as const, value })),
+  ];
+  const request = await x509.Pkcs10CertificateRequestGenerator.create({
+    name: [...(leaf.organizations ?? []).map((name) => ({ O: [name] })), { CN: [leaf.commonName] }],
+    keys,
+    signingAlgorithm: algorithm,
+    ...(names.length > 0 ? { extensions: [new x509.SubjectAlternativeNameExtension(names)] } : {}),
+  });
+  return { key: await exportKey(keys.privateKey), request: request.toString('pem') };
 }
 
 /** The key pair that signs service account tokens (RS256 and ES256 are what verifiers accept; P-256 signs in a tenth of RSA's time). */

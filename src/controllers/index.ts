@@ -2,6 +2,11 @@
 import { createTaskGroup } from '../base/task-group.ts';
 import type { Client } from '../client/client.ts';
 import { type LeaderElectionOptions, runLeaderElection } from '../client/leader-election.ts';
+import { createBootstrapSigner } from './bootstrap/bootstrap-signer.ts';
+import { createTokenCleaner } from './bootstrap/token-cleaner.ts';
+import { createCertificateApproving } from './certificates/approving.ts';
+import { createCertificateCleaner } from './certificates/cleaner.ts';
+import { type CertificateSigningOptions, createCertificateSigning } from './certificates/signing.ts';
 import { createClusterRoleAggregation } from './cluster-role-aggregation.ts';
 import type { Controller, ControllerContext } from './controller.ts';
 import { cronJobController } from './cron-job/controller.ts';
@@ -25,11 +30,14 @@ import { statefulSetController } from './stateful-set/controller.ts';
 import { createTaintEvictionController } from './taint-eviction/taint-eviction.ts';
 import { ttlAfterFinishedController } from './ttl-after-finished.ts';
 
+export type { RequestSigner } from './certificates/signing.ts';
 export type { Controller, ControllerContext } from './controller.ts';
 
 export interface ControllersOptions {
   /** PEM of the authority that signed the API server's certificate. Absent: nothing is published. */
   readonly rootCa?: string;
+  /** Signs certificate requests. Absent: they are approved and cleaned up, and somebody else signs them. */
+  readonly certificateSigning?: CertificateSigningOptions;
   /** `false`: pod CIDRs are given by somebody else. */
   readonly nodeIpam?: NodeIpamOptions | false;
   readonly nodeLifecycle?: NodeLifecycleOptions;
@@ -66,7 +74,12 @@ export function allControllers(options: ControllersOptions = {}): readonly Contr
     endpointsController(),
     resourceQuotaController(),
     endpointSliceMirroringController(),
+    createCertificateApproving(),
+    createCertificateCleaner(),
+    createBootstrapSigner(),
+    createTokenCleaner(),
   ];
+  if (options.certificateSigning) all.push(createCertificateSigning(options.certificateSigning));
   if (options.rootCa !== undefined) all.push(createRootCaPublisher({ rootCa: options.rootCa }));
   if (options.nodeIpam !== false) all.push(createNodeIpamController(options.nodeIpam));
   return selected(all, options.enabled ?? ['*']);
@@ -85,7 +98,15 @@ const serviceAccounts: Readonly<Record<string, string>> = {
   'endpoints-controller': 'endpoint-controller',
   'endpointslice-mirroring-controller': 'endpointslicemirroring-controller',
   'root-ca-certificate-publisher-controller': 'root-ca-cert-publisher',
+  'certificatesigningrequest-approving-controller': 'certificate-controller',
+  'certificatesigningrequest-signing-controller': 'certificate-controller',
+  'certificatesigningrequest-cleaner-controller': 'certificate-controller',
+  'bootstrap-signer-controller': 'bootstrap-signer',
+  'token-cleaner-controller': 'token-cleaner',
 };
+
+/** `*` does not mean these. Source: controllers.ControllersDisabledByDefault. */
+const onlyByName: ReadonlySet<string> = new Set(['bootstrap-signer-controller', 'token-cleaner-controller']);
 
 /** What `kubectl describe` shows under From, where it is not the controller's name. */
 const eventComponents: Readonly<Record<string, string>> = {
@@ -95,7 +116,11 @@ const eventComponents: Readonly<Record<string, string>> = {
 };
 
 /** Names a user may give that have no controller with the present options. */
-const optional: ReadonlySet<string> = new Set(['root-ca-certificate-publisher-controller', 'node-ipam-controller']);
+const optional: ReadonlySet<string> = new Set([
+  'root-ca-certificate-publisher-controller',
+  'node-ipam-controller',
+  'certificatesigningrequest-signing-controller',
+]);
 
 /** Source: controller-manager app.IsControllerEnabled: an exact name wins over `*`, wherever it stands. */
 function selected(all: readonly Controller[], enabled: readonly string[]): readonly Controller[] {
@@ -105,7 +130,10 @@ function selected(all: readonly Controller[], enabled: readonly string[]): reado
     if (name !== '*' && !names.has(name) && !optional.has(name))
       throw new Error(`"${name}" is not in the list of known controllers`);
   }
-  return all.filter(({ name }) => enabled.includes(name) || (!enabled.includes(`-${name}`) && enabled.includes('*')));
+  return all.filter(
+    ({ name }) =>
+      enabled.includes(name) || (!enabled.includes(`-${name}`) && enabled.includes('*') && !onlyByName.has(name)),
+  );
 }
 
 export interface ControllerManagerOptions {

@@ -1,23 +1,6 @@
 /** PKCS #10 requests and the certificates made from them, as far as the server looks into them. */
 import { createPublicKey, verify, X509Certificate } from 'node:crypto';
-
-interface Block {
-  readonly type: string;
-  readonly headers: boolean;
-  readonly bytes: Buffer;
-}
-
-/** The blocks of a PEM text; what stands between them is skipped. */
-function pemBlocks(text: string): readonly Block[] {
-  const blocks: Block[] = [];
-  for (const [, type, body] of text.matchAll(/-----BEGIN ([^-\n]*)-----[ \t]*\r?\n([\s\S]*?)-----END \1-----/g)) {
-    const lines = body!.split(/\r?\n/);
-    const data = lines.filter((line) => !line.includes(':')).join('');
-    if (/^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(data))
-      blocks.push({ type: type!, headers: lines.some((l) => l.includes(':')), bytes: Buffer.from(data, 'base64') });
-  }
-  return blocks;
-}
+import { elements, pemBlocks } from '../der.ts';
 
 const digests: Readonly<Record<string, string | null>> = {
   '2a864886f70d010105': 'sha1',
@@ -69,32 +52,4 @@ export function certificateProblem(certificate: string | undefined): string | un
     }
   }
   return blocks.length === 0 ? 'must contain at least one CERTIFICATE PEM block' : undefined;
-}
-
-interface Element {
-  readonly tag: number;
-  readonly content: Buffer;
-  /** With its header. */
-  readonly whole: Buffer;
-}
-
-/** The DER elements that stand one after the other; those before the first broken one. */
-function elements(bytes: Buffer): readonly Element[] {
-  const out: Element[] = [];
-  let at = 0;
-  while (at + 2 <= bytes.length) {
-    let length = bytes[at + 1]!;
-    let start = at + 2;
-    if (length >= 0x80) {
-      const size = length & 0x7f;
-      if (size === 0 || size > 4 || start + size > bytes.length) return out;
-      length = bytes.readUIntBE(start, size);
-      start += size;
-    }
-    const end = start + length;
-    if (end > bytes.length) return out;
-    out.push({ tag: bytes[at]!, content: bytes.subarray(start, end), whole: bytes.subarray(at, end) });
-    at = end;
-  }
-  return out;
 }

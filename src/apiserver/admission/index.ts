@@ -6,6 +6,7 @@ import type { CheckEscalation } from '../authorization/escalation.ts';
 import type { ObjectReader } from '../registry/object-reader.ts';
 import type { StatusWriter } from '../registry/status-writer.ts';
 import type { AdmissionPlugin } from './admission.ts';
+import { certificateSubjectRestriction, createCertificateApproval, createCertificateSigning } from './certificates.ts';
 import { createClaimResize } from './claim-resize.ts';
 import { createDefaultIngressClass, createDefaultStorageClass } from './default-classes.ts';
 import { createDefaultTolerationSeconds, type DefaultTolerationOptions } from './default-toleration-seconds.ts';
@@ -52,6 +53,8 @@ export function createBuiltInAdmission(options: BuiltInAdmissionOptions): readon
     storageObjectInUseProtection,
     createClaimResize(reader),
     createRuntimeClassPlugin(reader),
+    ...(authorizer ? [createCertificateApproval(authorizer), createCertificateSigning(authorizer)] : []),
+    certificateSubjectRestriction,
     createDefaultIngressClass(reader),
     ...(checkEscalation ? [createRbacEscalationPlugin(checkEscalation)] : []),
     ...(writer ? [createResourceQuotaPlugin({ reader, writer, clock })] : []),

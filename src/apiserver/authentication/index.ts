@@ -1,6 +1,7 @@
 /** Who sends a request. */
 export type { AuthenticationResult, Authenticator, UserInfo } from './authenticator.ts';
 export { createBearerTokenAuthenticator, createTokenUnion, type TokenAuthenticator } from './bearer-token.ts';
+export { createBootstrapTokens } from './bootstrap-tokens.ts';
 export { type Authenticate, createAuthenticate } from './chain.ts';
 export { createClientCertificateAuthenticator } from './client-certificate.ts';
 export { impersonated } from './impersonation.ts';
