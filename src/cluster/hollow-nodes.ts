@@ -5,11 +5,11 @@
 import type { ApiHandler } from '../api/exchange.ts';
 import { resources } from '../api/types/resources.ts';
 import type { Transport } from '../client/transport.ts';
+import type { MachineInfo } from '../host/machine-info.ts';
 import { defaultKubeletConfig, type KubeletConfig } from '../kubelet/config.ts';
 import { fetchPodRuntimeStatus } from '../kubelet/containers/runtime-status.ts';
 import { createHollowEnvironment } from '../kubelet/environment-hollow.ts';
 import { createKubelet, type Kubelet } from '../kubelet/kubelet.ts';
-import type { Machine } from '../kubelet/node/machine.ts';
 import { createObjectSource } from '../kubelet/object-source.ts';
 import { createPodDispatcher } from '../kubelet/pod-source.ts';
 import { hollowLogReader } from '../kubelet/server/hollow-log.ts';
@@ -129,7 +129,11 @@ export function createHollowNodes(transport: Transport, surroundings: Surroundin
 
 const gibi = 1024 ** 3;
 
-function hollowMachine(name: string, { cpus = 8, memoryBytes = 32 * gibi }: HollowNodeOptions, id: string): Machine {
+function hollowMachine(
+  name: string,
+  { cpus = 8, memoryBytes = 32 * gibi }: HollowNodeOptions,
+  id: string,
+): MachineInfo {
   return {
     cpus,
     memoryBytes,
@@ -142,6 +146,8 @@ function hollowMachine(name: string, { cpus = 8, memoryBytes = 32 * gibi }: Holl
     operatingSystem: 'linux',
     architecture: 'amd64',
     hostname: name,
+    swapBytes: 0,
+    hugePages: new Map(),
   };
 }
 

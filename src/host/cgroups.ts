@@ -2,6 +2,7 @@
 import { access, mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
+import { type CgroupUsage, usageV1, usageV2 } from './cgroup-usage.ts';
 import { errorCode, HostError } from './host-error.ts';
 import { type MountEntry, parseMountInfo } from './mounts.ts';
 
@@ -22,6 +23,10 @@ export interface Cgroups {
   remove(path: string): Promise<void>;
   /** Names of the groups directly below. */
   children(path: string): Promise<readonly string[]>;
+  /** @returns undefined when the group is gone, or the kernel counts nothing for it (version 2's root). */
+  usage(path: string): Promise<CgroupUsage | undefined>;
+  /** Processes in the group and below. */
+  pids(path: string): Promise<readonly number[]>;
 }
 
 /** Controllers whose version 1 groups are made; limits go to cpu, memory and pids. */
@@ -73,6 +78,12 @@ function versionOne(roots: ReadonlyMap<string, string>, unified: string | undefi
         await removeTree(join(root, path), clock);
     },
     children: (path) => childrenOf(join(roots.get('memory')!, path)),
+    usage: (path) =>
+      usageV1((controller) => {
+        const root = roots.get(controller);
+        return root === undefined ? undefined : join(root, path);
+      }),
+    pids: (path) => pidsBelow(join(roots.get('memory')!, path)),
   };
 }
 
@@ -96,6 +107,8 @@ function versionTwo(root: string, clock: Clock): Cgroups {
     },
     remove: (path) => removeTree(join(root, path), clock),
     children: (path) => childrenOf(join(root, path)),
+    usage: (path) => usageV2(join(root, path)),
+    pids: (path) => pidsBelow(join(root, path)),
   };
 }
 
@@ -150,6 +163,12 @@ async function removeTree(folder: string, clock: Clock): Promise<void> {
       await clock.sleep(20);
     }
   }
+}
+
+async function pidsBelow(folder: string): Promise<number[]> {
+  const found = await pidsIn(folder);
+  for (const child of await childrenOf(folder)) found.push(...(await pidsBelow(join(folder, child))));
+  return found;
 }
 
 async function pidsIn(folder: string): Promise<number[]> {

@@ -1,5 +1,5 @@
-/** What the machine is, read from the kernel and /etc. */
-import { readFile, statfs } from 'node:fs/promises';
+/** What the machine is, read from the kernel and /etc; hollow nodes are told theirs. */
+import { readdir, readFile, statfs } from 'node:fs/promises';
 import os from 'node:os';
 import { errorCode } from './host-error.ts';
 
@@ -17,6 +17,10 @@ export interface MachineInfo {
   /** As Go names it: amd64, arm64. */
   readonly architecture: string;
   readonly hostname: string;
+  /** 0 when the machine has none. */
+  readonly swapBytes: number;
+  /** Page size in bytes -> bytes set aside for pages of that size. */
+  readonly hugePages: ReadonlyMap<number, number>;
 }
 
 export async function readMachineInfo(stateDir: string): Promise<MachineInfo> {
@@ -24,7 +28,8 @@ export async function readMachineInfo(stateDir: string): Promise<MachineInfo> {
   const machineId = (await first('/etc/machine-id', '/var/lib/dbus/machine-id')) ?? '';
   const release = (await first('/etc/os-release', '/usr/lib/os-release')) ?? '';
   const pretty = /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(release)?.[1];
-  const memTotal = /^MemTotal:\s+(\d+) kB$/m.exec((await first('/proc/meminfo')) ?? '')?.[1];
+  const memory = (await first('/proc/meminfo')) ?? '';
+  const memTotal = /^MemTotal:\s+(\d+) kB$/m.exec(memory)?.[1];
   return {
     cpus: os.availableParallelism(),
     memoryBytes: memTotal === undefined ? os.totalmem() : Number(memTotal) * 1024,
@@ -37,7 +42,20 @@ export async function readMachineInfo(stateDir: string): Promise<MachineInfo> {
     operatingSystem: os.platform(),
     architecture: { x64: 'amd64', ia32: '386' }[os.arch() as string] ?? os.arch(),
     hostname: os.hostname().toLowerCase(),
+    swapBytes: Number(/^SwapTotal:\s+(\d+) kB$/m.exec(memory)?.[1] ?? 0) * 1024,
+    hugePages: await readHugePages(),
   };
+}
+
+async function readHugePages(): Promise<ReadonlyMap<number, number>> {
+  const root = '/sys/kernel/mm/hugepages';
+  const found = new Map<number, number>();
+  for (const name of await readdir(root).catch(() => [])) {
+    const pageKb = Number(/^hugepages-(\d+)kB$/.exec(name)?.[1]);
+    const count = Number((await first(`${root}/${name}/nr_hugepages`)) ?? 0);
+    if (pageKb > 0) found.set(pageKb * 1024, pageKb * 1024 * count);
+  }
+  return found;
 }
 
 async function first(...paths: readonly string[]): Promise<string | undefined> {

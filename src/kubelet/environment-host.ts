@@ -9,22 +9,21 @@
  */
 import { chmod, mkdir, open, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { parseMilli, parseValue } from '../api/quantity.ts';
 import type { Pod, VolumeMount } from '../api/types/core-v1.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
-import type { CgroupLimits, Cgroups } from '../host/cgroups.ts';
+import type { Cgroups } from '../host/cgroups.ts';
 import { errorCode } from '../host/host-error.ts';
 import type { Mounts } from '../host/mounts.ts';
 import type { Mount, MountPropagation } from '../runtime/cri-types.ts';
 import type { KubeletConfig } from './config.ts';
 import { expand } from './containers/expansion.ts';
+import { podCgroupPath, podLimits } from './containers/pod-cgroup.ts';
 import type { RuntimeContainer } from './containers/runtime-status.ts';
 import { EnvironmentError, type PodEnvironment } from './environment.ts';
 import type { ObjectSource } from './object-source.ts';
 import { hostsFile, podDns, podHostname } from './pods/dns.ts';
 import { isHostNetwork, podUid } from './pods/pod-info.ts';
-import { cpuQuota, cpuShares, qosClass } from './pods/qos.ts';
 import { parseLine } from './server/container-log.ts';
 import type { TokenManager } from './volumes/token-manager.ts';
 import { createVolumes, podFolder } from './volumes/volumes.ts';
@@ -88,7 +87,7 @@ export function createHostEnvironment(options: HostEnvironmentOptions): PodEnvir
       await mkdir(join(folder, 'containers'), { recursive: true, mode: 0o750 });
       if (cgroups)
         try {
-          await cgroups.ensure(cgroupPath(pod, config.cgroupRoot), podLimits(pod, config));
+          await cgroups.ensure(podCgroupPath(pod, config.cgroupRoot), podLimits(pod, config));
         } catch (cause) {
           throw new EnvironmentError(
             'FailedCreatePodContainer',
@@ -102,7 +101,7 @@ export function createHostEnvironment(options: HostEnvironmentOptions): PodEnvir
     async resize(pod, { lifted }) {
       const limits = podLimits(pod, config);
       await cgroups?.ensure(
-        cgroupPath(pod, config.cgroupRoot),
+        podCgroupPath(pod, config.cgroupRoot),
         lifted ? { ...limits, cpuQuota: undefined, memoryBytes: undefined } : limits,
       );
     },
@@ -114,7 +113,7 @@ export function createHostEnvironment(options: HostEnvironmentOptions): PodEnvir
       return {
         hostname: podHostname(pod, config.clusterDomain).hostname,
         logDirectory,
-        cgroupParent: cgroups ? cgroupPath(pod, config.cgroupRoot) : '',
+        cgroupParent: cgroups ? podCgroupPath(pod, config.cgroupRoot) : '',
         dns: podDns(pod, {
           clusterDNS: config.clusterDNS,
           clusterDomain: config.clusterDomain,
@@ -179,42 +178,6 @@ export function createHostEnvironment(options: HostEnvironmentOptions): PodEnvir
         if (name.startsWith(`${basename(logPath)}.`)) await rm(join(dirname(logPath), name), { force: true });
     },
     present: () => namesIn(join(root, 'pods')),
-  };
-}
-
-/** `/kubepods/burstable/pod<uid>`; guaranteed pods stand directly below kubepods. */
-function cgroupPath(pod: Pod, cgroupRoot: string): string {
-  const qos = qosClass(pod);
-  const tier = qos === 'Guaranteed' ? '' : `/${qos.toLowerCase()}`;
-  return join(cgroupRoot, `/kubepods${tier}/pod${podUid(pod)}`);
-}
-
-/** Limits hold for the pod as a whole only when every container has one. Source: pkg/kubelet/cm/helpers_linux.go. */
-function podLimits(pod: Pod, config: KubeletConfig): CgroupLimits {
-  const containers = [
-    ...(pod.spec?.containers ?? []),
-    ...(pod.spec?.initContainers ?? []).filter((c) => c.restartPolicy === 'Always'),
-  ];
-  const sum = (kind: 'requests' | 'limits', name: string, parse: (text: string) => number): number | undefined => {
-    let total = 0;
-    for (const { resources } of containers) {
-      const text = resources?.[kind]?.[name];
-      if (text === undefined) {
-        if (kind === 'limits') return undefined;
-        continue;
-      }
-      total += parse(text);
-    }
-    return total;
-  };
-  const cpuRequest = sum('requests', 'cpu', parseMilli) ?? 0;
-  const cpuLimit = sum('limits', 'cpu', parseMilli);
-  const memoryLimit = sum('limits', 'memory', parseValue);
-  return {
-    cpuShares: cpuShares(cpuRequest || (cpuLimit ?? 0)),
-    cpuQuota: cpuLimit && config.cpuCFSQuota ? cpuQuota(cpuLimit) : undefined,
-    memoryBytes: memoryLimit || undefined,
-    pids: config.podPidsLimit > 0 ? config.podPidsLimit : undefined,
   };
 }
 

@@ -6,6 +6,7 @@
  *   await kubelet.run(signal);
  */
 import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { ApiHandler } from '../api/exchange.ts';
 import { resources } from '../api/types/resources.ts';
 import type { InformerFactory } from '../client/informer.ts';
@@ -13,6 +14,8 @@ import { openCgroups } from '../host/cgroups.ts';
 import { readMachineInfo } from '../host/machine-info.ts';
 import { createMounts } from '../host/mounts.ts';
 import type { Spawner } from '../host/spawner.ts';
+import type { CriRuntime } from '../runtime/cri.ts';
+import { podCgroupPath } from './containers/pod-cgroup.ts';
 import { fetchPodRuntimeStatus } from './containers/runtime-status.ts';
 import { createHostEnvironment } from './environment-host.ts';
 import { createKubelet, type Kubelet } from './kubelet.ts';
@@ -23,6 +26,8 @@ import { podUid } from './pods/pod-info.ts';
 import { createProbeManager } from './probes/prober.ts';
 import { createKubeletHandler } from './server/kubelet-handler.ts';
 import { registerNodeMetrics, withRuntimeMetrics } from './server/kubelet-metrics.ts';
+import { createHostUsage } from './stats/host-usage.ts';
+import { createStatsProvider } from './stats/stats-provider.ts';
 import { createTokenManager } from './volumes/token-manager.ts';
 
 export interface HostKubeletOptions
@@ -67,11 +72,13 @@ export async function createHostKubelet(
     serviceInformer: informers.informer(resources.services),
   });
   const tokens = createTokenManager({ client, clock, random });
+  const cgroups = options.podCgroups === false ? undefined : await openCgroups(clock);
+  const machine = await readMachineInfo(rootDir);
   const environment = createHostEnvironment({
     root: rootDir,
     podLogsDir: options.podLogsDir,
     mounts: createMounts(options.spawner),
-    cgroups: options.podCgroups === false ? undefined : await openCgroups(clock),
+    cgroups,
     objects,
     tokens,
     config,
@@ -87,13 +94,37 @@ export async function createHostKubelet(
     pods,
     objects,
     environment,
-    machine: await readMachineInfo(rootDir),
+    machine,
     probes: createProbeManager,
+  });
+  const usage = createHostUsage({
+    cgroups,
+    cgroupRoot: config.cgroupRoot,
+    rootDir,
+    podLogsDir: options.podLogsDir,
+    imageFsPath: () => imageFsPath(runtime, config.runtimeRequestTimeoutMs),
+    clock,
+  });
+  const stats = createStatsProvider({
+    nodeName,
+    runtime,
+    clock,
+    timeoutMs: config.runtimeRequestTimeoutMs,
+    pods: () => kubelet.parts?.workers.active() ?? [],
+    runtimeStatus: (uid) => kubelet.parts?.workers.runtimeStatus(uid),
+    node: usage,
   });
   const handler = createKubeletHandler({
     nodeName,
     client,
     pods,
+    runtime,
+    stats,
+    machine,
+    version: options.version,
+    podCgroup: (pod) => podCgroupPath(pod, config.cgroupRoot),
+    logFolder: '/var/log',
+    checkpointFolder: join(rootDir, 'checkpoints'),
     runtimeStatus: (uid) => fetchPodRuntimeStatus(runtime, uid, { timeoutMs: config.runtimeRequestTimeoutMs }),
     streaming: runtime,
     clock,
@@ -111,4 +142,10 @@ export async function createHostKubelet(
     },
   });
   return { kubelet, handler };
+}
+
+/** Where the runtime keeps images, by its own word. */
+async function imageFsPath(runtime: CriRuntime, timeoutMs: number): Promise<string | undefined> {
+  const { imageFilesystems } = await runtime.imageFsInfo({}, { timeoutMs });
+  return imageFilesystems[0]?.fsId?.mountpoint || undefined;
 }

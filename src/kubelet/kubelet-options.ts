@@ -5,10 +5,10 @@ import type { MetricsRegistry } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
 import type { Client } from '../client/client.ts';
 import type { EventRecorder } from '../client/events.ts';
+import type { MachineInfo } from '../host/machine-info.ts';
 import type { CriRuntime } from '../runtime/cri.ts';
 import type { KubeletConfig } from './config.ts';
 import type { PodEnvironment } from './environment.ts';
-import type { Machine } from './node/machine.ts';
 import type { ObjectSource } from './object-source.ts';
 import type { PodSource } from './pod-source.ts';
 import type { ProbeContext, ProbeManager } from './probes/probe-manager.ts';
@@ -30,7 +30,7 @@ export interface KubeletOptions {
   readonly environment: PodEnvironment;
   /** Absent: containers are ready as soon as they run (hollow). */
   readonly probes?: (context: ProbeContext) => ProbeManager;
-  readonly machine: Machine;
+  readonly machine: MachineInfo;
   /** Primary first; at most one per family. */
   readonly nodeIPs: readonly string[];
   readonly clock: Clock;

@@ -1,13 +1,13 @@
 /** The Node object: what this node is, offers and how it is. Pure. Source: pkg/kubelet/nodestatus/setters.go, kubelet_node_status.go. */
 import { canonicalQuantity, parseMilli, parseValue } from '../../api/quantity.ts';
 import type { ContainerImage, Node, NodeAddress, NodeCondition, NodeStatus } from '../../api/types/core-v1.ts';
+import type { MachineInfo } from '../../host/machine-info.ts';
 import type { KubeletConfig } from '../config.ts';
 import { rfc3339 } from '../pods/api-status.ts';
-import type { Machine } from './machine.ts';
 
 export interface NodeFacts {
   readonly nodeName: string;
-  readonly machine: Machine;
+  readonly machine: MachineInfo;
   readonly config: KubeletConfig;
   readonly nodeIPs: readonly string[];
   readonly version: string;
@@ -83,11 +83,18 @@ function capacityOf({ machine, config }: NodeFacts): Readonly<Record<string, str
   return {
     cpu: String(machine.cpus),
     'ephemeral-storage': `${Math.floor(machine.ephemeralStorageBytes / 1024)}Ki`,
-    'hugepages-1Gi': '0',
-    'hugepages-2Mi': '0',
+    ...hugePages(machine),
     memory: `${Math.floor(machine.memoryBytes / 1024)}Ki`,
     pods: String(pods),
   };
+}
+
+/** `hugepages-2Mi` and the like: the sizes that the kernel knows, both of amd64's when it says nothing. */
+function hugePages({ hugePages }: MachineInfo): Readonly<Record<string, string>> {
+  const result: Record<string, string> = { 'hugepages-1Gi': '0', 'hugepages-2Mi': '0' };
+  for (const [pageBytes, bytes] of hugePages)
+    result[`hugepages-${canonicalQuantity(`${pageBytes / 1024}Ki`)}`] = canonicalQuantity(String(bytes));
+  return result;
 }
 
 /** Capacity less what is reserved and the hard eviction thresholds. */

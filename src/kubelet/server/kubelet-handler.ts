@@ -1,19 +1,25 @@
 /**
- * The kubelet's own API (port 10250): logs, exec, attach, port-forward, pods, health, metrics. An ApiHandler, so `serve/` puts it on a TLS port and an API server in the
- * same process calls it directly. Who may call: client certificates of group system:masters, others by TokenReview and SubjectAccessReview
- * (resource nodes, subresource log, metrics, stats or proxy), as upstream delegates.
+ * The kubelet's own API (port 10250): logs, exec, attach, port-forward, pods, statistics, health, metrics. An ApiHandler, so `serve/` puts it on
+ * a TLS port and an API server in the same process calls it directly. Source: pkg/kubelet/server/server.go.
  */
 import type { ApiHandler, ApiRequest, ApiResponse } from '../../api/exchange.ts';
+import type { JsonObject } from '../../api/json.ts';
 import type { Pod } from '../../api/types/core-v1.ts';
-import { resources } from '../../api/types/resources.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { MetricsRegistry } from '../../base/metrics.ts';
 import type { Client } from '../../client/client.ts';
-import type { PodRuntimeStatus, RuntimeContainer } from '../containers/runtime-status.ts';
+import type { MachineInfo } from '../../host/machine-info.ts';
+import { CriError, type CriRuntime } from '../../runtime/cri.ts';
+import { findContainer, labels, type PodRuntimeStatus, type RuntimeContainer } from '../containers/runtime-status.ts';
 import type { PodSource } from '../pod-source.ts';
 import { podUid } from '../pods/pod-info.ts';
-import { type LogContext, type LogOptions, readContainerLog } from './container-log.ts';
+import { cadvisorMetrics, resourceMetrics } from '../stats/metrics-text.ts';
+import type { StatsProvider } from '../stats/stats-provider.ts';
+import type { LogContext, LogOptions } from './container-log.ts';
+import { containerLogs } from './container-logs-endpoint.ts';
+import { createKubeletAuth, type KubeletAuthOptions, subresourcesOf, verbOf } from './kubelet-auth.ts';
+import { nodeLogs } from './node-logs.ts';
 import { Refused } from './refused.ts';
 import { type StreamingRuntime, streamingAnswer, streamingPaths } from './streaming.ts';
 
@@ -27,31 +33,62 @@ export interface KubeletHandlerOptions {
   readLog?(container: RuntimeContainer, options: LogOptions, context: LogContext): AsyncIterable<Uint8Array>;
   /** Where exec, attach and port-forward go; absent on hollow nodes. */
   readonly streaming?: StreamingRuntime;
+  /** For `/run`, `/runningpods` and `/checkpoint`. */
+  readonly runtime?: CriRuntime;
+  readonly stats?: StatsProvider;
+  /** For `/metrics/cadvisor`. */
+  readonly machine?: MachineInfo;
+  /** The version told there. */
+  readonly version?: string;
+  podCgroup?(pod: Pod): string;
+  /** The KubeletConfiguration in force, as upstream writes it. */
+  configuration?(): JsonObject;
+  /** Series of probes; `/metrics/probes`. */
+  readonly probeMetrics?: MetricsRegistry;
+  /** The folder behind `/logs`; absent: there is none. */
+  readonly logFolder?: string;
+  /** Where checkpoints are written. */
+  readonly checkpointFolder?: string;
+  readonly auth?: Pick<KubeletAuthOptions, 'anonymous' | 'tokenTtlMs' | 'allowedTtlMs' | 'deniedTtlMs'>;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: MetricsRegistry;
 }
 
-interface User {
-  readonly name: string;
-  readonly groups: readonly string[];
-  readonly uid?: string;
-}
+const callTimeoutMs = 120_000;
 
 export function createKubeletHandler(options: KubeletHandlerOptions): ApiHandler {
+  const auth = createKubeletAuth({
+    ...options.auth,
+    client: options.client,
+    nodeName: options.nodeName,
+    clock: options.clock,
+  });
   return async (request) => {
     try {
-      if (request.path === '/healthz' && request.method === 'GET') return text(200, 'ok');
-      const user = await authenticate(request, options);
+      let user: Awaited<ReturnType<typeof auth.authenticate>>;
+      try {
+        user = await auth.authenticate(request);
+      } catch (error) {
+        options.log.error('Unable to authenticate the request due to an error', { error });
+        user = undefined;
+      }
       if (!user) return text(401, 'Unauthorized');
-      const verb =
-        { GET: 'get', HEAD: 'get', POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' }[request.method] ??
-        'get';
-      const subresource = subresourceOf(request.path);
-      if (!(await authorize(user, verb, subresource, request, options)))
+      let allowed: boolean;
+      try {
+        allowed = await auth.authorize(user, request);
+      } catch (error) {
+        const subresources = subresourcesOf(request.path).join(' ');
+        options.log.error('Authorization error', { user: user.name, error });
+        return text(
+          500,
+          `Authorization error (user=${user.name}, verb=${verbOf(request.method)}, resource=nodes, subresource(s)=[${subresources}])`,
+        );
+      }
+      if (!allowed)
         return text(
           403,
-          `Forbidden (user=${user.name}, verb=${verb}, resource=nodes, subresource(s)=[${subresource}])`,
+          `Forbidden (user=${user.name}, verb=${verbOf(request.method)}, resource=nodes, subresource(s)=[${subresourcesOf(request.path).join(' ')}])`,
         );
       return await route(request, options);
     } catch (error) {
@@ -63,18 +100,39 @@ export function createKubeletHandler(options: KubeletHandlerOptions): ApiHandler
 }
 
 async function route(request: ApiRequest, options: KubeletHandlerOptions): Promise<ApiResponse> {
-  const parts = request.path.split('/').slice(1).map(decodeURIComponent);
-  if (streamingPaths.has(parts[0] ?? '')) return streamingAnswer(parts, request, options);
-  if (request.method !== 'GET') throw new Refused(405, '405: Method Not Allowed');
-  switch (parts[0]) {
+  const parts = segmentsOf(request.path);
+  const [first = '', second = '', ...rest] = parts;
+  if (streamingPaths.has(first)) return streamingAnswer(parts, request, options);
+  if (first === 'run' || first === 'checkpoint') {
+    if (request.method !== 'POST') throw new Refused(405, '405: Method Not Allowed');
+    return first === 'run' ? runCommand(parts, request, options) : checkpoint(parts, request, options);
+  }
+  if (request.method !== 'GET' && request.method !== 'HEAD') throw new Refused(405, '405: Method Not Allowed');
+  switch (first) {
+    case 'healthz':
+      return text(200, 'ok');
     case 'pods':
       return json({ kind: 'PodList', apiVersion: 'v1', metadata: {}, items: options.pods.list() });
+    case 'runningpods':
+      return json(await runningPods(options, request.signal));
+    case 'configz':
+      if (!options.configuration) throw new Refused(404, '404 page not found');
+      return json({ kubeletconfig: options.configuration() });
     case 'metrics':
-      return {
-        status: 200,
-        headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' },
-        body: { kind: 'bytes', bytes: Buffer.from(await options.metrics.text()) },
-      };
+      return metricsPage(second, options);
+    case 'stats': {
+      if (!options.stats || (second !== 'summary' && second !== '') || rest.length > 0)
+        throw new Refused(404, '404 page not found');
+      const only = new URLSearchParams(request.query).get('only_cpu_and_memory');
+      const cpuAndMemoryOnly = only === 'true' || only === '1' || only === 't' || only === 'T' || only === 'True';
+      return json(await options.stats.summary({ cpuAndMemoryOnly }));
+    }
+    case 'logs':
+      if (options.logFolder === undefined) throw new Refused(405, 'logs endpoint is disabled.');
+      return nodeLogs(
+        options.logFolder,
+        parts.slice(1).filter((part) => part !== ''),
+      );
     case 'containerLogs': {
       const [, namespace, name, container] = parts;
       if (!namespace) throw new Refused(400, '{"message": "missing podNamespace."}');
@@ -82,171 +140,136 @@ async function route(request: ApiRequest, options: KubeletHandlerOptions): Promi
       if (!container) throw new Refused(400, '{"message": "missing containerName."}');
       return containerLogs({ namespace, name, container }, request, options);
     }
-    case 'run':
-    case 'stats':
-    case 'checkpoint':
-      throw new Refused(501, `This kubelet does not serve /${parts[0]} yet`);
     default:
       throw new Refused(404, '404 page not found');
   }
 }
 
-async function containerLogs(
-  target: { readonly namespace: string; readonly name: string; readonly container: string },
+/** @throws Refused 400 for a path that cannot be decoded. */
+function segmentsOf(path: string): string[] {
+  try {
+    return path.split('/').slice(1).map(decodeURIComponent);
+  } catch {
+    throw new Refused(400, 'the path is not valid percent-encoding');
+  }
+}
+
+async function metricsPage(name: string, options: KubeletHandlerOptions): Promise<ApiResponse> {
+  const page = (body: string): ApiResponse => ({
+    status: 200,
+    headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' },
+    body: { kind: 'bytes', bytes: Buffer.from(body) },
+  });
+  switch (name) {
+    case '':
+      return page(await options.metrics.text());
+    case 'probes':
+      return page((await options.probeMetrics?.text()) ?? '');
+    case 'resource':
+      if (options.stats) return page(resourceMetrics(await options.stats.summary({ cpuAndMemoryOnly: true })));
+      break;
+    case 'cadvisor':
+      if (options.stats && options.machine) {
+        const byUid = new Map(options.pods.list().map((pod) => [podUid(pod), pod]));
+        return page(
+          cadvisorMetrics(await options.stats.summary(), options.machine, {
+            version: options.version ?? '',
+            pod: (uid) => byUid.get(uid),
+            cgroup: (pod) => options.podCgroup?.(pod) ?? '',
+          }),
+        );
+      }
+      break;
+  }
+  throw new Refused(404, '404 page not found');
+}
+
+/** What the runtime runs, whether or not the API knows it. */
+async function runningPods(options: KubeletHandlerOptions, signal: AbortSignal): Promise<object> {
+  const items = new Map<string, { metadata: object; spec: { containers: object[] } }>();
+  const listed = await options.runtime?.listContainers(
+    { filter: { state: { state: 'CONTAINER_RUNNING' } } },
+    { signal, timeoutMs: callTimeoutMs },
+  );
+  for (const { labels: own, image } of listed?.containers ?? []) {
+    const uid = own[labels.podUid] ?? '';
+    let item = items.get(uid);
+    if (!item) {
+      const metadata = { name: own[labels.podName], namespace: own[labels.podNamespace], uid };
+      items.set(uid, (item = { metadata, spec: { containers: [] } }));
+    }
+    item.spec.containers.push({
+      name: own[labels.containerName],
+      image: image?.userSpecifiedImage || image?.image,
+      resources: {},
+    });
+  }
+  const pods = [...items.values()].map((item) => ({ ...item, status: {} }));
+  return { kind: 'PodList', apiVersion: 'v1', metadata: {}, items: pods };
+}
+
+interface Target {
+  readonly pod: Pod;
+  readonly container: RuntimeContainer;
+  readonly runtime: CriRuntime;
+}
+
+/** @param parts kind, namespace, pod, [uid,] container. @throws Refused 404 */
+async function targetOf(parts: readonly string[], options: KubeletHandlerOptions): Promise<Target> {
+  const [, namespace = '', name = '', ...rest] = parts;
+  const container = rest.at(-1) ?? '';
+  const pod = rest.length === 1 || rest.length === 2 ? options.pods.get(namespace, name) : undefined;
+  if (!pod || (rest.length === 2 && rest[0] !== podUid(pod))) throw new Refused(404, 'pod does not exist');
+  const found = findContainer(await options.runtimeStatus(podUid(pod)), container);
+  if (found?.state !== 'running' || !options.runtime)
+    throw new Refused(404, `container not found (${JSON.stringify(container)})`);
+  return { pod, container: found, runtime: options.runtime };
+}
+
+/** One command, its output as the answer. */
+async function runCommand(
+  parts: readonly string[],
   request: ApiRequest,
   options: KubeletHandlerOptions,
 ): Promise<ApiResponse> {
-  const pod = options.pods.get(target.namespace, target.name);
-  if (!pod) throw new Refused(404, `pod ${JSON.stringify(target.name)} does not exist`);
-  const spec = pod.spec;
-  const names = [...(spec?.initContainers ?? []), ...(spec?.containers ?? []), ...(spec?.ephemeralContainers ?? [])];
-  if (!names.some((container) => container.name === target.container))
-    throw new Refused(
-      404,
-      `container ${JSON.stringify(target.container)} not found in pod ${JSON.stringify(target.name)}`,
-    );
-  const query = new URLSearchParams(request.query);
-  const logOptions = parseLogOptions(query, options.clock);
-  const previous = isTrue(query.get('previous'));
-
-  const status = await options.runtimeStatus(podUid(pod));
-  const history = status.containers.filter((container) => container.name === target.container);
-  const container = previous
-    ? (history.find((c, i) => i > 0 && c.state === 'exited') ?? endedAndWaiting(pod, history, target.container))
-    : history[0];
-  if (!container) {
-    if (previous)
-      throw new Refused(
-        400,
-        `previous terminated container ${JSON.stringify(target.container)} in pod ${JSON.stringify(target.name)} not found`,
-      );
-    const waiting = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])].find(
-      (s) => s.name === target.container,
-    )?.state?.waiting;
-    throw new Refused(
-      400,
-      waiting
-        ? `container ${JSON.stringify(target.container)} in pod ${JSON.stringify(target.name)} is waiting to start: ${waiting.message || waiting.reason}`
-        : `container ${JSON.stringify(target.container)} in pod ${JSON.stringify(target.name)} is not available`,
-    );
-  }
-  // While following, the runtime's newest word says whether more can come; it is asked once a second.
-  let running = container.state === 'running';
-  let askedAtMs = options.clock.monotonic();
-  const context: LogContext = {
-    clock: options.clock,
-    signal: request.signal,
-    running() {
-      if (running && options.clock.monotonic() - askedAtMs > 1000) {
-        askedAtMs = options.clock.monotonic();
-        void options.runtimeStatus(podUid(pod)).then(
-          (now) => {
-            running = now.containers.find((c) => c.id === container.id)?.state === 'running';
-          },
-          (error) => options.log.debug('Cannot ask for the state of a container whose log is followed', { error }),
-        );
-      }
-      return running;
-    },
-  };
-  const read = options.readLog ?? ((c, o, x) => readContainerLog(c.logPath, o, x));
+  const { container, runtime } = await targetOf(parts, options);
+  const cmd = (new URLSearchParams(request.query).get('cmd') ?? '').split(' ');
+  const { stdout, stderr, exitCode } = await runtime.execSync(
+    { containerId: container.id, cmd, timeout: 0 },
+    { signal: request.signal, timeoutMs: callTimeoutMs },
+  );
+  const output = Buffer.concat([stdout, stderr]);
+  if (exitCode !== 0) throw new Refused(500, `command terminated with exit code ${exitCode}: ${output.toString()}`);
   return {
     status: 200,
-    headers: { 'content-type': 'text/plain' },
-    body: { kind: 'stream', stream: read(container, logOptions, context) },
+    headers: { 'content-type': 'text/plain; charset=utf-8' },
+    body: { kind: 'bytes', bytes: output },
   };
 }
 
-/** In back-off the newest container is the one that ended: it is what `--previous` means then. */
-function endedAndWaiting(pod: Pod, history: readonly RuntimeContainer[], name: string): RuntimeContainer | undefined {
-  const status = pod.status?.containerStatuses?.find((s) => s.name === name);
-  return status?.state?.waiting && history[0]?.state === 'exited' ? history[0] : undefined;
-}
-
-/** @throws Refused 400 */
-function parseLogOptions(query: URLSearchParams, clock: Clock): LogOptions {
-  const number = (name: string, least: number): number | undefined => {
-    const value = query.get(name);
-    if (value === null || value === '' || (name === 'tailLines' && value === 'all')) return undefined;
-    const parsed = Number(value);
-    if (!Number.isInteger(parsed) || parsed < least)
-      throw new Refused(400, `{"message": "Invalid value ${JSON.stringify(value)} for ${name}"}`);
-    return parsed;
-  };
-  const sinceSeconds = number('sinceSeconds', 1);
-  const sinceTime = query.get('sinceTime');
-  const since = sinceTime ? Date.parse(sinceTime) : undefined;
-  if (since !== undefined && Number.isNaN(since))
-    throw new Refused(400, `{"message": "Invalid value ${JSON.stringify(sinceTime)} for sinceTime"}`);
-  const stream = query.get('stream');
-  return {
-    follow: isTrue(query.get('follow')),
-    timestamps: isTrue(query.get('timestamps')),
-    tailLines: number('tailLines', 0),
-    limitBytes: number('limitBytes', 1),
-    sinceMs: since ?? (sinceSeconds === undefined ? undefined : clock.now() - sinceSeconds * 1000),
-    ...(stream === 'Stdout' || stream === 'Stderr' ? { stream } : {}),
-  };
-}
-
-const isTrue = (value: string | null): boolean => value === 'true' || value === '1' || value === '';
-
-async function authenticate(request: ApiRequest, { client }: KubeletHandlerOptions): Promise<User | undefined> {
-  if (request.peer)
-    return { name: request.peer.commonName, groups: [...request.peer.organizations, 'system:authenticated'] };
-  const token = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
-  if (token === undefined) return undefined;
-  const review = await client
-    .resource(resources.tokenReviews)
-    .create(
-      { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', metadata: {}, spec: { token } },
-      { signal: request.signal },
-    );
-  const user = review.status?.user;
-  if (!review.status?.authenticated || !user?.username) return undefined;
-  return { name: user.username, groups: user.groups ?? [], ...(user.uid ? { uid: user.uid } : {}) };
-}
-
-async function authorize(
-  user: User,
-  verb: string,
-  subresource: string,
+async function checkpoint(
+  parts: readonly string[],
   request: ApiRequest,
-  { client, nodeName }: KubeletHandlerOptions,
-): Promise<boolean> {
-  if (user.groups.includes('system:masters')) return true;
-  const review = await client.resource(resources.subjectAccessReviews).create(
-    {
-      apiVersion: 'authorization.k8s.io/v1',
-      kind: 'SubjectAccessReview',
-      metadata: {},
-      spec: {
-        user: user.name,
-        groups: user.groups,
-        ...(user.uid ? { uid: user.uid } : {}),
-        resourceAttributes: { verb, version: 'v1', resource: 'nodes', subresource, name: nodeName },
-      },
-    },
-    { signal: request.signal },
-  );
-  return review.status?.allowed === true;
-}
-
-/** Source: pkg/kubelet/server/auth.go. */
-function subresourceOf(path: string): string {
-  const first = path.split('/')[1];
-  switch (first) {
-    case 'stats':
-      return 'stats';
-    case 'metrics':
-      return 'metrics';
-    case 'logs':
-      return 'log';
-    case 'checkpoint':
-      return 'checkpoint';
-    default:
-      return 'proxy';
+  options: KubeletHandlerOptions,
+): Promise<ApiResponse> {
+  const { pod, container, runtime } = await targetOf(parts, options);
+  const { name, namespace } = pod.metadata;
+  const stamp = `${new Date(options.clock.now()).toISOString().slice(0, 19)}Z`;
+  const location = `${options.checkpointFolder ?? ''}/checkpoint-${name}_${namespace}-${container.name}-${stamp}.tar`;
+  const seconds = new URLSearchParams(request.query).get('timeout') ?? '0';
+  if (!/^\d+$/.test(seconds)) throw new Refused(400, `cannot parse the timeout ${JSON.stringify(seconds)}`);
+  try {
+    await runtime.checkpointContainer(
+      { containerId: container.id, location, timeout: Number(seconds) },
+      { signal: request.signal, timeoutMs: Math.max(callTimeoutMs, Number(seconds) * 1000) },
+    );
+  } catch (error) {
+    if (!(error instanceof CriError)) throw error;
+    // A runtime without checkpoints has no such endpoint, as upstream answers.
+    const status = error.code === 'UNIMPLEMENTED' ? 404 : 500;
+    throw new Refused(status, `checkpointing of ${namespace}/${name}/${container.name} failed (${error.message})`);
   }
+  return json({ items: [location] });
 }
 
 const text = (status: number, message: string): ApiResponse => ({

@@ -165,13 +165,21 @@ test("kubelet server: logs of a hollow node in process, with upstream's refusals
       ...over,
     });
     assert.equal((await handler(request({}))).status, 401);
-    assert.equal((await handler(request({ path: '/healthz' }))).status, 200);
+    assert.equal((await handler(request({ path: '/healthz' }))).status, 401);
+    const master = { commonName: 'a', organizations: ['system:masters'] };
+    assert.equal((await handler(request({ peer: master }))).status, 200);
+    assert.equal((await handler(request({ peer: master, path: '/healthz' }))).status, 200);
     assert.equal(
-      (await handler(request({ peer: { commonName: 'a', organizations: ['system:masters'] } }))).status,
-      200,
+      (await handler(request({ peer: { ...master, verificationError: 'unknown authority' } }))).status,
+      401,
+      'a certificate that does not verify is none',
     );
+    assert.equal((await handler(request({ peer: master, path: '/%' }))).status, 400);
     // The small API server stores the review as it is: nothing says that it is allowed.
-    assert.equal((await handler(request({ peer: { commonName: 'b', organizations: [] } }))).status, 403);
+    assert.equal(
+      (await handler(request({ path: '/metrics', peer: { commonName: 'b', organizations: [] } }))).status,
+      403,
+    );
   } finally {
     await informers.stop();
     await node.stop();

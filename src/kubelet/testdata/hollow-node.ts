@@ -15,11 +15,11 @@ import type { EventRecorder } from '../../client/events.ts';
 import { createInProcessTransport } from '../../client/in-process-transport.ts';
 import { createInformerFactory } from '../../client/informer-factory.ts';
 import { answer, createFakeApiServer, type FakeApiServer } from '../../client/testdata/fake-api-server.ts';
+import type { MachineInfo } from '../../host/machine-info.ts';
 import { createHollowRuntime, type HollowRuntime } from '../../runtime/hollow/hollow-runtime.ts';
 import { defaultKubeletConfig, type KubeletConfig } from '../config.ts';
 import { createHollowEnvironment } from '../environment-hollow.ts';
 import { createKubelet, type Kubelet } from '../kubelet.ts';
-import type { Machine } from '../node/machine.ts';
 import { createObjectSource } from '../object-source.ts';
 import { createPodDispatcher } from '../pod-source.ts';
 
@@ -42,7 +42,7 @@ export interface HollowTestNode {
   restart(): Promise<void>;
 }
 
-export const testMachine: Machine = {
+export const testMachine: MachineInfo = {
   cpus: 4,
   memoryBytes: 8 * 1024 ** 3,
   ephemeralStorageBytes: 100 * 1024 ** 3,
@@ -54,6 +54,8 @@ export const testMachine: Machine = {
   operatingSystem: 'linux',
   architecture: 'amd64',
   hostname: 'n1',
+  swapBytes: 0,
+  hugePages: new Map(),
 };
 
 const podPath = (name: string): string => `/api/v1/namespaces/default/pods/${name}`;

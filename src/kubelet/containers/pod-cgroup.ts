@@ -1,0 +1,40 @@
+/** Where a pod's control group is and what its limits are. Pure. Source: pkg/kubelet/cm/{pod_container_manager_linux,helpers_linux}.go. */
+import { join } from 'node:path';
+import { podRequests, podLimits as resourceLimits } from '../../api/pod/resources.ts';
+import type { Pod } from '../../api/types/core-v1.ts';
+import type { CgroupLimits } from '../../host/cgroups.ts';
+import { podUid } from '../pods/pod-info.ts';
+import { cpuQuota, cpuShares, qosClass } from '../pods/qos.ts';
+
+/** `/kubepods/burstable/pod<uid>`; guaranteed pods stand directly below kubepods. */
+export function podCgroupPath(pod: Pod, cgroupRoot: string): string {
+  const qos = qosClass(pod);
+  const tier = qos === 'Guaranteed' ? '' : `/${qos.toLowerCase()}`;
+  return join(cgroupRoot, `/kubepods${tier}/pod${podUid(pod)}`);
+}
+
+/**
+ * A pod's own limits: those of the pod as a whole where it has them (KEP-2837), else the containers' sum, which holds only when every
+ * container has one. Overhead counts, because the pod's group holds the sandbox too.
+ */
+export function podLimits(
+  pod: Pod,
+  config: { readonly cpuCFSQuota: boolean; readonly podPidsLimit: number },
+): CgroupLimits {
+  const cpuLimit = limitOf(pod, 'cpu');
+  const memoryLimit = limitOf(pod, 'memory');
+  return {
+    cpuShares: cpuShares(podRequests(pod).cpu || (cpuLimit ?? 0)),
+    cpuQuota: cpuLimit && config.cpuCFSQuota ? cpuQuota(cpuLimit) : undefined,
+    memoryBytes: memoryLimit || undefined,
+    pids: config.podPidsLimit > 0 ? config.podPidsLimit : undefined,
+  };
+}
+
+/** @returns undefined when one container has none, unless the pod as a whole has one. */
+function limitOf(pod: Pod, name: 'cpu' | 'memory'): number | undefined {
+  const all = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
+  const declared =
+    pod.spec?.resources?.limits?.[name] !== undefined || all.every((c) => c.resources?.limits?.[name] !== undefined);
+  return declared ? resourceLimits(pod)[name] : undefined;
+}
