@@ -1,4 +1,6 @@
 /** The controller manager: which controllers there are, and running them. Names are those of upstream's `--controllers`. */
+
+import { localPathProvisioner } from '../api/volume/local-path.ts';
 import { createTaskGroup } from '../base/task-group.ts';
 import type { Client } from '../client/client.ts';
 import { type LeaderElectionOptions, runLeaderElection } from '../client/leader-election.ts';
@@ -16,11 +18,14 @@ import { disruptionController } from './disruption/controller.ts';
 import { endpointSliceController } from './endpoint-slice/controller.ts';
 import { endpointSliceMirroringController } from './endpoint-slice-mirroring/controller.ts';
 import { endpointsController } from './endpoints/controller.ts';
+import { ephemeralVolumeController } from './ephemeral-volume.ts';
 import { createGarbageCollector, type GarbageCollectorOptions } from './garbage-collector/garbage-collector.ts';
 import { jobController } from './job/controller.ts';
+import { localPathController, localPathControllerName } from './local-path/local-path.ts';
 import { createNamespaceController, type NamespaceControllerOptions } from './namespace/namespace-controller.ts';
 import { createNodeIpamController, type NodeIpamOptions } from './node-ipam/node-ipam.ts';
 import { createNodeLifecycleController, type NodeLifecycleOptions } from './node-lifecycle/node-lifecycle.ts';
+import { persistentVolumeBinder } from './persistent-volume/controller.ts';
 import { createPodGarbageCollector, type PodGarbageCollectorOptions } from './pod-garbage-collector.ts';
 import { replicaSetController, replicationControllerController } from './replica-set/controller.ts';
 import { resourceQuotaController } from './resource-quota/controller.ts';
@@ -29,6 +34,10 @@ import { createServiceAccountController } from './service-accounts.ts';
 import { statefulSetController } from './stateful-set/controller.ts';
 import { createTaintEvictionController } from './taint-eviction/taint-eviction.ts';
 import { ttlAfterFinishedController } from './ttl-after-finished.ts';
+import { volumeExpansionController } from './volume-expansion.ts';
+import { attributesClassProtectionController } from './volume-protection/attributes-class-protection.ts';
+import { claimProtectionController } from './volume-protection/claim-protection.ts';
+import { volumeProtectionController } from './volume-protection/volume-protection.ts';
 
 export type { RequestSigner } from './certificates/signing.ts';
 export type { Controller, ControllerContext } from './controller.ts';
@@ -78,6 +87,13 @@ export function allControllers(options: ControllersOptions = {}): readonly Contr
     createCertificateCleaner(),
     createBootstrapSigner(),
     createTokenCleaner(),
+    persistentVolumeBinder(),
+    volumeExpansionController({ builtIn: new Set([localPathProvisioner]) }),
+    claimProtectionController(),
+    volumeProtectionController(),
+    attributesClassProtectionController(),
+    ephemeralVolumeController(),
+    localPathController(),
   ];
   if (options.certificateSigning) all.push(createCertificateSigning(options.certificateSigning));
   if (options.rootCa !== undefined) all.push(createRootCaPublisher({ rootCa: options.rootCa }));
@@ -103,6 +119,12 @@ const serviceAccounts: Readonly<Record<string, string>> = {
   'certificatesigningrequest-cleaner-controller': 'certificate-controller',
   'bootstrap-signer-controller': 'bootstrap-signer',
   'token-cleaner-controller': 'token-cleaner',
+  'persistentvolume-binder-controller': 'persistent-volume-binder',
+  'persistentvolume-expander-controller': 'expand-controller',
+  'persistentvolumeclaim-protection-controller': 'pvc-protection-controller',
+  'persistentvolume-protection-controller': 'pv-protection-controller',
+  // Not upstream's; it needs just what the binder may do.
+  [localPathControllerName]: 'persistent-volume-binder',
 };
 
 /** `*` does not mean these. Source: controllers.ControllersDisabledByDefault. */
@@ -110,6 +132,10 @@ const onlyByName: ReadonlySet<string> = new Set(['bootstrap-signer-controller', 
 
 /** What `kubectl describe` shows under From, where it is not the controller's name. */
 const eventComponents: Readonly<Record<string, string>> = {
+  'persistentvolume-binder-controller': 'persistentvolume-controller',
+  'persistentvolume-expander-controller': 'volume_expand',
+  'ephemeral-volume-controller': 'ephemeral_volume',
+  [localPathControllerName]: localPathProvisioner,
   'endpointslice-controller': 'endpoint-slice-controller',
   'endpoints-controller': 'endpoint-controller',
   'endpointslice-mirroring-controller': 'endpointslicemirroring-controller',

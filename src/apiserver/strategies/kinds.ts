@@ -28,6 +28,18 @@ export function persistentVolumeStrategy(type: StructType): Strategy {
   return {
     prepareForCreate: (object, { now }) =>
       rebuildKind(object, type, { status: { phase: 'Pending', lastPhaseTransitionTime: now } }),
+    subresources: {
+      status: {
+        // Who changes the phase need not tell the time (KEP-3762).
+        prepareForUpdate: (next, previous, { now }) => {
+          const [to, from] = [next.status, previous.status] as readonly (JsonObject | undefined)[];
+          const [told, known] = [to?.lastPhaseTransitionTime, from?.lastPhaseTransitionTime];
+          const same = to?.phase === from?.phase;
+          if (same ? told !== undefined : told !== undefined && told !== known) return next;
+          return setIn(next, ['status', 'lastPhaseTransitionTime'], same ? known : now);
+        },
+      },
+    },
   };
 }
 
