@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { findCommand, requires } from '../../../test/requirements.ts';
 import { silentLogger } from '../../base/console-log.ts';
@@ -175,6 +176,31 @@ test('embedded store: a damaged value is refused at the start, and nothing stays
   writeFileSync(data, bytes);
   await refuses(open(path), 'corrupt', /checksum/);
   await refuses(open(path), 'corrupt', /checksum/);
+});
+
+test('embedded store: random bytes anywhere in the data file are refused or harmless, and never end the process', {
+  timeout: 60_000,
+}, async (t) => {
+  const path = temporary(t);
+  const sound = join(path, 'sound');
+  await filled(sound, 300);
+  // Deletions and compaction leave free pages, single ones and runs.
+  const store = await open(sound);
+  for (let i = 0; i < 120; i++) await put(store, `k${i}`, i % 3 === 0 ? 20_000 : 500);
+  await store.compact(await store.currentRevision());
+  for (let i = 0; i < 60; i++) await put(store, `small${i}`, 300);
+  await store.close();
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'testdata/damage.ts'), sound, path, '7', '60'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [output, [code, signal]] = await Promise.all([text(child.stdout), once(child, 'close')]);
+  assert.deepEqual({ code, signal }, { code: 0, signal: null }, `after ${output.trim().split('\n').at(-1)}`);
+  const outcomes = output
+    .trim()
+    .split('\n')
+    .map((line) => line.split(' ')[3]);
+  assert.equal(outcomes.length, 60);
+  assert.ok(outcomes.filter((outcome) => outcome === 'corrupt').length > 30, output);
 });
 
 test('embedded store: a newer format is refused', async (t) => {

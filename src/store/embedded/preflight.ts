@@ -5,8 +5,8 @@
 import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { StoreError } from '../store.ts';
+import { checkPages, pageBytes, readMeta } from './page-check.ts';
 
-const pageBytes = 4096;
 /** Pages that a sound file may lack: LMDB does not write pages that a transaction took at the end and gave back. */
 const tailPages = 256;
 
@@ -36,24 +36,20 @@ export function checkDataFile(folder: string, name: string): void {
     const second = readMeta(head.subarray(pageBytes));
     if (first === undefined || second === undefined)
       throw new StoreError('corrupt', 'the data file is not a store; restore a snapshot');
-    const { lastPage } = first.transaction > second.transaction ? first : second;
-    const needed = (lastPage + 1) * pageBytes;
-    if (size >= needed) return;
+    const distance = first.transaction - second.transaction;
+    if (distance > 1n || distance < -1n)
+      throw new StoreError('corrupt', 'its data file is damaged (it has lost its newest state); restore a snapshot');
+    const meta = first.transaction > second.transaction ? first : second;
+    const needed = (meta.lastPage + 1) * pageBytes;
     if (size < needed - tailPages * pageBytes)
       throw new StoreError(
         'corrupt',
         `its data file has ${size} bytes where ${needed} are expected; restore a snapshot`,
       );
-    // If what is missing mattered, reading all records finds it.
-    ftruncateSync(descriptor, needed);
+    // If what is missing mattered, the walk finds it.
+    if (size < needed) ftruncateSync(descriptor, needed);
+    checkPages(descriptor, meta);
   } finally {
     closeSync(descriptor);
   }
-}
-
-/** LMDB's meta page as this build lays it out (64-bit, data version 2, little-endian). */
-function readMeta(page: Buffer): { readonly lastPage: number; readonly transaction: bigint } | undefined {
-  const isMeta = (page.readUInt16LE(18) & 8) !== 0 && page.readUInt32LE(24) === 0xbeefc0de;
-  if (!isMeta || page.readUInt32LE(28) !== 2 || page.readUInt32LE(48) !== pageBytes) return undefined;
-  return { lastPage: Number(page.readBigUInt64LE(144)), transaction: page.readBigUInt64LE(152) };
 }
