@@ -3,7 +3,7 @@
  * into an ApiRequest and an ApiResponse into bytes; the in-process transport hands both over as they are. Authentication, authorization,
  * admission and the codec run the same way in both.
  */
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type { JsonObject, JsonValue } from './json.ts';
 
 /** Names in lower case; a header that came several times is joined with `, `. */
@@ -28,6 +28,11 @@ export interface ApiRequest {
   readonly headers: Headers;
   /** `value` comes from in-process callers; the codec copies it into a tree of its own. Bodies above the limit never get here. */
   readonly body?: { readonly bytes: Uint8Array } | { readonly value: JsonValue };
+  /**
+   * Instead of `body`, for requests that are passed on to another server: not read yet, of any length, and read no faster than the next server takes it.
+   * Who does not read it need not care: `serve/` drops the rest after the answer.
+   */
+  readonly bodyStream?: Readable;
   readonly peer?: PeerCertificate;
   /** Client address, for audit and metrics; `in-process` for direct callers. */
   readonly remoteAddress: string;
@@ -80,7 +85,7 @@ export type ResponseBody =
       readonly value: () => JsonObject;
     }
   | { readonly kind: 'watch'; readonly stream: WatchStream }
-  /** Anything long and raw: container logs. */
+  /** Anything long and raw: container logs, other servers' answers. A `content-length` among the headers is kept. */
   | { readonly kind: 'stream'; readonly stream: AsyncIterable<Uint8Array> }
   /**
    * The connection becomes another protocol's (exec, attach, port-forward). Only for requests that asked for it with an `upgrade` header;
@@ -98,6 +103,8 @@ export interface ApiResponse {
   readonly status: number;
   /** Includes `content-type`; `content-length` and compression belong to `serve/`. */
   readonly headers: Headers;
+  /** `Set-Cookie` lines of a server behind this one: the only header that cannot be joined. */
+  readonly cookies?: readonly string[];
   readonly body: ResponseBody;
 }
 

@@ -18,6 +18,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { MetricsRegistry } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
+import { createHttpClient } from '../serve/forward/http-client.ts';
 import type { Store } from '../store/store.ts';
 import type { AdmissionPlugin } from './admission/admission.ts';
 import type { UserInfo } from './authentication/authenticator.ts';
@@ -34,6 +35,7 @@ import { FormFactory, type ProtobufSupport } from './output/form-factory.ts';
 import { builtinPrinter } from './printers/index.ts';
 import { createStreamMetrics } from './registry/endpoints/connect.ts';
 import type { KubeletClient } from './registry/endpoints/logs.ts';
+import { isProxyPath } from './registry/endpoints/proxy.ts';
 import { kindFunctions } from './registry/kind-functions.ts';
 import { createExpiryLeases } from './registry/leases.ts';
 import type { ObjectReader } from './registry/object-reader.ts';
@@ -99,6 +101,8 @@ export interface ApiServerOptions {
   readonly serverAddress?: string;
   /** For `kubectl logs`; without it that answers 501. */
   readonly kubelet?: KubeletClient;
+  /** Where pods, services and webhooks are really reached: tests, simulated hosts. Default: at their address. */
+  readonly reach?: (host: string, port: number) => { readonly host: string; readonly port: number };
   readonly watchLimits?: Partial<WatchLimits>;
   /** Encoded bytes of objects whose parsed values are kept. Default 32 MiB. */
   readonly valueBudgetBytes?: number;
@@ -114,6 +118,8 @@ export interface ApiServer {
   readonly handler: ApiHandler;
   /** For callers whose identity is known: bootstrap, tests, the same process. Authorization and admission run. */
   handlerAs(user: UserInfo): ApiHandler;
+  /** For the port: whose bodies are passed on to other servers as they come. */
+  readonly streamsBody: (method: string, path: string) => boolean;
   readonly reader: ObjectReader;
   readonly registry: Registry;
   /** Resolves when the watch cache is filled. Rejects when the store cannot be read before `signal` aborts. Call once. */
@@ -191,6 +197,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     hooks: options.hooks?.(context) ?? noHooks,
   };
   const protobuf = protobufOf(schema);
+  const http = createHttpClient({ clock, ...(options.reach ? { reach: options.reach } : {}) });
   const forms = new FormFactory({ registry, clock, printerFor: builtinPrinter, protobuf });
   const resources = new ResourceHandler({
     registry,
@@ -203,6 +210,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       rbacIndex: security.rbacIndex,
       tokenIssuer: security.tokenIssuer,
       kubelet: options.kubelet,
+      dialer: { http, clock, reach: options.reach },
       streams: createStreamMetrics(metrics),
     }),
     authorize: (request, verb) => chain.authorize(request, verb),
@@ -255,6 +263,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   return {
     handler: guarded(chain.handler, stopping.signal),
     handlerAs: (user) => guarded(chain.handlerAs(user), stopping.signal),
+    streamsBody: (_, path) => isProxyPath(path),
     reader,
     registry,
     checks,
@@ -280,6 +289,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     },
     async stop() {
       stopping.abort();
+      http.close();
       await running;
     },
   };

@@ -1,13 +1,15 @@
 /** How the API server reaches kubelets: real ones over HTTPS under their node's address, hollow ones in this process. */
 import { ApiError } from '../api/errors.ts';
-import type { ApiHandler } from '../api/exchange.ts';
+import type { ApiHandler, PeerCertificate } from '../api/exchange.ts';
 import type { Node } from '../api/types/core-v1.ts';
+import { inProcessBackend, remoteBackend } from '../apiserver/proxy/backend.ts';
 import type { KubeletClient, KubeletUpgrade } from '../apiserver/registry/endpoints/logs.ts';
 import type { Clock } from '../base/clock.ts';
 import { createHttpsTransport } from '../client/https-transport.ts';
 import type { Transport } from '../client/transport.ts';
 import { createInProcessLogClient } from '../kubelet/server/log-client.ts';
-import { requestUpgrade, type UpgradeAnswer } from '../serve/upgrade/request-upgrade.ts';
+import { createHttpClient } from '../serve/forward/http-client.ts';
+import { hostHeader, requestUpgrade, type TlsIdentity, type UpgradeAnswer } from '../serve/upgrade/request-upgrade.ts';
 import type { KeyPair } from './pki.ts';
 
 export interface KubeletClientOptions {
@@ -21,11 +23,19 @@ export interface KubeletClientOptions {
   readonly ca?: string;
 }
 
+/** The subject of the certificate that kubelets know the API server by. */
+const apiServerPeer: PeerCertificate = Object.freeze({
+  commonName: 'kube-apiserver-kubelet-client',
+  organizations: Object.freeze(['system:masters']),
+});
+
 /** Until a kubelet has answered a request for another protocol; it asks its runtime first. */
 const connectTimeoutMs = 30_000;
 
 export function createKubeletClient(options: KubeletClientOptions): KubeletClient & { close(): Promise<void> } {
   const hollow = createInProcessLogClient(options.hollow);
+  const http = createHttpClient({ clock: options.clock });
+  let tls: TlsIdentity | undefined;
   const transports = new Map<string, Transport>();
   /** @throws ApiError 500 when the node does not say where its kubelet is. */
   const addressOf = (name: string): { host: string; port: number; certificate: KeyPair } => {
@@ -85,7 +95,24 @@ export function createKubeletClient(options: KubeletClientOptions): KubeletClien
         },
       );
     },
+    backend: (name) => {
+      const handler = options.hollow(name);
+      if (handler) {
+        const node = options.node(name);
+        const host = node?.status?.addresses?.find((a) => a.type === 'InternalIP')?.address ?? name;
+        const port = node?.status?.daemonEndpoints?.kubeletEndpoint?.Port ?? 0;
+        return { host, port, backend: inProcessBackend(handler, `${host}:${port}`, apiServerPeer) };
+      }
+      const { host, port, certificate } = addressOf(name);
+      tls ??= { ...(options.ca ? { ca: options.ca } : {}), cert: certificate.cert, key: certificate.key };
+      return {
+        host,
+        port,
+        backend: remoteBackend({ host, port, tls }, hostHeader(host, port), { http, clock: options.clock }),
+      };
+    },
     close: async () => {
+      http.close();
       await Promise.all([...transports.values()].map((transport) => transport.close()));
     },
   };
@@ -107,7 +134,7 @@ async function connectInProcess(
     headers: Object.fromEntries(
       Object.entries(headers).map(([name, value]) => [name, typeof value === 'string' ? value : value.join(', ')]),
     ),
-    peer: { commonName: 'kube-apiserver-kubelet-client', organizations: ['system:masters'] },
+    peer: apiServerPeer,
     remoteAddress: 'in-process',
     signal,
   });

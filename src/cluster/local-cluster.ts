@@ -121,6 +121,7 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     step(`API server on port ${options.port}`);
     // The port first: a second start must fail before anything of the first is touched.
     let handler: ApiHandler = async () => starting();
+    let controlPlane: ControlPlane | undefined;
     const https = await startHttpsServer({
       handler: (request) => handler(request),
       key: certificates.apiserver.key,
@@ -131,12 +132,12 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
       clock,
       log: log.with({ component: 'kube-apiserver' }),
       metrics,
+      streamsBody: (method, path) => controlPlane?.server.streamsBody(method, path) ?? false,
     });
     undo.push(() => https.stop({ graceMs: 3000 }));
     const store = await openEmbeddedStore({ path: dir.store, clock, log: log.with({ component: 'store' }) });
     undo.push(() => store.close());
     const hollowHandlers = new Map<string, ApiHandler>();
-    let controlPlane: ControlPlane | undefined;
     const kubelets = createKubeletClient({
       clock,
       node: (name) => controlPlane?.server.reader.get('', 'nodes', '', name) as unknown as Node | undefined,

@@ -23,7 +23,8 @@ export function createHttp1(serving: Serving, connectionOf: (socket: object) => 
       noDelay: false, // likewise
       keepAliveTimeout: limits.idleTimeoutMs,
       headersTimeout: limits.headersTimeoutMs,
-      requestTimeout: limits.bodyTimeoutMs,
+      // Bodies have a timer of their own below: one that is passed on may take as long as it likes.
+      requestTimeout: 0,
       // Only what can be asked for here is taken out of Node's hands; `Upgrade: h2c` and the like are ordinary requests.
       shouldUpgradeCallback: ({ headers }) => /^(websocket|spdy\/3\.1)$/i.test(headers.upgrade ?? ''),
       connectionsCheckingInterval: Math.min(5000, Math.ceil(limits.headersTimeoutMs / 2)),
@@ -35,7 +36,11 @@ export function createHttp1(serving: Serving, connectionOf: (socket: object) => 
       response.on('close', () => request.abort());
       if (message.headers['content-length'] === undefined && message.headers['transfer-encoding'] === undefined)
         void serving.answer(request, exchange); // never rejects; the stop waits for it through `drained`
-      else collect(serving, message, request, exchange);
+      else if (serving.streamsBody(request.method, request.path)) {
+        request.bodyStream = message;
+        response.on('finish', () => dropRest(message, limits.bodyBytesMax));
+        void serving.answer(request, exchange); // likewise
+      } else collect(serving, message, request, exchange);
     },
   );
   server.timeout = 0;
@@ -68,6 +73,18 @@ function incoming(message: IncomingMessage, connection: Connection): IncomingReq
   );
 }
 
+/** What nobody read, or the connection could not carry the next request; who sends much more than it may is cut off. */
+function dropRest(message: IncomingMessage, bytesMax: number): void {
+  if (message.readableEnded || message.destroyed) return;
+  let dropped = 0;
+  message.unpipe();
+  message.on('data', (piece: Buffer) => {
+    dropped += piece.length;
+    if (dropped > bytesMax) message.destroy();
+  });
+  message.resume();
+}
+
 function collect(serving: Serving, message: IncomingMessage, request: IncomingRequest, exchange: Http1Exchange): void {
   const declared = Number(message.headers['content-length'] ?? 0);
   if (declared > serving.limits.bodyBytesMax) {
@@ -76,12 +93,16 @@ function collect(serving: Serving, message: IncomingMessage, request: IncomingRe
   }
   const body = new BodyCollector(serving.limits.bodyBytesMax);
   let refused = false;
+  // HTTP/2 has the like.
+  const timer = serving.clock.timer(serving.limits.bodyTimeoutMs, () => exchange.refuseSlowBody());
+  message.on('close', () => timer.cancel());
   message.on('data', (piece: Buffer) => {
     if (refused || body.add(piece)) return;
     refused = true;
     exchange.refuseBody(serving.limits.bodyBytesMax);
   });
   message.on('end', () => {
+    timer.cancel();
     if (refused) return;
     const bytes = body.finish();
     if (bytes.length > 0) request.body = { bytes };
@@ -122,10 +143,17 @@ class Http1Exchange implements Exchange {
     this.#serving.tooLarge(this);
   }
 
-  whole(status: number, headers: Headers, bytes: Uint8Array): void {
+  /** 408, as Node says it to who drips bytes; the connection is of no more use. */
+  refuseSlowBody(): void {
+    this.#response.shouldKeepAlive = false;
+    this.#response.on('finish', () => this.#message.destroy());
+    this.whole(408, {}, Buffer.alloc(0));
+  }
+
+  whole(status: number, headers: Headers, bytes: Uint8Array, cookies?: readonly string[]): void {
     const response = this.#response;
-    if (response.destroyed) return;
-    const raw = rawHeaders(headers);
+    if (response.destroyed || response.headersSent) return;
+    const raw = rawHeaders(headers, cookies);
     if (status !== 204 && status !== 304 && headers['content-length'] === undefined)
       raw.push('Content-Length', String(bytes.length));
     this.#head(status, raw);
@@ -134,11 +162,10 @@ class Http1Exchange implements Exchange {
     else response.end(bytes);
   }
 
-  open(status: number, headers: Headers, length: number | undefined): Sink {
-    const raw = rawHeaders(headers);
-    raw.push(
-      ...(length === undefined ? (['Transfer-Encoding', 'chunked'] as const) : ['Content-Length', String(length)]),
-    );
+  open(status: number, headers: Headers, length: number | undefined, cookies?: readonly string[]): Sink {
+    const raw = rawHeaders(headers, cookies);
+    if (length === undefined) raw.push('Transfer-Encoding', 'chunked');
+    else if (headers['content-length'] === undefined) raw.push('Content-Length', String(length));
     this.#head(status, raw);
     this.#response.flushHeaders();
     return new Http1Sink(this.#response, this.#serving.joiner);
@@ -171,9 +198,10 @@ class Http1Exchange implements Exchange {
 }
 
 /** A flat array takes Node's short way to the header text; an object is first copied into its header map. */
-function rawHeaders(headers: Headers): string[] {
+function rawHeaders(headers: Headers, cookies?: readonly string[]): string[] {
   const raw: string[] = [];
   for (const name in headers) raw.push(headerName(name), headers[name]!);
+  if (cookies) for (const cookie of cookies) raw.push('Set-Cookie', cookie);
   return raw;
 }
 

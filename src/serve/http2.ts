@@ -3,6 +3,7 @@ import {
   constants,
   type Http2Session,
   type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
   performServerHandshake,
   type ServerHttp2Session,
   type ServerHttp2Stream,
@@ -48,7 +49,14 @@ export function serveHttp2(serving: Serving, socket: TLSSocket, connection: Conn
     const exchange = new Http2Exchange(stream, request.method === 'HEAD', serving.joiner);
     if ((flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0)
       void serving.answer(request, exchange); // never rejects; the stop waits for it through `drained`
-    else collect(serving, stream, headers, request, exchange);
+    else if (serving.streamsBody(request.method, request.path)) {
+      request.bodyStream = stream;
+      // What nobody read: tells the client to stop sending without making the answer an error.
+      stream.on('finish', () => {
+        if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
+      });
+      void serving.answer(request, exchange); // likewise
+    } else collect(serving, stream, headers, request, exchange);
   });
   session.on('error', (error) => {
     serving.log.debug('HTTP/2 session ended early', { remoteAddress: connection.remoteAddress, error });
@@ -122,25 +130,25 @@ class Http2Exchange implements Exchange {
     this.#joiner = joiner;
   }
 
-  whole(status: number, headers: Headers, bytes: Uint8Array): void {
+  whole(status: number, headers: Headers, bytes: Uint8Array, cookies?: readonly string[]): void {
     const stream = this.#stream;
     if (stream.destroyed || stream.headersSent) return;
     const endStream = bytes.length === 0 || this.#head;
     stream.respond(
-      status === 204 || status === 304
-        ? { ...headers, ':status': status }
-        : { ...headers, ':status': status, 'content-length': bytes.length },
+      status === 204 || status === 304 || headers['content-length'] !== undefined
+        ? { ...headers, ...cookieHeader(cookies), ':status': status }
+        : { ...headers, ...cookieHeader(cookies), ':status': status, 'content-length': bytes.length },
       { endStream },
     );
     if (!endStream) stream.end(bytes);
   }
 
-  open(status: number, headers: Headers, length: number | undefined): Sink {
+  open(status: number, headers: Headers, length: number | undefined, cookies?: readonly string[]): Sink {
     if (!this.#stream.destroyed)
       this.#stream.respond(
         length === undefined
-          ? { ...headers, ':status': status }
-          : { ...headers, ':status': status, 'content-length': length },
+          ? { ...headers, ...cookieHeader(cookies), ':status': status }
+          : { ...headers, ...cookieHeader(cookies), ':status': status, 'content-length': length },
       );
     return new Http2Sink(this.#stream, this.#joiner);
   }
@@ -160,6 +168,9 @@ class Http2Exchange implements Exchange {
     else this.whole(500, { 'content-type': 'text/plain; charset=utf-8' }, Buffer.from('Internal Server Error\n'));
   }
 }
+
+const cookieHeader = (cookies: readonly string[] | undefined): OutgoingHttpHeaders =>
+  cookies === undefined || cookies.length === 0 ? {} : { 'set-cookie': [...cookies] };
 
 class Http2Sink implements Sink {
   readonly #stream: ServerHttp2Stream;

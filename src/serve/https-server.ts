@@ -17,7 +17,7 @@ import { createHttp1 } from './http1.ts';
 import { closeGracefully, serveHttp2 } from './http2.ts';
 import { defaultServeLimits, type ServeLimits } from './limits.ts';
 import { listenError } from './listen-error.ts';
-import { Serving } from './serving.ts';
+import { Serving, type StreamsBody } from './serving.ts';
 
 /** PEM texts. A chain in `cert` starts with the leaf. */
 export interface ServerCertificates {
@@ -36,6 +36,8 @@ export interface HttpsServerOptions extends ServerCertificates {
   readonly log: Logger;
   readonly metrics: MetricsRegistry;
   readonly limits?: Partial<ServeLimits>;
+  /** Requests that are passed on to other servers. Default: none. */
+  readonly streamsBody?: StreamsBody;
 }
 
 export interface HttpsServer {
@@ -54,7 +56,7 @@ export interface HttpsServer {
 export async function startHttpsServer(options: HttpsServerOptions): Promise<HttpsServer> {
   const { clock, log, metrics, host } = options;
   const limits: ServeLimits = { ...defaultServeLimits, ...options.limits };
-  const serving = new Serving({ handler: options.handler, clock, log, limits });
+  const serving = new Serving({ handler: options.handler, clock, log, limits, streamsBody: options.streamsBody });
   const connections = new WeakMap<object, Connection>();
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();

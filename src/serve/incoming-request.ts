@@ -1,4 +1,5 @@
 /** The ApiRequest that both protocols build. Its signal is made only when somebody asks: most requests are answered without one. */
+import type { Readable } from 'node:stream';
 import type { ApiRequest, Headers, PeerCertificate } from '../api/exchange.ts';
 
 export class IncomingRequest implements ApiRequest {
@@ -9,6 +10,7 @@ export class IncomingRequest implements ApiRequest {
   readonly peer?: PeerCertificate;
   readonly remoteAddress: string;
   body?: { readonly bytes: Uint8Array };
+  bodyStream?: Readable;
   /** Called once when the request aborts: cheaper than a signal for those that have only one thing to tell. */
   onAbort: (() => void) | undefined = undefined;
   #controller: AbortController | undefined = undefined;

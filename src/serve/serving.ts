@@ -18,9 +18,9 @@ import type { Sink } from './sink.ts';
 /** One request's way back, in one protocol. Exactly one of these is called, once. */
 export interface Exchange {
   /** A whole answer. A HEAD request gets its headers only. */
-  whole(status: number, headers: Headers, bytes: Uint8Array): void;
+  whole(status: number, headers: Headers, bytes: Uint8Array, cookies?: readonly string[]): void;
   /** A long answer. `length` in bytes when known. */
-  open(status: number, headers: Headers, length: number | undefined): Sink;
+  open(status: number, headers: Headers, length: number | undefined, cookies?: readonly string[]): Sink;
   /** A long answer of unknown length as a Node stream. */
   openWritable(status: number, headers: Headers): Writable;
   /** Gives the connection away; the answer is then the taker's. Breaks off where the request did not ask for another protocol. */
@@ -28,6 +28,9 @@ export interface Exchange {
   /** Breaks the answer off so that the peer can tell. */
   fail(): void;
 }
+
+/** Whether a request's body is handed to the handler as it comes, instead of whole and within the limit. */
+export type StreamsBody = (method: string, path: string) => boolean;
 
 const noBytes = new Uint8Array(0);
 /** Up to this a list goes out as one write. */
@@ -38,6 +41,7 @@ export class Serving {
   readonly log: Logger;
   readonly limits: ServeLimits;
   readonly joiner: FrameJoiner;
+  readonly streamsBody: StreamsBody;
   /** Set by the stop: answers tell their peers to go elsewhere. */
   stopping = false;
   /** Connections given away to another protocol. */
@@ -47,11 +51,18 @@ export class Serving {
   readonly #requests = new Set<IncomingRequest>();
   #idle: (() => void) | undefined;
 
-  constructor(options: { handler: ApiHandler; clock: Clock; log: Logger; limits: ServeLimits }) {
+  constructor(options: {
+    handler: ApiHandler;
+    clock: Clock;
+    log: Logger;
+    limits: ServeLimits;
+    streamsBody?: StreamsBody | undefined;
+  }) {
     this.#handler = options.handler;
     this.clock = options.clock;
     this.log = options.log;
     this.limits = options.limits;
+    this.streamsBody = options.streamsBody ?? (() => false);
     this.joiner = new FrameJoiner(options.clock);
   }
 
@@ -98,10 +109,10 @@ export class Serving {
   }
 
   async #write(request: IncomingRequest, exchange: Exchange, response: ApiResponse): Promise<void> {
-    const { status, headers, body } = response;
+    const { status, headers, body, cookies } = response;
     switch (body.kind) {
       case 'empty':
-        exchange.whole(status, headers, noBytes);
+        exchange.whole(status, headers, noBytes, cookies);
         return;
       case 'object':
         return this.#bytes(request, exchange, status, headers, body.object.bytes());
@@ -118,7 +129,7 @@ export class Serving {
       case 'watch':
         return this.#watch(request, exchange.open(status, headers, undefined), body.stream);
       case 'stream':
-        return pumpStream(body.stream, exchange.open(status, headers, undefined));
+        return pumpStream(body.stream, exchange.open(status, headers, declaredLength(headers), cookies));
       case 'upgrade':
         exchange.upgrade(body.take);
         return;
@@ -175,4 +186,9 @@ export class Serving {
       target,
     );
   }
+}
+
+function declaredLength(headers: Headers): number | undefined {
+  const text = headers['content-length'];
+  return text === undefined ? undefined : Number(text);
 }

@@ -1,16 +1,16 @@
 /** Which subresources are answered how. What is not here is a write of the object through a strategy of its own (status, resize, ...). */
-import { ApiError } from '../../api/errors.ts';
 import type { TokenIssuer } from '../authentication/token-issuer.ts';
 import { bindingHandler } from './endpoints/binding.ts';
 import { connectHandler, type StreamMetrics } from './endpoints/connect.ts';
 import { evictionHandler } from './endpoints/eviction.ts';
 import { type KubeletClient, logHandler } from './endpoints/logs.ts';
+import { nodeProxy, type ProxyOptions, podProxy, serviceProxy } from './endpoints/proxy.ts';
 import { type ReviewOptions, reviewHandlers } from './endpoints/reviews.ts';
 import { scaleHandler } from './endpoints/scale.ts';
 import { tokenHandler } from './endpoints/token.ts';
 import { type SubresourceHandlers, subresourceHandlers } from './subresources.ts';
 
-export interface SubresourceTableOptions extends ReviewOptions {
+export interface SubresourceTableOptions extends ReviewOptions, ProxyOptions {
   readonly kubelet: KubeletClient | undefined;
   readonly tokenIssuer: TokenIssuer | undefined;
   readonly streams: StreamMetrics;
@@ -27,25 +27,10 @@ export function builtinSubresources(options: SubresourceTableOptions): Subresour
       '/pods/exec': connectHandler('exec', options),
       '/pods/attach': connectHandler('attach', options),
       '/pods/portforward': connectHandler('portforward', options),
-      '/pods/proxy': missing,
-      '/services/proxy': missing,
-      '/nodes/proxy': missing,
+      '/pods/proxy': podProxy(options),
+      '/services/proxy': serviceProxy(options),
+      '/nodes/proxy': nodeProxy(options),
     },
     { '/bindings': bindingHandler, ...reviewHandlers(options) },
   );
 }
-
-const missing = ({
-  served,
-  subresource,
-}: {
-  readonly served: { readonly schema: { readonly resource: string } };
-  readonly subresource: string;
-}): never => {
-  const what = `${served.schema.resource}/${subresource}`;
-  throw new ApiError({
-    code: 501,
-    message: `${what} is not implemented yet: this API server proxies no HTTP to pods, services and nodes; use kubectl port-forward for pods and services`,
-    details: { kind: served.schema.resource },
-  });
-};

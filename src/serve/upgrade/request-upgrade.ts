@@ -1,14 +1,40 @@
 /** The client's side of an HTTP/1.1 upgrade (RFC 9110, 7.8): asks a server for another protocol on a connection of its own. */
 import { type IncomingMessage, type RequestOptions, request as requestPlain } from 'node:http';
 import { request as requestTls } from 'node:https';
+import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import type { Clock } from '../../base/clock.ts';
 
 export interface UpgradeTarget {
   readonly host: string;
   readonly port: number;
   /** Absent: plain HTTP. PEM texts. */
-  readonly tls?: { readonly ca?: string; readonly cert: string; readonly key: string };
+  readonly tls?: TlsIdentity;
+}
+
+/** Who we are to a server, and whom we take for it. PEM texts. */
+export interface TlsIdentity {
+  /** Absent: the system's authorities. */
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  /** The name its certificate must carry, when it is not the host. */
+  readonly serverName?: string;
+  /** Any certificate will do. */
+  readonly anyServer?: boolean;
+}
+
+/** As Node's TLS takes it. */
+export function tlsOptions({ ca, cert, key, serverName, anyServer }: TlsIdentity): TlsOptions {
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    // An IP address may not be sent as a server name; it is still checked against the certificate.
+    ...(serverName === undefined || isIP(serverName) ? {} : { servername: serverName }),
+    ...(anyServer ? { rejectUnauthorized: false } : {}),
+  };
 }
 
 export interface UpgradeRequest {
@@ -49,10 +75,10 @@ export function requestUpgrade(target: UpgradeTarget, ask: UpgradeRequest): Prom
       port,
       method: ask.method,
       path: ask.path,
-      headers: { ...(ask.headers as Record<string, string | string[]>), host: hostHeader(host, port) },
+      headers: { host: hostHeader(host, port), ...(ask.headers as Record<string, string | string[]>) },
       agent: false,
     };
-    const request = tls ? requestTls({ ...options, ...tls }) : requestPlain(options);
+    const request = tls ? requestTls({ ...options, ...tlsOptions(tls) }) : requestPlain(options);
     const give = (): void => void request.destroy(new Error('the caller went away'));
     const timeout = ask.clock.timer(ask.timeoutMs, () =>
       request.destroy(new Error(`dial tcp ${hostHeader(host, port)}: i/o timeout`)),
@@ -105,11 +131,11 @@ const joined = (answer: IncomingMessage): Readonly<Record<string, string>> =>
     ]),
   );
 
-const hostHeader = (host: string, port: number): string =>
+export const hostHeader = (host: string, port: number): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
 /** As Go words it, because people compare it with upstream's. */
-function dialText(error: Error, address: string): string {
+export function dialText(error: Error, address: string): string {
   const code = 'code' in error ? String(error.code) : '';
   const words: Readonly<Record<string, string>> = {
     ECONNREFUSED: 'connect: connection refused',

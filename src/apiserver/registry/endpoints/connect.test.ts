@@ -52,6 +52,7 @@ async function connecting(
     }),
     kubelet: {
       containerLogs: () => Promise.reject(new Error('not asked for here')),
+      backend: () => assert.fail('not asked for here'),
       connect: ({ method, path, query, headers, signal }) =>
         requestUpgrade(
           { host: '127.0.0.1', port: options.away ? 1 : backend.port },

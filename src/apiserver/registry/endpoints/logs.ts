@@ -2,6 +2,7 @@
 import { ApiError } from '../../../api/errors.ts';
 import type { Pod } from '../../../api/types/core-v1.ts';
 import type { UpgradeAnswer } from '../../../serve/upgrade/request-upgrade.ts';
+import type { ProxyBackend } from '../../proxy/proxy.ts';
 import { readObject } from '../read.ts';
 import { methodNotAllowed } from '../resource-handler.ts';
 import type { SubresourceHandler } from '../subresources.ts';
@@ -21,6 +22,8 @@ export interface KubeletClient {
   }): Promise<AsyncIterable<Uint8Array>>;
   /** Asks a kubelet for another protocol (exec, attach, port-forward). @throws Error when it cannot be reached. */
   connect(request: KubeletUpgrade): Promise<UpgradeAnswer>;
+  /** For `nodes/proxy`. @throws ApiError 500 when the node does not say where its kubelet is. */
+  backend(node: string): { readonly host: string; readonly port: number; readonly backend: ProxyBackend };
 }
 
 export interface KubeletUpgrade {
