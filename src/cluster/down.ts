@@ -1,8 +1,9 @@
 /** `bireme down`: ends what runs and takes away all that `up` made. What is gone already is fine; each step is tried though another failed. */
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { openCgroups } from '../host/cgroups.ts';
+import { errorCode } from '../host/host-error.ts';
 import { createMounts } from '../host/mounts.ts';
 import { endProcess } from '../host/process-table.ts';
 import type { Spawner } from '../host/spawner.ts';
@@ -58,8 +59,17 @@ export async function takeDown(options: DownOptions): Promise<boolean> {
       'mend that and run "bireme down" again',
     );
   progress('Removing files');
-  rmSync(dir.path, { recursive: true, force: true });
+  removeFolder(dir.path);
   return true;
+}
+
+/** The folder with all that is in it; a mount point stays, empty. */
+function removeFolder(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch (error) {
+    if (errorCode(error) !== 'EBUSY' || readdirSync(path).length > 0) throw error;
+  }
 }
 
 /** Containers, mounts, cgroups, network and rules of the node, while its files say what they are. */
@@ -74,7 +84,7 @@ async function removeNode(
     downContainerd({ stateDir: files.containerd, spawner, clock, log, removeState: !keepState }),
   );
   progress('Removing mounts, rules and the pod network');
-  await attempt('mounts', async () => void (await createMounts(spawner).unmountUnder(dir.path)));
+  await attempt('mounts', async () => void (await createMounts(spawner).unmountBelow(dir.path)));
   await attempt('cgroups', async () => (await openCgroups(clock)).remove(podCgroupRoot(dir)));
   const state = readFileIfPresent(files.networkState);
   // Without it no node of this data directory has touched the network: bridge and rules, if any, are another cluster's.

@@ -23,6 +23,8 @@ export interface Mounts {
   unmount(path: string): Promise<void>;
   /** Unmounts everything at and below `prefix`, the newest first. @returns how many. */
   unmountUnder(prefix: string): Promise<number>;
+  /** As `unmountUnder`, but what is mounted on `prefix` itself stays: somebody else's disk for our files. */
+  unmountBelow(prefix: string): Promise<number>;
 }
 
 const timeoutMs = 30_000;
@@ -54,14 +56,16 @@ export function createMounts(spawner: Spawner): Mounts {
       if (!mounts.isMounted(path)) return;
       await run('umount', ['-l', path], `unmount ${path}`);
     },
-    async unmountUnder(prefix) {
-      const folder = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix;
-      const found = mounts
-        .list()
-        .filter(({ mountPoint }) => mountPoint === folder || mountPoint.startsWith(`${folder}/`));
-      for (const { mountPoint } of found.toReversed()) await mounts.unmount(mountPoint);
-      return found.length;
-    },
+    unmountUnder: (prefix) => unmountAll(prefix, (mountPoint, folder) => mountPoint === folder),
+    unmountBelow: (prefix) => unmountAll(prefix, () => false),
+  };
+  const unmountAll = async (prefix: string, too: (mountPoint: string, folder: string) => boolean): Promise<number> => {
+    const folder = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix;
+    const found = mounts
+      .list()
+      .filter(({ mountPoint }) => too(mountPoint, folder) || mountPoint.startsWith(`${folder}/`));
+    for (const { mountPoint } of found.toReversed()) await mounts.unmount(mountPoint);
+    return found.length;
   };
   return mounts;
 }
