@@ -1,5 +1,6 @@
 /** `bireme down`: ends what runs and takes away all that `up` made. What is gone already is fine; each step is tried though another failed. */
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { openCgroups } from '../host/cgroups.ts';
@@ -65,10 +66,11 @@ export async function takeDown(options: DownOptions): Promise<boolean> {
 
 /** The folder with all that is in it; a mount point stays, empty. */
 function removeFolder(path: string): void {
+  for (const name of readdirSync(path)) rmSync(join(path, name), { recursive: true, force: true });
   try {
-    rmSync(path, { recursive: true, force: true });
+    rmdirSync(path);
   } catch (error) {
-    if (errorCode(error) !== 'EBUSY' || readdirSync(path).length > 0) throw error;
+    if (errorCode(error) !== 'EBUSY') throw error;
   }
 }
 
