@@ -108,6 +108,8 @@ export interface ApiServerOptions {
   readonly valueBudgetBytes?: number;
   /** Default 5 minutes; 0: never. Upstream: --etcd-compaction-interval. */
   readonly compactionIntervalMs?: number;
+  /** Other API servers use the same store: they agree who compacts it. Default: this one is alone. */
+  readonly sharedStore?: boolean;
   /** Upstream: --event-ttl, one hour. */
   readonly eventTtlSeconds?: number;
   /** Added to ping, etcd and informer-sync. */
@@ -274,7 +276,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       const interval = options.compactionIntervalMs ?? compactionDefaultMs;
       const compaction =
         interval > 0
-          ? compactRegularly({ store, cache, clock, log, intervalMs: interval }, stopping.signal)
+          ? compactRegularly(
+              { store, cache, clock, log, intervalMs: interval, shared: options.sharedStore ?? false },
+              stopping.signal,
+            )
           : undefined;
       running = Promise.all([ended, compaction]).then(() => {
         filled.reject(new Error('The API server stopped before its cache was filled'));

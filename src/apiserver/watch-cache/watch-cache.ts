@@ -140,9 +140,10 @@ export class WatchCache {
         if (first) onFilled();
         first = false;
         this.#filled = true;
+        // The whole keyspace: a revision that only other keys have would keep consistent reads waiting (decision 6).
         const watch = store.watch({
-          key: registryPrefix,
-          end: prefixEnd(registryPrefix),
+          key: '\0',
+          end: '\0',
           startRevision: this.#revision + 1,
           signal,
         });

@@ -42,6 +42,8 @@ export interface EtcdWatchResponse {
   readonly canceled: boolean;
   readonly compact_revision: Int64;
   readonly cancel_reason: string;
+  /** More of the same revisions follows: an answer would have been too large. */
+  readonly fragment: boolean;
   readonly events: readonly EtcdEvent[];
 }
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
-import { StoreError, type WatchBatch, type WatchRequest } from '../store.ts';
+import { StoreError, type StoreEvent, type WatchBatch, type WatchRequest } from '../store.ts';
 import { fromGrpc } from './errors.ts';
 import { type EtcdWatchResponse, fromEvent, toNumber } from './messages.ts';
 import type { Channel } from './wire.ts';
@@ -9,19 +9,20 @@ const retryMs = 250;
 /**
  * One watch on a stream of its own, taken up again after the last delivered revision when the stream breaks.
  * A response with events vouches for its last event's revision only: while a watcher catches up etcd's header runs ahead.
- * @param channel called for each try: another endpoint after a failure.
+ * @param channel called for each try, with the one that failed: another member's then.
  */
 export async function* watchEtcd(
-  channel: (failed: boolean) => Channel,
+  channel: (failed: Channel | undefined) => Channel,
   request: WatchRequest,
   clock: Clock,
   ended: AbortSignal,
 ): AsyncGenerator<WatchBatch, void> {
   const { signal } = request;
   let next = request.startRevision || 0;
-  let failed = false;
+  let failed: Channel | undefined;
   while (!signal.aborted && !ended.aborted) {
-    const stream = channel(failed).duplex('Watch/Watch');
+    const used = channel(failed);
+    const stream = used.duplex('Watch/Watch');
     const cancel = (): void => stream.cancel();
     signal.addEventListener('abort', cancel);
     ended.addEventListener('abort', cancel);
@@ -33,11 +34,13 @@ export async function* watchEtcd(
           start_revision: next,
           progress_notify: true,
           prev_kv: request.prevKv !== false,
+          fragment: true,
         },
       });
+      let pieces: StoreEvent[] = [];
       for await (const message of stream.answers) {
         const response = message as EtcdWatchResponse;
-        failed = false;
+        failed = undefined;
         if (response.canceled) throw cancelled(response);
         const revision = toNumber(response.header.revision);
         if (response.created) {
@@ -45,19 +48,26 @@ export async function* watchEtcd(
           if (next === 0) next = revision + 1;
           continue;
         }
-        const events = response.events.map(fromEvent);
+        let events = response.events.map(fromEvent);
+        // One revision's events stay together (store.ts, invariant 4), so pieces wait for the last of them.
+        if (response.fragment || pieces.length > 0) for (const event of events) pieces.push(event);
+        if (response.fragment) continue;
+        if (pieces.length > 0) {
+          events = pieces;
+          pieces = [];
+        }
         const done = events.length > 0 ? events.at(-1)!.kv.modRevision : revision;
         if (done < next) continue;
         next = done + 1;
         yield { revision: done, events };
         if (signal.aborted || ended.aborted) return;
       }
-      failed = true;
+      failed = used;
     } catch (error) {
       if (signal.aborted || ended.aborted) return;
       const reason = fromGrpc(error);
       if (!(reason instanceof StoreError) || reason.code !== 'unavailable') throw reason;
-      failed = true;
+      failed = used;
     } finally {
       signal.removeEventListener('abort', cancel);
       ended.removeEventListener('abort', cancel);

@@ -11,6 +11,7 @@ import type { Tls } from '../wire.ts';
 
 export interface EtcdProcess {
   readonly endpoint: string;
+  readonly peerUrl: string;
   /** Ends the process and keeps its data. */
   stop(): Promise<void>;
   start(): Promise<void>;
@@ -27,9 +28,18 @@ export interface EtcdTls {
 }
 
 /** An etcd of the test's own on free ports of 127.0.0.1, without fsync (nothing here tests etcd's disk). */
-export async function startEtcd(tls?: EtcdTls): Promise<EtcdProcess> {
+export async function startEtcd(
+  tls?: EtcdTls,
+  member: {
+    readonly args?: readonly string[];
+    readonly name?: string;
+    readonly join?: string;
+    readonly peer?: number;
+  } = {},
+): Promise<EtcdProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'bireme-etcd-'));
-  const [client, peer] = [await freePort(), await freePort()];
+  const [client, peer] = [await freePort(), member.peer ?? (await freePort())];
+  const name = member.name ?? 'test';
   const endpoint = `${tls ? 'https' : 'http'}://127.0.0.1:${client}`;
   const peerUrl = `http://127.0.0.1:${peer}`;
   const clock = createRealClock();
@@ -38,7 +48,7 @@ export async function startEtcd(tls?: EtcdTls): Promise<EtcdProcess> {
     child = spawn(
       findCommand('etcd')!,
       [
-        ['--name', 'test', '--data-dir', folder, '--logger', 'zap', '--log-level', 'error'],
+        ['--name', name, '--data-dir', folder, '--logger', 'zap', '--log-level', 'error'],
         ['--listen-client-urls', endpoint, '--advertise-client-urls', endpoint],
         [
           '--listen-peer-urls',
@@ -46,8 +56,11 @@ export async function startEtcd(tls?: EtcdTls): Promise<EtcdProcess> {
           '--initial-advertise-peer-urls',
           peerUrl,
           '--initial-cluster',
-          `test=${peerUrl}`,
+          member.join ?? `${name}=${peerUrl}`,
+          '--initial-cluster-state',
+          member.join === undefined ? 'new' : 'existing',
         ],
+        member.args ?? [],
         tls
           ? [
               '--cert-file',
@@ -91,13 +104,14 @@ export async function startEtcd(tls?: EtcdTls): Promise<EtcdProcess> {
   }
   return {
     endpoint,
+    peerUrl,
     start,
     stop,
     end,
   };
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
