@@ -6,6 +6,7 @@ import { signingKey } from '../../src/apiserver/authentication/token-keys.ts';
 import { bootstrap } from '../../src/apiserver/bootstrap/index.ts';
 import { createApiServer, followedVersion } from '../../src/apiserver/index.ts';
 import { createClusterSecurity } from '../../src/apiserver/security.ts';
+import type { Clock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/console-log.ts';
 import { createMetricsRegistry } from '../../src/base/metrics.ts';
 import { createSeededRandom } from '../../src/base/seeded-random.ts';
@@ -26,6 +27,11 @@ const serviceCidrs = ['10.0.0.0/16'];
 
 export async function startGoldenServer(): Promise<GoldenServer> {
   const clock = createVirtualClock();
+  return { ...(await startServer({ clock })), clock };
+}
+
+/** The same server on another clock. */
+export async function startServer({ clock }: { readonly clock: Clock }): Promise<Omit<GoldenServer, 'clock'>> {
   const store = createMemoryStore({ clock });
   const random = createSeededRandom(1);
   const log = silentLogger;
@@ -54,7 +60,6 @@ export async function startGoldenServer(): Promise<GoldenServer> {
   await server.start();
   return {
     handler: server.handler,
-    clock,
     identity: (user) => {
       if (user === '') return {};
       return {

@@ -1,0 +1,156 @@
+/**
+ * Takes out of an answer what differs between any two servers: ids, versions, times, allocated addresses and ports. Works on text, so that the order
+ * of fields and the way numbers are written are compared too. What the request itself contained stays.
+ */
+
+import { decodeProtobuf } from '../../src/api/codec/protobuf/index.ts';
+import { builtinSchema } from '../../src/api/schema/builtin.ts';
+import type { Answer } from './target.ts';
+
+export interface Normal {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly text: string;
+}
+
+const comparedHeaders = ['content-type', 'warning', 'retry-after', 'allow', 'location'];
+
+/** @param sent everything the case sent, to know what was given. */
+export function normalise({ status, headers, bytes }: Answer, sent: string): Normal {
+  const kept: Record<string, string> = {};
+  for (const name of comparedHeaders) if (headers[name] !== undefined) kept[name] = mask(headers[name], sent);
+  const protobuf = bytes.subarray(0, 4).toString('latin1') === 'k8s\0';
+  const text = protobuf ? protobufText(bytes) : bytes.toString();
+  return { status, headers: kept, text: mask(text, sent) };
+}
+
+function protobufText(bytes: Buffer): string {
+  // The envelope starts with its TypeMeta: apiVersion and kind, each short.
+  const versionEnd = 8 + bytes[7]!;
+  const apiVersion = bytes.toString('utf8', 8, versionEnd);
+  const kind = bytes.toString('utf8', versionEnd + 2, versionEnd + 2 + bytes[versionEnd + 1]!);
+  const [group, version] = apiVersion.includes('/') ? (apiVersion.split('/') as [string, string]) : ['', apiVersion];
+  return JSON.stringify(decodeProtobuf(bytes, { group, version, kind }, builtinSchema));
+}
+
+function mask(text: string, sent: string): string {
+  const given = (whole: string, placeholder: string): string => (sent.includes(whole) ? whole : placeholder);
+  return text
+    .replace(/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, (v) => given(v, '<uid>'))
+    .replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z/g, (v) => given(v, '<microtime>'))
+    .replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)/g, (v) => given(v, '<time>'))
+    .replace(/("resourceVersion": ?")(\d+)"/g, (whole, start: string, v: string) =>
+      sent.includes(`"${v}"`) ? whole : `${start}<rv>"`,
+    )
+    .replace(/(resourceVersion(?:: |\\":)\\?")(\d+)(?=\\?")/g, '$1<rv>')
+    .replace(/("format":"[^"]*","description":)"(?:[^"\\]|\\.)*"/g, '$1"<description>"')
+    .replace(/(current: )\d+/g, '$1<rv>')
+    .replace(/("continue": ?")[^"]+"/g, '$1<continue>"')
+    .replace(/kube-api-access-[a-z0-9]{5}/g, 'kube-api-access-<rand5>')
+    .replace(/"(g-)[a-z0-9]{5}"/g, '"$1<rand5>"')
+    .replace(/X509SHA256=[0-9a-f]{64}/g, 'X509SHA256=<hash>')
+    .replace(/eyJ[\w-]+\.[\w-]+\.[\w-]+/g, '<token>')
+    .replace(/"10\.0\.\d+\.\d+"/g, (v) => (given(v.slice(1, -1), v) === v.slice(1, -1) ? v : '"<clusterIP>"'))
+    .replace(/("(?:nodePort|healthCheckNodePort)": ?)(\d{5})/g, (whole, start: string, v: string) =>
+      sent.includes(v) ? whole : `${start}"<nodePort>"`,
+    )
+    .replace(/(\d+:)(\d{5})(\/(?:TCP|UDP|SCTP))/g, (whole, start: string, v: string, end: string) =>
+      sent.includes(v) ? whole : `${start}<nodePort>${end}`,
+    )
+    .replace(/"(?:<invalid>|\d+[smhd](?:\d+[smh])?)"(?=[,\]])/g, (v) => given(v, '"<age>"'));
+}
+
+/**
+ * The same text with the causes of a refusal in a fixed order where Go's maps have none: entries of one map field, managers of one conflict.
+ */
+export function inFixedOrder(text: string): string {
+  const value = parsed(text) as
+    | {
+        kind?: unknown;
+        message?: string;
+        details?: { causes?: { field?: string; message?: string; reason?: string }[] };
+      }
+    | undefined;
+  const causes =
+    typeof value === 'object' && value !== null && value.kind === 'Status' ? value.details?.causes : undefined;
+  if (!value || !causes || causes.length < 2) return text;
+  const place = causes.map(({ field = '' }) => field.replace(/\[[^\]]*[^\]\d][^\]]*\](?:\..*)?$/, ''));
+  const sorted = causes
+    .map((cause, i) => ({ cause, i }))
+    .sort((x, y) => {
+      const [a, b] = [place[x.i]!, place[y.i]!];
+      return a === b ? compare(JSON.stringify(x.cause), JSON.stringify(y.cause)) : place.indexOf(a) - place.indexOf(b);
+    });
+  return JSON.stringify({
+    ...value,
+    message: (value.message ?? '').split('').sort().join(''),
+    details: { ...value.details, causes: sorted.map(({ cause }) => cause) },
+  });
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** Where two texts part, in a few lines: by path when both are JSON, by position otherwise. */
+export function explain(ours: string, theirs: string): string[] {
+  const a = parsed(ours);
+  const b = parsed(theirs);
+  if (a === undefined || b === undefined) return [`ours:   ${cut(ours)}`, `theirs: ${cut(theirs)}`];
+  const [left, right] = [failure(a), failure(b)];
+  // Of two refusals, or of a refusal and an object, the message says it all.
+  if (left !== right) return [`ours:   ${cut(left ?? 'done')}`, `theirs: ${cut(right ?? 'done')}`];
+  const lines = walk(a, b, '$');
+  return lines.length > 0
+    ? lines
+    : [
+        `same value, written differently`,
+        `ours:   ${cut(around(ours, theirs))}`,
+        `theirs: ${cut(around(theirs, ours))}`,
+      ];
+}
+
+function walk(a: unknown, b: unknown, path: string): string[] {
+  if (Object.is(a, b)) return [];
+  if (
+    typeof a !== 'object' ||
+    typeof b !== 'object' ||
+    a === null ||
+    b === null ||
+    Array.isArray(a) !== Array.isArray(b)
+  )
+    return [`${path}`, `  ours:   ${cut(JSON.stringify(a))}`, `  theirs: ${cut(JSON.stringify(b))}`];
+  const found: string[] = [];
+  for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
+    const left = (a as Record<string, unknown>)[key];
+    const right = (b as Record<string, unknown>)[key];
+    if (left === undefined) found.push(`${path}.${key} only theirs: ${cut(JSON.stringify(right))}`);
+    else if (right === undefined) found.push(`${path}.${key} only ours: ${cut(JSON.stringify(left))}`);
+    else found.push(...walk(left, right, `${path}.${key}`));
+  }
+  return found;
+}
+
+function failure(value: unknown): string | undefined {
+  const { kind, message } = (typeof value === 'object' && value !== null ? value : {}) as {
+    readonly kind?: unknown;
+    readonly message?: unknown;
+  };
+  return kind === 'Status' ? String(message) : undefined;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return undefined;
+  }
+}
+
+function around(text: string, other: string): string {
+  let i = 0;
+  while (i < text.length && text[i] === other[i]) i++;
+  return text.slice(Math.max(0, i - 80), i + 200);
+}
+
+const cut = (text: string | undefined): string =>
+  text === undefined ? 'nothing' : text.length > 700 ? `${text.slice(0, 700)}...` : text;

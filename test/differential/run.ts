@@ -1,0 +1,177 @@
+/**
+ * Sends generated cases to our server and a second one and says how many answers are exactly equal.
+ *
+ *   node test/differential/run.ts --other https://127.0.0.1:6443 --token T --seed 1 --cases 5000 --report out.txt
+ *
+ * `--ours URL` takes a running server of ours instead of one in this process; `--kinds Pod,Service`, `--causes create,apply` and `--only 17` narrow;
+ * `--record out.json` writes what the second server answered to the differing cases. Needs nothing but the two servers; stores nothing that lasts.
+ */
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import type { JsonValue } from '../../src/api/json.ts';
+import { createRealClock } from '../../src/base/real-clock.ts';
+import { type Case, edited, type Step, toText } from './case.ts';
+import { generate, preparation } from './generate.ts';
+import { explain, inFixedOrder, type Normal, normalise } from './normalise.ts';
+import { type Answer, inProcess, overHttps, type Target } from './target.ts';
+
+interface Outcome {
+  readonly one: Case;
+  /** Empty: equal. */
+  readonly lines: readonly string[];
+  readonly sent: readonly string[];
+  readonly theirs: readonly Normal[];
+  readonly panicked: boolean;
+}
+
+const { values } = parseArgs({
+  options: {
+    other: { type: 'string' },
+    ours: { type: 'string' },
+    token: { type: 'string' },
+    ca: { type: 'string' },
+    cert: { type: 'string' },
+    key: { type: 'string' },
+    'ours-token': { type: 'string' },
+    seed: { type: 'string', default: '1' },
+    cases: { type: 'string', default: '500' },
+    only: { type: 'string' },
+    run: { type: 'string', default: '' },
+    kinds: { type: 'string' },
+    causes: { type: 'string' },
+    report: { type: 'string' },
+    record: { type: 'string' },
+    width: { type: 'string', default: '4' },
+  },
+});
+
+const clock = createRealClock();
+const optional = (value: string | undefined): ReadonlySet<string> | undefined =>
+  value === undefined ? undefined : new Set(value.split(','));
+const seed = Number(values.seed);
+const kinds = optional(values.kinds);
+const causes = optional(values.causes);
+if (values.other === undefined) throw new Error('--other URL is the server to compare with');
+
+const ours = values.ours
+  ? overHttps('ours', values.ours, { ...(values['ours-token'] ? { token: values['ours-token'] } : {}) })
+  : await inProcess();
+const theirs = overHttps('theirs', values.other, {
+  ...(values.token ? { token: values.token } : {}),
+  ...(values.ca ? { caFile: values.ca } : {}),
+  ...(values.cert ? { certFile: values.cert } : {}),
+  ...(values.key ? { keyFile: values.key } : {}),
+});
+for (const target of [ours, theirs]) for (const step of preparation) await target.send(sendable(step, undefined));
+
+const indexes =
+  values.only === undefined
+    ? Array.from({ length: Number(values.cases) }, (_, i) => i)
+    : values.only.split(',').map(Number);
+const outcomes: Outcome[] = [];
+let next = 0;
+await Promise.all(
+  Array.from({ length: Number(values.width) }, async () => {
+    for (let i = next++; i < indexes.length; i = next++) {
+      const one = generate(indexes[i]!, {
+        seed,
+        run: values.run,
+        ...(kinds ? { kinds } : {}),
+        ...(causes ? { causes } : {}),
+      });
+      outcomes.push(await compare(one));
+    }
+  }),
+);
+await ours.stop();
+await theirs.stop();
+summarise();
+
+async function compare(one: Case): Promise<Outcome> {
+  const [a, b] = await Promise.all([play(ours, one), play(theirs, one)]);
+  const lines: string[] = [];
+  const normals: Normal[] = [];
+  one.steps.forEach((step, i) => {
+    const left = a.answers[i]!;
+    const right = b.answers[i]!;
+    const [x, y] = [normalise(left, a.sent.join('\n')), normalise(right, b.sent.join('\n'))];
+    normals.push(y);
+    if (step.quiet) {
+      if (left.status !== right.status && i < one.steps.length - 3)
+        lines.push(
+          `step ${i} (quiet) ${step.method} ${step.path}: ours ${left.status} ${x.text.slice(0, 400)}`,
+          `  theirs ${right.status} ${y.text.slice(0, 400)}`,
+        );
+      return;
+    }
+    const found: string[] = [];
+    if (x.status !== y.status) found.push(`code: ours ${x.status}, theirs ${y.status}`);
+    for (const name of new Set([...Object.keys(x.headers), ...Object.keys(y.headers)]))
+      if (x.headers[name] !== y.headers[name])
+        found.push(`header ${name}`, `  ours:   ${x.headers[name]}`, `  theirs: ${y.headers[name]}`);
+    if (x.text !== y.text && inFixedOrder(x.text) !== inFixedOrder(y.text)) found.push(...explain(x.text, y.text));
+    if (found.length > 0) lines.push(`step ${i} ${step.method} ${step.path}`, ...found);
+  });
+  // A panic of the other server is nothing to follow.
+  if (normals.some(({ status }) => status === 0))
+    return { one, lines: [], sent: b.sent, theirs: normals, panicked: true };
+  return { one, lines, sent: b.sent, theirs: normals, panicked: false };
+}
+
+async function play(
+  target: Target,
+  one: Case,
+): Promise<{ readonly answers: readonly Answer[]; readonly sent: readonly string[] }> {
+  const answers: Answer[] = [];
+  const sent: string[] = [];
+  for (const step of one.steps) {
+    if (step.pauseMs !== undefined) await clock.sleep(step.pauseMs);
+    const live = step.live ? await target.send({ method: 'GET', path: step.live.path }) : undefined;
+    const request = sendable(step, live);
+    // What came from the server itself is no given value.
+    sent.push(step.live ? `${step.path} ${JSON.stringify(step.live.edits)}` : `${step.path} ${request.text ?? ''}`);
+    answers.push(await target.send(request));
+  }
+  return { answers, sent };
+}
+
+function sendable(
+  { method, path, headers, text, live }: Step,
+  found: Answer | undefined,
+): Parameters<Target['send']>[0] {
+  const body = live && found ? toText(edited(JSON.parse(found.bytes.toString()) as JsonValue, live.edits)) : text;
+  return { method, path, ...(headers ? { headers } : {}), ...(body === undefined ? {} : { text: body }) };
+}
+
+function summarise(): void {
+  const panicked = outcomes.filter((outcome) => outcome.panicked).length;
+  const all = outcomes.length - panicked;
+  const exact = outcomes.filter(({ lines, panicked }) => lines.length === 0 && !panicked).length;
+  const table = (of: (one: Case) => string): string =>
+    [...Map.groupBy(outcomes, ({ one }) => of(one))]
+      .map(([name, group]) => ({ name, bad: group.filter(({ lines }) => lines.length > 0).length, all: group.length }))
+      .filter(({ bad }) => bad > 0)
+      .sort((x, y) => y.bad - x.bad)
+      .map(({ name, bad, all }) => `${name} ${bad}/${all}`)
+      .join(', ');
+  console.log(
+    `differential: seed ${seed}: ${exact}/${all} exact (${((100 * exact) / all).toFixed(1)} %)${panicked > 0 ? `; left out: ${panicked} that the other server did not answer` : ''}`,
+  );
+  console.log(`differing by cause: ${table(({ cause }) => cause)}`);
+  console.log(`differing by kind: ${table(({ kind }) => kind)}`);
+  const differing = outcomes
+    .filter(({ lines }) => lines.length > 0)
+    .sort((x, y) => x.one.kind.localeCompare(y.one.kind) || x.one.index - y.one.index);
+  if (values.report)
+    writeFileSync(
+      values.report,
+      differing
+        .map(({ one, lines }) => `== ${one.index} ${one.name}\n${lines.map((line) => `   ${line}`).join('\n')}\n`)
+        .join('\n'),
+    );
+  if (values.record)
+    writeFileSync(
+      values.record,
+      `[\n${differing.map(({ one, sent, theirs: answers }) => JSON.stringify({ name: one.name, steps: one.steps, sent, answers })).join(',\n')}\n]\n`,
+    );
+}

@@ -1,0 +1,150 @@
+/** The two servers: ours in this process, or any server by its URL. */
+import { readFileSync } from 'node:fs';
+import { Agent, request as httpsRequest } from 'node:https';
+import type { ApiHandler, ApiResponse } from '../../src/api/exchange.ts';
+import { createRealClock } from '../../src/base/real-clock.ts';
+import { startServer } from '../golden/server.ts';
+
+export interface Answer {
+  readonly status: number;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly bytes: Buffer;
+}
+
+export interface Target {
+  readonly name: string;
+  send(step: {
+    readonly method: string;
+    readonly path: string;
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly text?: string;
+  }): Promise<Answer>;
+  stop(): Promise<void>;
+}
+
+/** Our server over a memory store, without HTTPS. */
+export async function inProcess(): Promise<Target> {
+  const server = await startServer({ clock: createRealClock() });
+  return {
+    name: 'ours',
+    async send({ method, path, headers = {}, text }) {
+      const at = path.indexOf('?');
+      const leave = new AbortController();
+      const response = await server.handler({
+        method,
+        path: at < 0 ? path : path.slice(0, at),
+        query: at < 0 ? '' : path.slice(at + 1),
+        headers: { 'user-agent': 'differ', accept: 'application/json', ...headers },
+        ...(text === undefined ? {} : { body: { bytes: Buffer.from(text) } }),
+        remoteAddress: '192.0.2.1',
+        signal: leave.signal,
+        peer: { commonName: 'lab-admin', organizations: ['system:masters'], fingerprint: '00'.repeat(32) },
+      });
+      const answer = { status: response.status, headers: response.headers, bytes: await collect(response) };
+      leave.abort();
+      return answer;
+    },
+    stop: () => server.stop(),
+  };
+}
+
+export interface RemoteOptions {
+  readonly token?: string;
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+}
+
+/** @param url `https://host:port`. Without a CA file the certificate is not checked: this is a test tool for a server on the same machine. */
+export function overHttps(name: string, url: string, options: RemoteOptions): Target {
+  const agent = new Agent({
+    keepAlive: true,
+    maxSockets: 16,
+    ...(options.caFile ? { ca: readFileSync(options.caFile) } : { rejectUnauthorized: false }),
+    ...(options.certFile ? { cert: readFileSync(options.certFile) } : {}),
+    ...(options.keyFile ? { key: readFileSync(options.keyFile) } : {}),
+  });
+  const { hostname, port } = new URL(url);
+  const once: Target['send'] = ({ method, path, headers = {}, text }) =>
+    new Promise((resolve, reject) => {
+      const request = httpsRequest(
+        {
+          agent,
+          hostname,
+          port,
+          method,
+          path,
+          headers: {
+            'user-agent': 'differ',
+            accept: 'application/json',
+            ...headers,
+            ...(options.token ? { authorization: `Bearer ${options.token}` } : {}),
+            ...(text === undefined ? {} : { 'content-length': String(Buffer.byteLength(text)) }),
+          },
+        },
+        (response) => {
+          const chunks: Buffer[] = [];
+          response.on('data', (chunk: Buffer) => chunks.push(chunk));
+          response.on('error', reject);
+          response.on('end', () => {
+            const plain: Record<string, string> = {};
+            for (const [key, value] of Object.entries(response.headers))
+              if (value !== undefined) plain[key] = Array.isArray(value) ? value.join(', ') : value;
+            resolve({ status: response.statusCode ?? 0, headers: plain, bytes: Buffer.concat(chunks) });
+          });
+        },
+      );
+      request.on('error', reject);
+      request.end(text);
+    });
+  return {
+    name,
+    async send(step) {
+      for (let attempt = 0; ; attempt++) {
+        try {
+          return await once(step);
+        } catch (error) {
+          // A kept connection that the server has just closed: once more, on another. Closed again, the handler panicked.
+          if (!(error instanceof Error && 'code' in error && error.code === 'ECONNRESET')) throw error;
+          if (attempt > 0) return { status: 0, headers: {}, bytes: Buffer.from('connection closed without an answer') };
+        }
+      }
+    },
+    stop: () => {
+      agent.destroy();
+      return Promise.resolve();
+    },
+  };
+}
+
+export type Handler = ApiHandler;
+
+async function collect({ body }: ApiResponse): Promise<Buffer> {
+  switch (body.kind) {
+    case 'empty':
+      return Buffer.alloc(0);
+    case 'bytes':
+      return Buffer.from(body.bytes);
+    case 'object':
+      return Buffer.from(body.object.bytes());
+    case 'list':
+      return Buffer.concat([...body.chunks()]);
+    case 'stream': {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of body.stream) chunks.push(chunk);
+      return Buffer.concat(chunks);
+    }
+    case 'upgrade':
+      throw new Error('No case asks for another protocol');
+    case 'watch': {
+      const chunks: Uint8Array[] = [];
+      for (;;) {
+        const frames = body.stream.take();
+        if (frames === undefined) return Buffer.concat(chunks);
+        for (const frame of frames) chunks.push(frame.bytes());
+        if (frames.length === 0) await body.stream.ready();
+      }
+    }
+  }
+}
