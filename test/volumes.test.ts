@@ -68,12 +68,10 @@ test('volumes: a claim of the default class gets a folder on the node of its fir
   withCluster(async (cluster) => {
     const { client } = cluster;
     await client.resource(resources.storageClasses).create(localPath);
-    await client
-      .resource(resources.nodes)
-      .patch('node-2', {
-        type: 'merge',
-        patch: { metadata: { annotations: { 'local-path.bireme.dev/folder': '/data' } } },
-      });
+    await client.resource(resources.nodes).patch('node-2', {
+      type: 'merge',
+      patch: { metadata: { annotations: { 'local-path.bireme.dev/folder': '/data' } } },
+    });
     await client.resource(resources.persistentVolumeClaims).create(claim('c'));
     await cluster.until(async () => (await messages(cluster, 'WaitForFirstConsumer')).length > 0);
     assert.equal((await get.claim(cluster, 'c')).spec?.storageClassName, 'local-path');
@@ -123,12 +121,10 @@ test('volumes: a node without a folder is told, and the pod may go elsewhere', (
       /node "node-\d" offers no folder for local volumes$/,
     );
     for (const name of ['node-1', 'node-2', 'node-3'])
-      await client
-        .resource(resources.nodes)
-        .patch(name, {
-          type: 'merge',
-          patch: { metadata: { annotations: { 'local-path.bireme.dev/folder': '/data' } } },
-        });
+      await client.resource(resources.nodes).patch(name, {
+        type: 'merge',
+        patch: { metadata: { annotations: { 'local-path.bireme.dev/folder': '/data' } } },
+      });
     await running(cluster, 'p');
   }));
 
