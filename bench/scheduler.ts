@@ -57,16 +57,7 @@ function run({ name, nodes, pods, zones, spec = {} }: Case): void {
   const plugins = createProfile(
     {},
     {
-      volumes: {
-        claim: () => undefined,
-        volume: () => undefined,
-        volumesOfClass: () => [],
-        storageClass: () => undefined,
-        csiNode: () => undefined,
-        csiDriver: () => undefined,
-        storageCapacities: () => [],
-        attachmentsOf: () => [],
-      },
+      volumes: { claim: () => undefined, volume: () => undefined, storageClass: () => undefined },
       namespaceLabels: () => ({}),
       podDisruptionBudgets: () => [],
       defaultSelector: (pod) => compileLabelMap({ app: pod.labels.app! }),

@@ -26,6 +26,11 @@ export async function main(): Promise<void> {
     .option('--port <number>', 'port of the API server', port, 6443)
     .option('--listen-address <address>', 'address the API server listens on', '0.0.0.0')
     .option('--hollow-nodes <count>', 'nodes that run pods in memory only', count)
+    .option(
+      '--workers <count>',
+      'hosts of their own for pods, each with its own network, containerd and kubelet',
+      count,
+    )
     .addOption(
       new Option('--runtime <name>', 'where containers run').choices(['auto', 'containerd', 'hollow']).default('auto'),
     )

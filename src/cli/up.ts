@@ -22,6 +22,7 @@ export interface UpOptions {
   readonly port: number;
   readonly listenAddress: string;
   readonly hollowNodes?: number;
+  readonly workers?: number;
   readonly runtime: 'auto' | 'containerd' | 'hollow';
   readonly nodeName?: string;
   readonly kubeconfig?: string;
@@ -66,6 +67,7 @@ export async function up(options: UpOptions): Promise<void> {
       port: options.port,
       runtime: options.runtime,
       ...(options.hollowNodes === undefined ? {} : { hollowNodes: options.hollowNodes }),
+      ...optional('workers', options.workers),
       nodeName: options.nodeName ?? nodeName(),
       ...optional('nodeAddress', nodeAddress()),
       kubeconfig: options.kubeconfig === undefined ? userKubeconfig() : { path: options.kubeconfig },

@@ -4,6 +4,7 @@
  *   pki/          certificates and keys, as kubeadm names them        admin.conf    the administrator's kubeconfig
  *   store/        the embedded store                                  run/          process records, the cluster's description
  *   node/         kubelet, containerd and CNI state                   logs/
+ *   hosts/        files of the simulated hosts
  */
 import {
   accessSync,
@@ -33,6 +34,7 @@ export interface DataDir {
   readonly run: string;
   readonly node: string;
   readonly logs: string;
+  readonly hosts: string;
   readonly adminKubeconfig: string;
 }
 
@@ -46,6 +48,7 @@ export function dataDirAt(given: string): DataDir {
     run: join(path, 'run'),
     node: join(path, 'node'),
     logs: join(path, 'logs'),
+    hosts: join(path, 'hosts'),
     adminKubeconfig: join(path, 'admin.conf'),
   };
 }
@@ -114,7 +117,7 @@ function makeFolder(path: string): void {
   }
 }
 
-const known = new Set(['pki', 'store', 'run', 'node', 'logs', 'admin.conf']);
+const known = new Set(['pki', 'store', 'run', 'node', 'logs', 'hosts', 'admin.conf']);
 
 /** A file system's refusal as a sentence with its remedy. */
 export function unusable(path: string, error: unknown): ClusterError {

@@ -8,13 +8,15 @@ import { errorCode } from '../host/host-error.ts';
 import { createMounts } from '../host/mounts.ts';
 import { endProcess } from '../host/process-table.ts';
 import type { Spawner } from '../host/spawner.ts';
-import { defaultBridgeName, type PodNetworkState, removePodNetwork } from '../network/index.ts';
+import { defaultBridgeName, type PodNetworkState, removeNodeRoutes, removePodNetwork } from '../network/index.ts';
 import { removeProxyRules } from '../proxy/index.ts';
 import { downContainerd } from '../runtime/containerd/containerd.ts';
 import { ClusterError } from './cluster-error.ts';
 import { type DataDir, dataDirAt, readFileIfPresent } from './data-dir.ts';
-import { nodeFiles, podCgroupRoot } from './node-config.ts';
+import { readHostsRecord } from './hosts-record.ts';
+import { nodeFiles, podCgroupRoot, readNodeConfig } from './node-config.ts';
 import { readRunRecord } from './run-record.ts';
+import { endHosts, restoreSysctls } from './simulated-hosts.ts';
 import { cleanUserKubeconfig } from './user-kubeconfig.ts';
 
 export interface DownOptions {
@@ -81,6 +83,18 @@ async function removeNode(
   attempt: (what: string, action: () => Promise<void>) => Promise<void>,
 ): Promise<void> {
   const files = nodeFiles(dir);
+  if (readHostsRecord(dir) !== undefined) {
+    progress('Stopping the hosts');
+    await attempt('hosts', () => endHosts({ dir, spawner, clock }));
+    await attempt('cgroups', async () => (await openCgroups(clock)).remove(podCgroupRoot(dir)));
+    await attempt('kernel parameters', async () => restoreSysctls(dir));
+  }
+  const { kubelet = true, proxyTable, podCidr } = readNodeConfig(dir);
+  if (!kubelet) {
+    await attempt('service rules', () => removeProxyRules(spawner, proxyTable));
+    await attempt('routes', () => removeNodeRoutes(podCidr, spawner));
+    return;
+  }
   progress('Stopping pods and containerd');
   await attempt('containerd', () =>
     downContainerd({ stateDir: files.containerd, spawner, clock, log, removeState: !keepState }),

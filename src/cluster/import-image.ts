@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { HostError } from '../host/host-error.ts';
+import { isAlive } from '../host/process-table.ts';
 import type { Spawner } from '../host/spawner.ts';
 import { importArchive } from '../runtime/containerd/containerd.ts';
 import { ClusterError } from './cluster-error.ts';
 import { dataDirAt } from './data-dir.ts';
+import { dataDirOfHost, readHostsRecord } from './hosts-record.ts';
 import { nodeFiles } from './node-config.ts';
 import { isRunning, readRunRecord } from './run-record.ts';
 
@@ -29,10 +31,19 @@ export async function importImage(options: {
       'give the path of an archive made by "docker save" or in OCI layout',
     );
   try {
-    return await importArchive(archive, {
-      socket: join(nodeFiles(dir).containerd, 'containerd.sock'),
-      spawner: options.spawner,
-    });
+    // Every host has a store of its own, as every server has.
+    const nodes = (readHostsRecord(dir)?.hosts ?? [])
+      .filter(({ init }) => init !== undefined && isAlive(init))
+      .map(({ name }) => dataDirOfHost(dir, name));
+    const found = await Promise.all(
+      (nodes.length > 0 ? nodes : [dir]).map((node) =>
+        importArchive(archive, {
+          socket: join(nodeFiles(node).containerd, 'containerd.sock'),
+          spawner: options.spawner,
+        }),
+      ),
+    );
+    return [...new Set(found.flat())];
   } catch (error) {
     if (error instanceof HostError) throw new ClusterError(error.message, error.remedy, { cause: error });
     throw error;

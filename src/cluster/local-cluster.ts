@@ -26,11 +26,13 @@ import {
 import { type DataDir, dataDirAt, openDataDir, rememberBefore, unusable, writeFileAtomically } from './data-dir.ts';
 import { stopNodeParts } from './down.ts';
 import { createHollowNodes } from './hollow-nodes.ts';
+import { type HostsRecord, isSwitchedOff, readHostsRecord } from './hosts-record.ts';
 import { createKubeletClient } from './kubelet-client.ts';
 import { type NodeConfig, nodeFiles, writeNodeSetup } from './node-config.ts';
 import { issueNodeSetup } from './node-credentials.ts';
 import { assertNotRunning, type RunRecord, removeRunRecord, thisProcess, writeRunRecord } from './run-record.ts';
 import { chooseRung, type MachineFacts, type Rung } from './rung.ts';
+import { clusterId, openSegment, runHosts } from './simulated-hosts.ts';
 import { superviseNode } from './supervise-node.ts';
 import {
   cleanUserKubeconfig,
@@ -48,6 +50,8 @@ export interface LocalClusterOptions extends Surroundings {
   readonly runtime: 'auto' | 'containerd' | 'hollow';
   /** Absent: one when there is no real node, else none. */
   readonly hollowNodes?: number;
+  /** Hosts of their own for pods, beside this machine, which then carries none. Absent: as at the last start; else none. */
+  readonly workers?: number;
   readonly nodeName: string;
   /** Address under which pods and other hosts reach this one; undefined on a machine without a network. */
   readonly nodeAddress?: string;
@@ -100,21 +104,33 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
   }
   progress({ kind: 'note', text: rungText(rung, options) });
   const network: ClusterNetwork = { ...defaultClusterNetwork, ...options.network };
-  const address = options.nodeAddress ?? '127.0.0.1';
   const server = `https://127.0.0.1:${options.port}`;
   const undo: (() => Promise<void>)[] = [];
   let record: RunRecord | undefined;
   const step = (text: string): void => progress({ kind: 'step', text });
 
   try {
-    if (rung.kind === 'containerd') await assertPortFree('0.0.0.0', kubeletPort);
+    const workers = rung.kind === 'containerd' ? (options.workers ?? readHostsRecord(dir)?.hosts.length ?? 0) : 0;
+    if (rung.kind === 'containerd' && workers === 0) await assertPortFree('0.0.0.0', kubeletPort);
+    let hosts: HostsRecord | undefined;
+    if (workers > 0) {
+      // The port before the segment: a start that cannot succeed leaves the machine alone.
+      await assertPortFree(options.listenAddress, options.port);
+      step(`Network segment for ${workers === 1 ? 'one worker' : `${workers} workers`}`);
+      hosts = await openSegment({ ...options, dir, workers, serviceCidr: network.serviceCidr });
+    }
+    const address = hosts?.segment.gateway ?? options.nodeAddress ?? '127.0.0.1';
     step('Certificates');
     const certificates = await loadOrCreateCertificates({
       pkiDir: dir.pki,
       clock,
       random,
       dnsNames: [options.nodeName],
-      ipAddresses: [address, firstAddress(network.serviceCidr)],
+      ipAddresses: [
+        address,
+        firstAddress(network.serviceCidr),
+        ...(options.nodeAddress === undefined ? [] : [options.nodeAddress]),
+      ],
       clusterDomain: network.clusterDomain,
     });
 
@@ -202,15 +218,23 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     controlPlane.done.catch((error: unknown) => failures.reject(error));
     const names: string[] = [];
     if (rung.kind === 'containerd') {
-      step(`Node ${options.nodeName} with containerd`);
+      step(hosts ? listed(hosts.hosts.map((host) => host.name)) : `Node ${options.nodeName} with containerd`);
+      const common = nodeConfig(network, rung);
+      const nodeServer = `https://${address}:${options.port}`;
       writeNodeSetup(
         dir,
         await issueNodeSetup({
           pkiDir: dir.pki,
           ca: certificates.ca,
-          server: `https://${address}:${options.port}`,
+          server: nodeServer,
           clock,
-          config: nodeConfig({ nodeName: options.nodeName, nodeIp: address }, network, rung),
+          config: {
+            ...common,
+            nodeName: options.nodeName,
+            nodeIp: address,
+            // With workers this machine carries no pods: the API server only has to reach theirs.
+            ...(hosts ? { kubelet: false, proxyTable: `bireme-proxy-${clusterId(dir)}` } : {}),
+          },
         }),
       );
       const node = superviseNode({
@@ -223,9 +247,26 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
       });
       undo.push(() => node.stop());
       node.failed.catch((error: unknown) => failures.reject(error));
-      names.push(options.nodeName);
+      if (hosts) {
+        const running = runHosts({
+          ...options,
+          dir,
+          record: hosts,
+          prepare: async ({ name, address: nodeIp }, inside) => {
+            const config = { ...common, nodeName: name, nodeIp };
+            const pkiDir = inside.pki;
+            writeNodeSetup(
+              inside,
+              await issueNodeSetup({ pkiDir, ca: certificates.ca, server: nodeServer, clock, config }),
+            );
+          },
+        });
+        undo.push(() => running.stop());
+        running.failed.catch((error: unknown) => failures.reject(error));
+        for (const { name } of hosts.hosts) if (!isSwitchedOff(dir, name)) names.push(name);
+      } else names.push(options.nodeName);
     }
-    const hollowCount = options.hollowNodes ?? (rung.kind === 'hollow' ? 1 : 0);
+    const hollowCount = options.hollowNodes ?? (rung.kind === 'hollow' ? (options.workers ?? 1) : 0);
     if (hollowCount > 0) {
       step(hollowCount === 1 ? 'One hollow node' : `${hollowCount} hollow nodes`);
       const hollow = createHollowNodes(running.transportAs(adminPeer), { clock, random, log, metrics });
@@ -292,12 +333,10 @@ function firstAddress(cidr: string): string {
 }
 
 function nodeConfig(
-  own: Pick<NodeConfig, 'nodeName' | 'nodeIp'>,
   network: ClusterNetwork,
   rung: Extract<Rung, { kind: 'containerd' }>,
-): NodeConfig {
+): Omit<NodeConfig, 'nodeName' | 'nodeIp'> {
   return {
-    ...own,
     podCidr: network.podCidr,
     kubeletPort,
     cniBinDir: rung.cniBinDir,
@@ -306,6 +345,9 @@ function nodeConfig(
     trafficDistribution: 'PreferSameNode',
   };
 }
+
+const listed = (names: readonly string[]): string =>
+  names.length > 4 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
 
 async function waitForNodes(
   controlPlane: ControlPlane,

@@ -11,6 +11,7 @@
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import type { PodRouting } from '../network/index.ts';
 import type { DefaultTrafficDistribution } from '../proxy/index.ts';
 import { ClusterError } from './cluster-error.ts';
 import { type DataDir, readFileIfPresent, writeFileAtomically } from './data-dir.ts';
@@ -42,11 +43,15 @@ export interface NodeConfig {
   readonly podNetwork?: 'bireme' | 'external';
   /** `unix://...` of a CRI server that runs already (CRI-O, another containerd). Default: a containerd of our own. */
   readonly runtimeEndpoint?: string;
+  /** How other nodes' pods are reached. Default `auto`: routes on one segment, VXLAN across segments. */
+  readonly podRouting?: PodRouting;
   /**
    * `false`: no kubelet and no Node object; only the proxy and the routes to the pods of others, for a control-plane host that carries no
    * pods. Default `true`.
    */
   readonly kubelet?: boolean;
+  /** Name of the proxy's nft table where two clusters share a machine's network. Default `bireme-proxy`. */
+  readonly proxyTable?: string;
 }
 
 export interface NodeFiles {

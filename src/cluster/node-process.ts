@@ -4,19 +4,14 @@
  */
 import { mkdirSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import { resources } from '../api/types/resources.ts';
 import { createTaskGroup } from '../base/task-group.ts';
-import type { Client } from '../client/client.ts';
 import { createHttpsTransport } from '../client/https-transport.ts';
-import type { InformerFactory } from '../client/informer.ts';
 import { parseKubeconfig, transportOptionsOf } from '../client/kubeconfig.ts';
 import type { Spawner } from '../host/spawner.ts';
 import { defaultKubeletConfig } from '../kubelet/config.ts';
 import { createHostKubelet } from '../kubelet/host-kubelet.ts';
 import {
-  applyPodNetwork,
   createRecursionRule,
-  defaultBridgeName,
   defaultDnsPort,
   readPodNetworkState,
   startClusterDns,
@@ -27,9 +22,10 @@ import { startContainerd } from '../runtime/containerd/containerd.ts';
 import { createCriClient } from '../runtime/cri-client.ts';
 import { startHttpsServer } from '../serve/index.ts';
 import { clusterDnsLabel } from './cluster-dns-objects.ts';
-import { createComponent, type Surroundings } from './component.ts';
+import { type Component, createComponent, type Surroundings } from './component.ts';
 import { type DataDir, readFileIfPresent, writeFileAtomically } from './data-dir.ts';
 import { type NodeConfig, type NodeFiles, nodeFiles, podCgroupRoot, readNodeConfig, required } from './node-config.ts';
+import { runNodeNetwork, runRoutes } from './node-network.ts';
 import { version } from './version.ts';
 
 export interface NodeProcessOptions extends Surroundings {
@@ -43,25 +39,26 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
   const surroundings: Surroundings = { clock, random, log, metrics };
   const files = nodeFiles(dir);
   const config = readNodeConfig(dir);
+  if (config.kubelet === false) return runEdge(config, options, signal);
   mkdirSync(files.cniConf, { recursive: true });
   // Before anything is changed: `down` undoes the network of a node whose state is known, and of no other.
   if (readFileIfPresent(files.networkState) === undefined)
     writeFileAtomically(files.networkState, JSON.stringify(readPodNetworkState()), 0o600);
+  const cni =
+    config.podNetwork === 'external'
+      ? { cniConfDir: externalCniConfDir, cniBinDir: externalCniBinDir }
+      : { cniConfDir: files.cniConf, cniBinDir: config.cniBinDir };
   const containerd = await startContainerd({
     stateDir: files.containerd,
     spawner,
     clock,
     log: log.with({ component: 'containerd' }),
-    cniConfDir: files.cniConf,
-    cniBinDir: config.cniBinDir,
+    ...cni,
     signal,
   });
 
   const kubeletTransport = transportFrom(files.kubeletKubeconfig, options);
-  const proxyTransport = transportFrom(
-    readFileIfPresent(files.proxyKubeconfig) === undefined ? files.kubeletKubeconfig : files.proxyKubeconfig,
-    options,
-  );
+  const proxyTransport = proxyTransportOf(files, options);
   const node = createComponent(kubeletTransport, 'kubelet', surroundings, { host: config.nodeName });
   const proxy = createComponent(proxyTransport, 'kube-proxy', surroundings, { host: config.nodeName });
   // With the proxy's identity: it shares the proxy's caches of Services and slices.
@@ -115,21 +112,22 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
 
   const tasks = createTaskGroup(signal);
   tasks.run('kubelet', (stop) => kubelet.run(stop));
-  tasks.run('pod-network', (stop) =>
-    keepPodNetwork({ config, files, spawner, client: node.client, informers: node.informers }, stop),
-  );
-  tasks.run('kube-proxy', (stop) =>
-    runProxy(
-      {
-        ...proxy,
-        spawner,
-        nodeName: config.nodeName,
-        clusterCidr: config.podCidr,
-        defaultTrafficDistribution: config.trafficDistribution,
-      },
-      stop,
-    ),
-  );
+  if (config.podNetwork !== 'external')
+    tasks.run('pod-network', (stop) =>
+      runNodeNetwork(
+        {
+          config,
+          files,
+          spawner,
+          clock,
+          log: log.with({ component: 'pod-network' }),
+          informers: node.informers,
+          allNodes: proxy.informers,
+        },
+        stop,
+      ),
+    );
+  tasks.run('kube-proxy', (stop) => runProxy(proxyOptions(config, proxy, spawner), stop));
   tasks.run('cluster-dns', (stop) => dns.run(stop));
   tasks.run('containerd', async (stop) => {
     await Promise.race([containerd.exited, aborted(stop)]);
@@ -147,51 +145,42 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
   }
 }
 
-/** As soon as the node has a pod range, the network is made for it; until then the runtime says that it has none. */
-async function keepPodNetwork(
-  {
-    config,
-    files,
-    spawner,
-    informers,
-  }: {
-    readonly config: NodeConfig;
-    readonly files: NodeFiles;
-    readonly spawner: Spawner;
-    readonly client: Client;
-    readonly informers: InformerFactory;
-  },
-  signal: AbortSignal,
-): Promise<void> {
-  const nodes = informers.informer(resources.nodes, { fieldSelector: `metadata.name=${config.nodeName}` });
-  let current = '';
-  let wake = (): void => undefined;
-  const remove = nodes.addHandler({ onAdd: () => wake(), onUpdate: () => wake() });
+/** What a host needs that carries no pods but reaches all of them and all Services: a control plane's. */
+async function runEdge(config: NodeConfig, options: NodeProcessOptions, signal: AbortSignal): Promise<void> {
+  const { dir, spawner, clock, random, log, metrics } = options;
+  const transport = proxyTransportOf(nodeFiles(dir), options);
+  const proxy = createComponent(transport, 'kube-proxy', { clock, random, log, metrics }, { host: config.nodeName });
+  const tasks = createTaskGroup(signal);
+  if (config.podNetwork !== 'external')
+    tasks.run('pod-network', (stop) =>
+      runRoutes(
+        { config, spawner, clock, log: log.with({ component: 'pod-network' }), allNodes: proxy.informers },
+        stop,
+      ),
+    );
+  tasks.run('kube-proxy', (stop) => runProxy(proxyOptions(config, proxy, spawner), stop));
   try {
-    while (!signal.aborted) {
-      const podCidr = nodes.get(config.nodeName)?.spec?.podCIDR ?? '';
-      if (podCidr !== '' && podCidr !== current) {
-        await applyPodNetwork(
-          {
-            podCidr,
-            clusterCidr: config.podCidr,
-            bridgeName: defaultBridgeName,
-            cniConfDir: files.cniConf,
-            leaseDir: files.cniLeases,
-          },
-          spawner,
-        );
-        current = podCidr;
-      }
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-        if (signal.aborted) resolve();
-        else signal.addEventListener('abort', () => resolve(), { once: true });
-      });
-    }
+    await tasks.done;
   } finally {
-    remove();
+    await tasks.stop();
+    await proxy.stop();
+    await transport.close();
   }
+}
+
+const proxyOptions = (config: NodeConfig, proxy: Component, spawner: Spawner): Parameters<typeof runProxy>[0] => ({
+  ...proxy,
+  spawner,
+  nodeName: config.nodeName,
+  clusterCidr: config.podCidr,
+  defaultTrafficDistribution: config.trafficDistribution,
+  ...(config.proxyTable === undefined ? {} : { tableName: config.proxyTable }),
+});
+
+/** With the proxy's identity where it has one, else with the node's. */
+function proxyTransportOf(files: NodeFiles, options: Pick<NodeProcessOptions, 'clock'>) {
+  const own = readFileIfPresent(files.proxyKubeconfig) !== undefined;
+  return transportFrom(own ? files.proxyKubeconfig : files.kubeletKubeconfig, options);
 }
 
 function transportFrom(path: string, { clock }: Pick<NodeProcessOptions, 'clock'>) {
@@ -200,6 +189,10 @@ function transportFrom(path: string, { clock }: Pick<NodeProcessOptions, 'clock'
     userAgent: `bireme/${version.kubernetes}`,
   });
 }
+
+/** Where CNI plugins that are installed into a cluster put themselves. */
+const externalCniConfDir = '/etc/cni/net.d';
+const externalCniBinDir = '/opt/cni/bin';
 
 const aborted = (signal: AbortSignal): Promise<void> =>
   new Promise((resolve) =>

@@ -7,6 +7,7 @@ import { createHttpsTransport } from '../client/https-transport.ts';
 import { parseKubeconfig, transportOptionsOf } from '../client/kubeconfig.ts';
 import { isAlive } from '../host/process-table.ts';
 import { dataDirAt, readFileIfPresent } from './data-dir.ts';
+import { readHostsRecord } from './hosts-record.ts';
 import { readRunRecord } from './run-record.ts';
 
 export interface ClusterStatus {
@@ -36,6 +37,9 @@ export async function clusterStatus(dataDir: string, clock: Clock): Promise<Clus
   const processes = [
     { name: 'control-plane', pid: record.controlPlane.pid, running: isAlive(record.controlPlane) },
     ...(record.node ? [{ name: 'node', pid: record.node.pid, running: isAlive(record.node) }] : []),
+    ...(readHostsRecord(dir)?.hosts ?? []).flatMap(({ name, init }) =>
+      init ? [{ name: `host ${name}`, pid: init.pid, running: isAlive(init) }] : [],
+    ),
   ];
   const base = {
     dataDir: dir.path,

@@ -15,6 +15,8 @@ import { readFileIfPresent } from './data-dir.ts';
 export interface SupervisedNode {
   /** Rejects when the process keeps failing at once. */
   readonly failed: Promise<never>;
+  /** Resolves when it is not started again: `worthwhile` said so. */
+  readonly ended: Promise<void>;
   /** Ends the process in order (SIGTERM), by force after ten seconds. */
   stop(): Promise<void>;
 }
@@ -35,10 +37,15 @@ export function superviseNode(options: {
   readonly clock: Clock;
   readonly log: Logger;
   readonly onStart: (identity: ProcessIdentity) => void;
+  /** The process is not ours to signal but ends with its input: what we start only waits for it. */
+  readonly endByInput?: boolean;
+  /** Asked before the process is started again. Default: always. */
+  readonly worthwhile?: () => boolean;
 }): SupervisedNode {
   const { clock, log, logFile } = options;
   const tasks = createTaskGroup();
   const failure = Promise.withResolvers<never>();
+  const ended = Promise.withResolvers<void>();
   failure.promise.catch(() => undefined);
   tasks.run('node-process', async (signal) => {
     let delayMs = firstDelayMs;
@@ -48,6 +55,10 @@ export function superviseNode(options: {
       const startMs = clock.monotonic();
       const how = await runOnce(options, signal);
       if (signal.aborted) return;
+      if (options.worthwhile?.() === false) {
+        ended.resolve();
+        return;
+      }
       const livedMs = clock.monotonic() - startMs;
       log.error('The node process has ended, starting it again', { how, livedMs: Math.round(livedMs), log: logFile });
       settled ||= livedMs >= settledMs;
@@ -61,12 +72,12 @@ export function superviseNode(options: {
       await clock.sleep(delayMs, signal);
     }
   });
-  return { failed: failure.promise, stop: () => tasks.stop() };
+  return { failed: failure.promise, ended: ended.promise, stop: () => tasks.stop() };
 }
 
 /** @returns how it ended. */
 async function runOnce(
-  { command, logFile, clock, onStart }: Parameters<typeof superviseNode>[0],
+  { command, logFile, clock, onStart, endByInput = false }: Parameters<typeof superviseNode>[0],
   signal: AbortSignal,
 ): Promise<string> {
   const [program = '', ...args] = command;
@@ -83,7 +94,9 @@ async function runOnce(
   });
   const identity = child.pid === undefined ? undefined : identify(child.pid);
   if (identity) onStart(identity);
-  const end = (): void => void child.kill('SIGTERM');
+  // A write to a pipe whose reader is gone is nobody's concern: the exit tells.
+  child.stdin?.on('error', () => undefined);
+  const end = (): void => (endByInput ? void child.stdin?.end() : void child.kill('SIGTERM'));
   signal.addEventListener('abort', end, { once: true });
   if (signal.aborted) end();
   const overdue = new AbortController();

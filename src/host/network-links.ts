@@ -51,7 +51,8 @@ export async function deleteLink(spawner: Spawner, name: string): Promise<void> 
     throw new HostError(`Cannot delete link ${name}: ${stderr.toString().trim()}`, { remedy: 'Run as root' });
 }
 
-async function ipJson(spawner: Spawner, args: readonly string[]): Promise<readonly unknown[]> {
+/** What `ip -json` prints; nothing printed is an empty list. @throws HostError */
+export async function ipJson(spawner: Spawner, args: readonly string[]): Promise<readonly unknown[]> {
   const { code, stdout, stderr } = await spawner.run('ip', ['-json', ...args], { timeoutMs: 10_000 });
   if (code !== 0)
     throw new HostError(`ip ${args.join(' ')} failed: ${stderr.toString().trim()}`, { remedy: 'Look at the message' });

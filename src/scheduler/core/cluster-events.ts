@@ -32,9 +32,6 @@ export type EventResource =
   | 'PersistentVolumeClaim'
   | 'StorageClass'
   | 'CSINode'
-  | 'CSIDriver'
-  | 'CSIStorageCapacity'
-  | 'VolumeAttachment'
   /** Forced: every pod moves (a timeout, an activation). */
   | '*';
 

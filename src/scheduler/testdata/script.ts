@@ -67,16 +67,7 @@ class World {
   constructor(config: SchedulerConfig) {
     const random = createSeededRandom(1);
     const listers = {
-      volumes: {
-        claim: () => undefined,
-        volume: () => undefined,
-        volumesOfClass: () => [],
-        storageClass: () => undefined,
-        csiNode: () => undefined,
-        csiDriver: () => undefined,
-        storageCapacities: () => [],
-        attachmentsOf: () => [],
-      },
+      volumes: { claim: () => undefined, volume: () => undefined, storageClass: () => undefined },
       namespaceLabels: (namespace: string) => ({ 'kubernetes.io/metadata.name': namespace }),
       podDisruptionBudgets: () => this.budgets,
       defaultSelector: (pod: PodInfo) => (pod.labels.app ? compileLabelMap({ app: pod.labels.app }) : undefined),
