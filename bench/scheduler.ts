@@ -57,7 +57,16 @@ function run({ name, nodes, pods, zones, spec = {} }: Case): void {
   const plugins = createProfile(
     {},
     {
-      volumes: { claim: () => undefined, volume: () => undefined, storageClass: () => undefined },
+      volumes: {
+        claim: () => undefined,
+        volume: () => undefined,
+        volumesOfClass: () => [],
+        storageClass: () => undefined,
+        csiNode: () => undefined,
+        csiDriver: () => undefined,
+        storageCapacities: () => [],
+        attachmentsOf: () => [],
+      },
       namespaceLabels: () => ({}),
       podDisruptionBudgets: () => [],
       defaultSelector: (pod) => compileLabelMap({ app: pod.labels.app! }),

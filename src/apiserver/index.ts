@@ -53,6 +53,8 @@ import { defaultWatchLimits, type WatchLimits } from './registry/watch.ts';
 import { createRequestMetrics } from './request-metrics.ts';
 import { builtinStrategies } from './strategies/index.ts';
 import { WatchCache } from './watch-cache/watch-cache.ts';
+import { createWebhookClient } from './webhook/client.ts';
+import { createServiceResolver } from './webhook/services.ts';
 
 /** What security parts are made from: they read stored objects, which exist only once the cache does. */
 export interface SecurityContext {
@@ -185,6 +187,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     log,
   };
   const security = options.security(context);
+  const http = createHttpClient({ clock, ...(options.reach ? { reach: options.reach } : {}) });
   const registry: Registry = {
     schema,
     table,
@@ -197,9 +200,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     fieldManager: createFieldManager(),
     applier: createApplier(),
     hooks: options.hooks?.(context) ?? noHooks,
+    webhooks: createWebhookClient({ http, clock, resolve: createServiceResolver(reader, random) }),
   };
   const protobuf = protobufOf(schema);
-  const http = createHttpClient({ clock, ...(options.reach ? { reach: options.reach } : {}) });
   const forms = new FormFactory({ registry, clock, printerFor: builtinPrinter, protobuf });
   const resources = new ResourceHandler({
     registry,

@@ -5,6 +5,7 @@ import type { SchedulerConfig } from './config.ts';
 import type { EnabledPlugin, Plugin } from './core/framework.ts';
 import type { LabelMatcher, Labels } from './core/label-matcher.ts';
 import type { PodInfo } from './core/pod-info.ts';
+import type { VolumeBinder, VolumeLister } from './core/volume-lister.ts';
 import { defaultPreemption } from './plugins/default-preemption.ts';
 import { dynamicResources } from './plugins/dynamic-resources.ts';
 import { imageLocality } from './plugins/image-locality.ts';
@@ -16,15 +17,20 @@ import { nodePorts } from './plugins/node-ports.ts';
 import { nodeResourcesBalancedAllocation } from './plugins/node-resources-balanced-allocation.ts';
 import { nodeResourcesFit } from './plugins/node-resources-fit.ts';
 import { nodeUnschedulable } from './plugins/node-unschedulable.ts';
+import { nodeVolumeLimits } from './plugins/node-volume-limits.ts';
 import { podTopologySpread } from './plugins/pod-topology-spread.ts';
 import { prioritySort } from './plugins/priority-sort.ts';
 import { schedulingGates } from './plugins/scheduling-gates.ts';
 import { taintToleration } from './plugins/taint-toleration.ts';
-import { type VolumeLister, volumeBinding } from './plugins/volume-binding.ts';
+import { volumeBinding } from './plugins/volume-binding.ts';
+import { volumeRestrictions } from './plugins/volume-restrictions.ts';
+import { volumeZone } from './plugins/volume-zone.ts';
 
 /** What plugins ask of the cluster beyond nodes and pods. */
 export interface ClusterListers {
   readonly volumes: VolumeLister;
+  /** Absent: volumes are judged, not bound. */
+  readonly volumeBinder?: VolumeBinder;
   namespaceLabels(namespace: string): Labels | undefined;
   /** The pods that belong together with this one: its Services' and its owner's selectors, all of them. */
   defaultSelector(pod: PodInfo): LabelMatcher | undefined;
@@ -48,7 +54,10 @@ export function createProfile(
     [nodeAffinity(args.NodeAffinity), 2],
     [nodePorts(), 0],
     [nodeResourcesFit(args.NodeResourcesFit), 1],
-    [volumeBinding(listers.volumes), 0],
+    [volumeRestrictions(listers.volumes), 0],
+    [nodeVolumeLimits(listers.volumes), 0],
+    [volumeBinding(listers.volumes, listers.volumeBinder), 0],
+    [volumeZone(listers.volumes), 0],
     [podTopologySpread(args.PodTopologySpread ?? {}, (pod) => listers.defaultSelector(pod)), 2],
     [interPodAffinity(args.InterPodAffinity ?? {}, (namespace) => listers.namespaceLabels(namespace)), 2],
     [dynamicResources(), 0],

@@ -76,7 +76,7 @@ class Run {
     this.options = options;
     this.config = options.config ?? {};
     this.schedulerName = this.config.schedulerName ?? defaultSchedulerName;
-    const listers = createListers(options.informers);
+    const listers = createListers(options.informers, options.client, options.clock);
     this.plugins = createProfile(this.config, listers, options.random, [
       ...(options.plugins ?? []),
       defaultBinder(options.client),

@@ -8,6 +8,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
 import type { AdmissionPlugin } from '../admission/admission.ts';
 import type { WatchCache } from '../watch-cache/watch-cache.ts';
+import type { WebhookClient } from '../webhook/client.ts';
 import type { ResourceTable, StoredResource } from './resources.ts';
 import type { Rounds } from './rounds.ts';
 
@@ -23,6 +24,8 @@ export interface Registry {
   readonly fieldManager: FieldManager;
   readonly applier: Applier;
   readonly hooks: StorageHooks;
+  /** For admission and conversion. */
+  readonly webhooks: WebhookClient;
 }
 
 /** What data cannot say and depends on the kind. Pure. */

@@ -32,6 +32,9 @@ export type EventResource =
   | 'PersistentVolumeClaim'
   | 'StorageClass'
   | 'CSINode'
+  | 'CSIDriver'
+  | 'CSIStorageCapacity'
+  | 'VolumeAttachment'
   /** Forced: every pod moves (a timeout, an activation). */
   | '*';
 

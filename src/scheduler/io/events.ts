@@ -125,6 +125,10 @@ export function connectInformers(informers: InformerFactory, sinks: EventSinks):
       [resources.persistentVolumeClaims, 'PersistentVolumeClaim'],
       [resources.persistentVolumes, 'PersistentVolume'],
       [resources.storageClasses, 'StorageClass'],
+      [resources.csiNodes, 'CSINode'],
+      [resources.csiDrivers, 'CSIDriver'],
+      [resources.csiStorageCapacities, 'CSIStorageCapacity'],
+      [resources.volumeAttachments, 'VolumeAttachment'],
     ] as const
   ).map(([ref, resource]) => connectOther(informers, ref as ResourceRef<KubeObject>, resource, emit));
   return () => {
@@ -141,9 +145,10 @@ function connectOther(
   emit: (event: ClusterEvent) => void,
 ): () => void {
   return informers.informer(ref).addHandler({
-    onAdd: () => emit({ resource, action: Action.add, label: `${resource}Add` }),
-    onUpdate: () => emit({ resource, action: Action.updateOther, label: `${resource}Update` }),
-    onDelete: () => emit({ resource, action: Action.delete, label: `${resource}Delete` }),
+    onAdd: (object) => emit({ resource, action: Action.add, label: `${resource}Add`, object }),
+    onUpdate: (previous, object) =>
+      emit({ resource, action: Action.updateOther, label: `${resource}Update`, previous, object }),
+    onDelete: (previous) => emit({ resource, action: Action.delete, label: `${resource}Delete`, previous }),
   });
 }
 

@@ -2,6 +2,8 @@
 import type { KubeObject, ResourceRef } from '../../api/object.ts';
 import type { Service } from '../../api/types/core-v1.ts';
 import { resources } from '../../api/types/resources.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Client } from '../../client/client.ts';
 import type { Informer, InformerFactory } from '../../client/informer.ts';
 import {
   bothMatch,
@@ -12,6 +14,7 @@ import {
 } from '../core/label-matcher.ts';
 import type { PodInfo } from '../core/pod-info.ts';
 import type { ClusterListers } from '../profile.ts';
+import { createVolumeLister } from './volume-lister.ts';
 
 /** What the scheduler watches: it starts when all of it is known. */
 export const watchedResources: readonly ResourceRef<KubeObject>[] = [
@@ -20,6 +23,10 @@ export const watchedResources: readonly ResourceRef<KubeObject>[] = [
   resources.persistentVolumeClaims,
   resources.persistentVolumes,
   resources.storageClasses,
+  resources.csiNodes,
+  resources.csiDrivers,
+  resources.csiStorageCapacities,
+  resources.volumeAttachments,
   resources.namespaces,
   resources.podDisruptionBudgets,
   resources.replicaSets,
@@ -28,10 +35,8 @@ export const watchedResources: readonly ResourceRef<KubeObject>[] = [
   resources.services,
 ];
 
-export function createListers(informers: InformerFactory): ClusterListers {
-  const claims = informers.informer(resources.persistentVolumeClaims);
-  const volumes = informers.informer(resources.persistentVolumes);
-  const classes = informers.informer(resources.storageClasses);
+export function createListers(informers: InformerFactory, client: Client, clock: Clock): ClusterListers {
+  const volumes = createVolumeLister(informers, client, clock);
   const namespaces = informers.informer(resources.namespaces);
   const budgets = informers.informer(resources.podDisruptionBudgets);
   const replicaSets = informers.informer(resources.replicaSets);
@@ -63,11 +68,8 @@ export function createListers(informers: InformerFactory): ClusterListers {
   };
 
   return {
-    volumes: {
-      claim: (namespace, name) => claims.get(`${namespace}/${name}`),
-      volume: (name) => volumes.get(name),
-      storageClass: (name) => classes.get(name),
-    },
+    volumes,
+    volumeBinder: volumes,
     namespaceLabels: (namespace) =>
       namespaces.get(namespace)?.metadata.labels ?? (namespaces.get(namespace) ? {} : undefined),
     podDisruptionBudgets: () => budgets.list(),

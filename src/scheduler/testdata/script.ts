@@ -67,7 +67,16 @@ class World {
   constructor(config: SchedulerConfig) {
     const random = createSeededRandom(1);
     const listers = {
-      volumes: { claim: () => undefined, volume: () => undefined, storageClass: () => undefined },
+      volumes: {
+        claim: () => undefined,
+        volume: () => undefined,
+        volumesOfClass: () => [],
+        storageClass: () => undefined,
+        csiNode: () => undefined,
+        csiDriver: () => undefined,
+        storageCapacities: () => [],
+        attachmentsOf: () => [],
+      },
       namespaceLabels: (namespace: string) => ({ 'kubernetes.io/metadata.name': namespace }),
       podDisruptionBudgets: () => this.budgets,
       defaultSelector: (pod: PodInfo) => (pod.labels.app ? compileLabelMap({ app: pod.labels.app }) : undefined),

@@ -36,6 +36,8 @@ export interface HttpAnswer {
 export interface HttpClient {
   /** @throws Error when the server cannot be reached or does not answer in time. */
   send(target: UpgradeTarget, request: HttpRequest): Promise<HttpAnswer>;
+  /** Ends the kept connections of an identity that is used no more. */
+  forget(tls: TlsIdentity): void;
   /** Ends kept connections. */
   close(): void;
 }
@@ -55,14 +57,12 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   const { clock } = options;
   const settings = { keepAlive: true, keepAliveMsecs: 30_000, maxFreeSockets: options.idlePerTargetMax ?? 25 };
   const plain = new PlainAgent(settings);
-  const secure = new WeakMap<TlsIdentity, TlsAgent>();
-  const agents: { destroy(): void }[] = [plain];
+  const secure = new Map<TlsIdentity, TlsAgent>();
   const agentFor = (tls: TlsIdentity): TlsAgent => {
     let agent = secure.get(tls);
     if (!agent) {
       agent = new TlsAgent({ ...settings, ...tlsOptions(tls) });
       secure.set(tls, agent);
-      agents.push(agent);
     }
     return agent;
   };
@@ -128,8 +128,14 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     });
   return {
     send: (target, request) => send(target, request, true),
+    forget: (tls) => {
+      secure.get(tls)?.destroy();
+      secure.delete(tls);
+    },
     close: () => {
-      for (const agent of agents) agent.destroy();
+      plain.destroy();
+      for (const agent of secure.values()) agent.destroy();
+      secure.clear();
     },
   };
 }

@@ -12,7 +12,7 @@ export interface Pem {
   readonly cert: string;
 }
 export interface Authority extends Pem {
-  issue(name: string, options?: { server?: boolean; notAfter?: Date }): Promise<Pem>;
+  issue(name: string, options?: { server?: boolean; notAfter?: Date; dnsNames?: readonly string[] }): Promise<Pem>;
 }
 
 async function keys(): Promise<{ pair: webcrypto.CryptoKeyPair; pem: string }> {
@@ -38,7 +38,7 @@ export async function authority(name: string): Promise<Authority> {
   return {
     key: own.pem,
     cert: certificate.toString('pem'),
-    async issue(subject, { server = false, notAfter = new Date(Date.now() + hour) } = {}) {
+    async issue(subject, { server = false, notAfter = new Date(Date.now() + hour), dnsNames = [] } = {}) {
       const leaf = await keys();
       const issued = await x509.X509CertificateGenerator.create({
         subject,
@@ -57,6 +57,7 @@ export async function authority(name: string): Promise<Authority> {
             ? [
                 new x509.SubjectAlternativeNameExtension([
                   { type: 'dns', value: 'localhost' },
+                  ...dnsNames.map((value) => ({ type: 'dns' as const, value })),
                   { type: 'ip', value: '127.0.0.1' },
                 ]),
               ]
