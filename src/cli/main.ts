@@ -34,6 +34,24 @@ export async function main(): Promise<void> {
     .addOption(
       new Option('--runtime <name>', 'where containers run').choices(['auto', 'containerd', 'hollow']).default('auto'),
     )
+    .addOption(
+      new Option(
+        '--default-traffic-distribution <value>',
+        'where a Service that does not say sends its traffic: to endpoints near the client, or evenly as upstream',
+      )
+        .choices(['PreferSameNode', 'PreferSameZone', 'Spread'])
+        .default('PreferSameNode'),
+    )
+    .addOption(
+      new Option('--pod-network <name>', 'bireme, or external: a CNI plugin that you install into /etc/cni/net.d')
+        .choices(['bireme', 'external'])
+        .default('bireme'),
+    )
+    .addOption(
+      new Option('--pod-routing <mode>', "how other hosts' pods are reached; auto: routes on one segment, else VXLAN")
+        .choices(['auto', 'routes', 'vxlan'])
+        .default('auto'),
+    )
     .option('--node-name <name>', 'name of the real node (default: the host name)')
     .option('--kubeconfig <path>', 'kubeconfig that gets the context "bireme" (default: $KUBECONFIG or ~/.kube/config)')
     .addOption(

@@ -10,7 +10,12 @@ import { ClusterError } from '../cluster/cluster-error.ts';
 import { dataDirAt } from '../cluster/data-dir.ts';
 import { stopNodeParts } from '../cluster/down.ts';
 import { createSpawner } from '../cluster/host-spawner.ts';
-import { isBatchRejection, type LocalCluster, startLocalCluster } from '../cluster/local-cluster.ts';
+import {
+  isBatchRejection,
+  type LocalCluster,
+  type LocalClusterOptions,
+  startLocalCluster,
+} from '../cluster/local-cluster.ts';
 import { assertNotRunning } from '../cluster/run-record.ts';
 
 import { clock, defaultDataDir, nodeAddress, nodeName, selfCommand, userKubeconfig } from './defaults.ts';
@@ -23,6 +28,9 @@ export interface UpOptions {
   readonly listenAddress: string;
   readonly hollowNodes?: number;
   readonly workers?: number;
+  readonly defaultTrafficDistribution: LocalClusterOptions['nodes']['trafficDistribution'];
+  readonly podNetwork: LocalClusterOptions['nodes']['podNetwork'];
+  readonly podRouting: LocalClusterOptions['nodes']['podRouting'];
   readonly runtime: 'auto' | 'containerd' | 'hollow';
   readonly nodeName?: string;
   readonly kubeconfig?: string;
@@ -68,6 +76,11 @@ export async function up(options: UpOptions): Promise<void> {
       runtime: options.runtime,
       ...(options.hollowNodes === undefined ? {} : { hollowNodes: options.hollowNodes }),
       ...optional('workers', options.workers),
+      nodes: {
+        trafficDistribution: options.defaultTrafficDistribution,
+        podNetwork: options.podNetwork,
+        podRouting: options.podRouting,
+      },
       nodeName: options.nodeName ?? nodeName(),
       ...optional('nodeAddress', nodeAddress()),
       kubeconfig: options.kubeconfig === undefined ? userKubeconfig() : { path: options.kubeconfig },

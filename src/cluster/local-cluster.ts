@@ -62,6 +62,8 @@ export interface LocalClusterOptions extends Surroundings {
   /** Program and arguments that run the node process on a data directory. */
   readonly nodeCommand: readonly string[];
   readonly network?: Partial<ClusterNetwork>;
+  /** The same for all nodes. */
+  readonly nodes: Required<Pick<NodeConfig, 'trafficDistribution' | 'podNetwork' | 'podRouting'>>;
   readonly progress: (step: ProgressStep) => void;
   readonly spawner: Spawner;
 }
@@ -219,7 +221,7 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     const names: string[] = [];
     if (rung.kind === 'containerd') {
       step(hosts ? listed(hosts.hosts.map((host) => host.name)) : `Node ${options.nodeName} with containerd`);
-      const common = nodeConfig(network, rung);
+      const common = { ...nodeConfig(network, rung), ...options.nodes };
       const nodeServer = `https://${address}:${options.port}`;
       writeNodeSetup(
         dir,
@@ -335,14 +337,13 @@ function firstAddress(cidr: string): string {
 function nodeConfig(
   network: ClusterNetwork,
   rung: Extract<Rung, { kind: 'containerd' }>,
-): Omit<NodeConfig, 'nodeName' | 'nodeIp'> {
+): Omit<NodeConfig, 'nodeName' | 'nodeIp' | 'trafficDistribution'> {
   return {
     podCidr: network.podCidr,
     kubeletPort,
     cniBinDir: rung.cniBinDir,
     clusterDomain: network.clusterDomain,
     clusterDns: clusterDnsAddress(network.serviceCidr),
-    trafficDistribution: 'PreferSameNode',
   };
 }
 
