@@ -2,6 +2,7 @@
  * The handler chain: request info, panic guard, authentication, impersonation, authorization, routing. Never rejects; failures are answers with a Status
  * (decision 8: the same for HTTPS and in-process callers).
  */
+import { encodePretty } from '../api/codec/index.ts';
 import { ApiError } from '../api/errors.ts';
 import type { ApiHandler, ApiRequest, ApiResponse } from '../api/exchange.ts';
 import { parseDuration } from '../api/time.ts';
@@ -51,11 +52,12 @@ export function createChain(options: ChainOptions): Chain {
     const started = options.clock.monotonic();
     const query = new URLSearchParams(request.query);
     const info = parseRequestInfo(request.method, request.path, query);
+    const warnings: string[] = [];
     let response: ApiResponse;
     try {
-      response = await answer(options, request, info, query, known);
+      response = await answer(options, request, info, query, known, warnings);
     } catch (error) {
-      response = await failure(options, request, error);
+      response = await failure(options, request, error, warnings);
     }
     const auditId = request.headers['audit-id'] ?? options.random.uuid();
     options.metrics.observe(info, request.method, response.status, options.clock.monotonic() - started);
@@ -75,6 +77,7 @@ async function answer(
   info: RequestInfo,
   query: URLSearchParams,
   known: UserInfo | undefined,
+  warnings: string[],
 ): Promise<ApiResponse> {
   const sender = known ?? options.authenticate(request);
   const caller = sender instanceof Promise ? await sender : sender;
@@ -91,7 +94,7 @@ async function answer(
       query,
       user,
       signal: request.signal,
-      warnings: [],
+      warnings,
     };
     return options.resources.handle(context);
   }
@@ -146,12 +149,21 @@ async function other(options: ChainOptions, request: ApiRequest, query: URLSearc
   return (await options.documents(request)) ?? notFoundPage();
 }
 
-async function failure(options: ChainOptions, request: ApiRequest, error: unknown): Promise<ApiResponse> {
-  const mediaType = negotiateError(request);
-  const encode =
-    mediaType === 'application/json' ? undefined : await encoderFor(mediaType, false, options.protobufEncoder);
+async function failure(
+  options: ChainOptions,
+  request: ApiRequest,
+  error: unknown,
+  warnings: readonly string[],
+): Promise<ApiResponse> {
+  const { mediaType, pretty, raw } = negotiateError(request);
+  const encode = raw
+    ? encodePretty
+    : mediaType === 'application/json' && !pretty
+      ? undefined
+      : await encoderFor(mediaType, pretty, options.protobufEncoder);
   return errorResponse(expected(options, request, error), {
     contentType: mediaType,
+    warnings,
     ...(encode ? { encode } : {}),
   });
 }

@@ -21,6 +21,8 @@ export interface BodyOptions {
   readonly fieldValidation: FieldValidation;
   /** Of the bytes; a value has none. */
   readonly mediaType: 'application/json' | 'application/yaml' | 'application/vnd.kubernetes.protobuf';
+  /** Refusals carry the decoder's bare message, as those of options in the body of a DELETE. */
+  readonly bare?: boolean;
 }
 
 /**
@@ -51,10 +53,11 @@ async function decodeYamlBody(bytes: Uint8Array, options: BodyOptions): Promise<
   }
   const decoded = decodeKnown({ value: parsed.value }, () => valueNodes(parsed.value), bytes, options);
   if (parsed.duplicates.length === 0 || options.fieldValidation === 'Ignore') return decoded;
-  const warning = `yaml: unmarshal errors:\n${parsed.duplicates.map((line) => `  ${line}`).join('\n')}`;
-  if (options.fieldValidation === 'Strict')
-    throw cannotHandle(options.expected, options.expected, `strict decoding error: ${warning}`);
-  return { object: decoded.object, warnings: [warning, ...decoded.warnings] };
+  if (options.fieldValidation === 'Strict') {
+    const lines = parsed.duplicates.map((line) => `  ${line}`).join('\n');
+    throw cannotHandle(options.expected, options, `strict decoding error: yaml: unmarshal errors:\n${lines}`);
+  }
+  return { object: decoded.object, warnings: [...parsed.duplicates, ...decoded.warnings] };
 }
 
 async function decodeProtobufBody(bytes: Uint8Array, options: BodyOptions): Promise<Decoded> {
@@ -95,20 +98,20 @@ function decodeKnown(
   if (!type)
     throw cannotHandle(
       gvk,
-      expected,
+      options,
       `no kind "${gvk.kind}" is registered for version "${versionOf(gvk)}" in scheme "pkg/api/legacyscheme/scheme.go:30"`,
     );
   let decoded: Decoded;
   try {
     decoded = decodeParsed(parsed, type, options.fieldValidation, node);
   } catch (error) {
-    throw cannotHandle(gvk, expected, messageOf(error), error);
+    throw cannotHandle(gvk, options, messageOf(error), error);
   }
   if (!same && type !== options.type) {
     if (gvk.kind !== expected.kind || gvk.group !== expected.group)
       throw cannotHandle(
         gvk,
-        expected,
+        options,
         `converting (${gvk.version}.${gvk.kind}) to (${internalPackage(expected.group)}.${expected.kind}): unknown conversion`,
       );
     throw ApiError.badRequest(
@@ -198,16 +201,23 @@ export const versionOf = ({ group, version }: { readonly group: string; readonly
 
 const internalPackage = (group: string): string => (group === '' ? 'core' : group.split('.')[0]!);
 
-function cannotHandle(gvk: GroupVersionKind, expected: GroupVersionKind, why: string, cause?: unknown): ApiError {
+function cannotHandle(
+  gvk: GroupVersionKind,
+  { expected, bare = false }: BodyOptions,
+  why: string,
+  cause?: unknown,
+): ApiError {
   return ApiError.badRequest(
-    `${gvk.kind} in version "${gvk.version}" cannot be handled as a ${expected.kind}: ${why}`,
+    bare ? why : `${gvk.kind} in version "${gvk.version}" cannot be handled as a ${expected.kind}: ${why}`,
     cause === undefined ? {} : { cause },
   );
 }
 
-function unrecognized(why: string, original: Uint8Array | string, { expected }: BodyOptions): ApiError {
+function unrecognized(why: string, original: Uint8Array | string, { expected, bare = false }: BodyOptions): ApiError {
   return ApiError.badRequest(
-    `the object provided is unrecognized (must be of type ${expected.kind}): ${why} (${summary(original)})`,
+    bare
+      ? why
+      : `the object provided is unrecognized (must be of type ${expected.kind}): ${why} (${summary(original)})`,
   );
 }
 

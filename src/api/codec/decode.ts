@@ -6,6 +6,7 @@ import { decodeExact } from './exact.ts';
 import { type JsonNode, parseNodes } from './json-nodes.ts';
 import { decodeUtf8 } from './json-text.ts';
 import { tryPlainJson } from './parse-json.ts';
+import { fromUnstructured } from './unstructured.ts';
 import { valueNodes } from './value-nodes.ts';
 
 /** What happens to unknown and duplicate fields: nothing, a warning each, or a refusal. Upstream's default for writes is Warn. */
@@ -44,6 +45,22 @@ export function decodeObject(
     return decodeParsed({ value: input.value }, type, options.fieldValidation, () => valueNodes(input.value));
   const text = decodeUtf8(input.bytes);
   return decodeParsed(tryPlainJson(text), type, options.fieldValidation, () => parseNodes(text));
+}
+
+/** As `decodeObject`, by the rules of upstream's unstructured converter: what a strategic merge patch made. */
+export function decodeUnstructured(
+  value: unknown,
+  type: StructType,
+  options: { readonly fieldValidation: FieldValidation },
+): Decoded {
+  const converted = fromUnstructured(value, type);
+  const canonical = new Canonical(false);
+  const object = canonical.struct(type, converted.value);
+  if (canonical.bad)
+    throw new Error(`codec: ${type.name}: the unstructured converter accepted what the canonical form cannot hold`);
+  if (options.fieldValidation === 'Strict' && converted.unknown.length > 0)
+    throw new StrictDecodeError(converted.unknown);
+  return { object, warnings: options.fieldValidation === 'Warn' ? converted.unknown : [] };
 }
 
 /**

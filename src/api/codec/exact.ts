@@ -63,13 +63,15 @@ class ExactWalk {
       if (seen.has(key)) this.#strict('duplicate');
       seen.add(key);
       this.#struct = shortName(type);
+      const depth = this.#fields.length;
+      if (field.embedded !== undefined) this.#fields.push(...field.embedded);
       this.#fields.push(key);
       const child = node.values[i]!;
       const keepsOnNull = !field.pointer && field.type.kind === 'scalar';
       if (!(child.kind === 'null' && keepsOnNull && out[key] !== undefined))
         out[key] =
           field.pointer && child.kind === 'null' ? null : this.#value(child, field.type, type, out[key], field.goType);
-      this.#fields.pop();
+      this.#fields.length = depth;
     }
     this.#struct = outer;
     this.#path = path;
@@ -138,6 +140,7 @@ class ExactWalk {
         if (node.kind === 'boolean') return node.value;
         break;
       case 'bytes':
+        if (node.kind === 'array') return this.#byteList(node);
         if (node.kind !== 'string') break;
         try {
           return canonicalBase64(node.value);
@@ -162,6 +165,18 @@ class ExactWalk {
     return this.#mismatch(node, named);
   }
 
+  /** Go takes a list of numbers for bytes too. */
+  #byteList(node: JsonNode & { kind: 'array' }): string {
+    const numbers = node.items.map((item) => {
+      if (item.kind === 'null') return 0;
+      if (item.kind !== 'number') return this.#mismatch(item, 'uint8') ?? 0;
+      const value = /[.eE]/.test(item.source) ? Number.NaN : Number(item.source);
+      if (!(value >= 0 && value < 256)) return this.#refuse(`number ${item.source}`, 'uint8') ?? 0;
+      return value;
+    });
+    return Buffer.from(numbers).toString('base64');
+  }
+
   #special(node: JsonNode, type: TypeRef & { kind: 'special' }, owner: StructType): unknown {
     if (node.kind === 'null') return null;
     switch (type.special) {
@@ -172,21 +187,21 @@ class ExactWalk {
       case 'Time':
       case 'MicroTime': {
         if (node.kind !== 'string')
-          throw new DecodeError(`json: cannot unmarshal ${word(node)} into Go value of type string`);
+          throw new DecodeError(`json: cannot unmarshal ${word(node)} into ${this.#place()} of type string`);
         const text = node.value;
         return this.#own(() => (type.special === 'Time' ? canonicalTime(text) : canonicalMicroTime(text)), text);
       }
       case 'Duration':
         if (node.kind !== 'string')
-          throw new DecodeError(`json: cannot unmarshal ${word(node)} into Go value of type string`);
+          throw new DecodeError(`json: cannot unmarshal ${word(node)} into ${this.#place()} of type string`);
         return node.value;
       case 'IntOrString': {
         if (node.kind === 'string') return node.value;
         if (node.kind !== 'number')
-          throw new DecodeError(`json: cannot unmarshal ${word(node)} into Go value of type int32`);
+          throw new DecodeError(`json: cannot unmarshal ${word(node)} into ${this.#place()} of type int32`);
         const value = /[.eE]/.test(node.source) ? Number.NaN : Number(node.source);
         if ((value | 0) !== value)
-          throw new DecodeError(`json: cannot unmarshal number ${node.source} into Go value of type int32`);
+          throw new DecodeError(`json: cannot unmarshal number ${node.source} into ${this.#place()} of type int32`);
         return value | 0;
       }
       case 'JSONSchemaPropsOrBool':
@@ -223,7 +238,7 @@ class ExactWalk {
     return text;
   }
 
-  /** Types with their own parser call a fresh decoder: its errors do not know the fields around it. */
+  /** Types with their own parser call a fresh decoder: its errors come before those collected outside. */
   #nested(parse: () => unknown): unknown {
     const outer = { struct: this.#struct, fields: this.#fields.splice(0), error: this.typeError };
     this.#struct = '';
@@ -231,9 +246,17 @@ class ExactWalk {
     this.#opaque++;
     const value = parse();
     this.#opaque--;
-    if (this.typeError !== undefined) throw new DecodeError(this.typeError);
+    const inner = this.typeError as string | undefined;
     this.#struct = outer.struct;
     this.#fields.push(...outer.fields);
+    // The outer decoder puts its own struct and path before the inner one's.
+    if (inner !== undefined)
+      throw new DecodeError(
+        inner.replace(
+          /into Go (?:struct field [^.]*\.(\S+)|value) of type/,
+          (_, path: string | undefined) => `into ${this.#place()}${path === undefined ? '' : `.${path}`} of type`,
+        ),
+      );
     this.typeError = outer.error;
     return value;
   }
@@ -249,12 +272,14 @@ class ExactWalk {
 
   /** The first one counts; decoding goes on, as a type with its own parser may still fail and then wins. */
   #refuse(what: string, type: string): undefined {
-    const place =
-      this.#struct !== '' || this.#fields.length > 0
-        ? `Go struct field ${this.#struct}.${this.#fields.join('.')}`
-        : 'Go value';
-    this.typeError ??= `json: cannot unmarshal ${what} into ${place} of type ${type}`;
+    this.typeError ??= `json: cannot unmarshal ${what} into ${this.#place()} of type ${type}`;
     return undefined;
+  }
+
+  #place(): string {
+    return this.#struct !== '' || this.#fields.length > 0
+      ? `Go struct field ${this.#struct}.${this.#fields.join('.')}`
+      : 'Go value';
   }
 }
 

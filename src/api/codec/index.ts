@@ -3,7 +3,14 @@
  * `yaml.ts` and `protobuf/`, which are imported on first use.
  */
 export { type BodyOptions, decodeBody, type RequestBody, versionOf } from './body.ts';
-export { type Decoded, type DecodeInput, decodeObject, type FieldValidation, StrictDecodeError } from './decode.ts';
+export {
+  type Decoded,
+  type DecodeInput,
+  decodeObject,
+  decodeUnstructured,
+  type FieldValidation,
+  StrictDecodeError,
+} from './decode.ts';
 export { encode, encodePretty, encodeText } from './encode.ts';
 export { DecodeError } from './exact.ts';
 export { JsonSyntaxError } from './json-nodes.ts';

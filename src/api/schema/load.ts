@@ -109,7 +109,7 @@ export function buildSchema(files: Readonly<Record<string, TypeFile>>, resources
       if (!struct) continue;
       for (const name in data.fields) {
         const field = data.fields[name]!;
-        const schema = fieldSchema(name, struct.fields.length, field, (expression) => {
+        const schema = fieldSchema(name, struct.fields.length, field, embeddedIn(data, field), (expression) => {
           const ref = parseType(expression, field, pkg, structs, specials);
           if (!ref) throw new Error(`Schema: unknown type "${expression}" of field ${pkg}.${short}.${name}`);
           return ref;
@@ -167,6 +167,7 @@ function fieldSchema(
   name: string,
   index: number,
   data: FieldData,
+  embedded: readonly string[] | undefined,
   parse: (expression: string) => TypeRef,
 ): FieldSchema {
   const pointer = data.type.startsWith('*');
@@ -189,7 +190,17 @@ function fieldSchema(
     protoType: data.protoType,
     protoName: data.protoName,
     goType: data.go,
+    embedded,
   };
+}
+
+/** Protobuf nests what Go embeds: the messages on the way to a field are the embedded structs. */
+function embeddedIn({ inlined }: TypeData, { proto }: FieldData): readonly string[] | undefined {
+  if (inlined === undefined || typeof proto === 'number' || proto === undefined || proto.length < 2) return undefined;
+  const names = inlined
+    .filter(({ path }) => path.length < proto.length && path.every((number, i) => proto[i] === number))
+    .map(({ proto: message }) => message.slice(message.lastIndexOf('.') + 1));
+  return names.length > 0 ? names : undefined;
 }
 
 /** Go's `omitempty` does nothing for structs that are no pointers (nor for times and the like, which are structs). */

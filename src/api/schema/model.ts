@@ -67,6 +67,8 @@ export interface FieldSchema {
   readonly protoName?: string;
   /** Go's name of a named scalar, list or map type, for decoding errors: `v1.RestartPolicy`, `[]v1.IPFamily`. */
   readonly goType?: string;
+  /** Go's names of the embedded structs the field stands in, outermost first: a Volume's `secret` is in `VolumeSource`. Decoding errors name them. */
+  readonly embedded?: readonly string[];
 }
 
 export interface UnionSchema {

@@ -119,9 +119,13 @@ for (const [name, accept, endpoint, want] of refused)
     ));
 
 test('negotiation: a Status is always written', () => {
-  assert.equal(negotiateError({ headers: { accept: table } }), 'application/json');
-  assert.equal(negotiateError({ headers: { accept: 'text/html' } }), 'application/json');
-  assert.equal(negotiateError({ headers: { accept: pb } }), pb);
+  assert.deepEqual(negotiateError({ headers: { accept: table }, query: '' }), {
+    mediaType: 'application/json',
+    pretty: true,
+    raw: true,
+  });
+  assert.equal(negotiateError({ headers: { accept: 'text/html' }, query: '' }).raw, true);
+  assert.equal(negotiateError({ headers: { accept: pb }, query: '' }).mediaType, pb);
 });
 
 test('negotiation: a list is not one object and one object is not a list', () => {

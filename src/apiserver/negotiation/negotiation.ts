@@ -70,12 +70,24 @@ function answer(mediaType: MediaType, as: Transform | undefined, pretty: boolean
 }
 
 /** The media type of a Status: never refuses, as an error must not hide behind another. */
-export function negotiateError(request: Pick<ApiRequest, 'headers'>): MediaType {
-  for (const clause of parseAccept(request.headers.accept ?? ''))
+export function negotiateError(request: Pick<ApiRequest, 'headers' | 'query'>): {
+  readonly mediaType: MediaType;
+  readonly pretty: boolean;
+  /** Nothing acceptable was asked for: indented JSON without a final line feed. Source: responsewriters.WriteRawJSON. */
+  readonly raw: boolean;
+} {
+  const accept = request.headers.accept ?? '';
+  const pretty = wantsPretty(request);
+  if (accept.trim() === '') return { mediaType: json, pretty, raw: false };
+  for (const clause of parseAccept(accept))
     for (const mediaType of mediaTypes(true))
       if (matches(clause, mediaType) && !clause.parameters.some(([name]) => name === 'as' || name === 'stream'))
-        return mediaType;
-  return json;
+        return {
+          mediaType,
+          pretty: pretty || clause.parameters.some(([name, value]) => name === 'pretty' && value === '1'),
+          raw: false,
+        };
+  return { mediaType: json, pretty: true, raw: true };
 }
 
 /** The router's check. It knows no `application/*`. */

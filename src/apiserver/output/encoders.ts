@@ -3,13 +3,13 @@ import { encode, encodePretty } from '../../api/codec/index.ts';
 import type { JsonObject } from '../../api/json.ts';
 import type { MediaType } from '../negotiation/negotiation.ts';
 
-/** Encodes a whole answer: kind and apiVersion inside. JSON and YAML end in a line feed, as upstream's do. */
+/** Encodes a whole answer: kind and apiVersion inside. JSON ends in a line feed unless it is indented, YAML always does, as upstream's do. */
 export type Encoder = (value: JsonObject) => Uint8Array;
 
 const lineFeed = 0x0a;
 
 export function jsonEncoder(pretty: boolean): Encoder {
-  return pretty ? (value) => withLineFeed(encodePretty(value)) : (value) => withLineFeed(encode(value));
+  return pretty ? encodePretty : (value) => withLineFeed(encode(value));
 }
 
 function withLineFeed(bytes: Uint8Array): Uint8Array {

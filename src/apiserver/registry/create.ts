@@ -165,7 +165,8 @@ async function tryCreate(
       toServed(registry, next, served, stored),
       undefined,
     );
-    if ((metadataOf(next).resourceVersion ?? '') !== '')
+    // What is no number is no version: upstream looks at it as one and lets the rest pass.
+    if (/^0*[1-9][0-9]*$/.test(metadataOf(next).resourceVersion ?? ''))
       throw plainServerError('resourceVersion should not be set on objects to be created');
     const key = objectKey(namespace, name);
     const value = storedForm(next, stored.gvk.kind, stored.apiVersion);

@@ -91,7 +91,16 @@ export function inNamespace(object: JsonObject, namespace: string, namespaced: b
   return withMeta(object, { namespace });
 }
 
-/** Bodies of updates must carry the URL's name, or none. @throws ApiError 400. */
+/** Bodies of updates must carry the URL's name. @throws ApiError 400. */
+export function requireUrlName(object: JsonObject, name: string): JsonObject {
+  if ((metadataOf(object).name ?? '') === '')
+    throw ApiError.badRequest(
+      `the name of the object (${name} based on URL) was undeterminable: name must be provided`,
+    );
+  return withUrlName(object, name);
+}
+
+/** The URL's name where the body gives none. @throws ApiError 400 when it gives another. */
 export function withUrlName(object: JsonObject, name: string): JsonObject {
   const own = metadataOf(object).name ?? '';
   if (own === name) return object;

@@ -150,7 +150,7 @@ function fieldManagerErrors(fieldManager: string): FieldError[] {
 }
 
 function dryRunErrors(values: readonly string[], errors: FieldError[]): boolean {
-  const given = values.filter((v) => v !== '');
+  const given = values;
   if (given.some((v) => v !== 'All'))
     errors.push({
       type: 'FieldValueNotSupported',

@@ -2,6 +2,7 @@
 import {
   DecodeError,
   decodeObject,
+  decodeUnstructured,
   encodeText,
   JsonSyntaxError,
   parseJson,
@@ -31,23 +32,51 @@ export async function withPatchRetries<T>(patch: JsonValue, run: () => Promise<T
 const namesRevision = (patch: JsonValue): boolean =>
   typeof (patch as { metadata?: { resourceVersion?: unknown } | null } | null)?.metadata?.resourceVersion === 'string';
 
-/** The patch document. @throws ApiError 400 */
-export function patchOf(context: RequestContext, type: PatchType): JsonValue {
+/** A patch document and the members that came twice in it. */
+export interface PatchDocument {
+  readonly patch: JsonValue;
+  /** `duplicate field "a.b"` */
+  readonly strictErrors: readonly string[];
+}
+
+/** @throws ApiError 400 */
+export function patchOf(
+  context: RequestContext,
+  type: PatchType,
+  fieldValidation: 'Ignore' | 'Warn' | 'Strict',
+): PatchDocument {
   const { body } = context.request;
-  if (body !== undefined && 'value' in body) return body.value;
-  const where = type === 'json' ? 'error decoding patch: ' : '';
+  if (body !== undefined && 'value' in body) return { patch: body.value, strictErrors: [] };
   try {
-    return parseJson(body?.bytes ?? new Uint8Array()).value;
+    const { value, duplicates } = parseJson(body?.bytes ?? new Uint8Array());
+    if (fieldValidation === 'Ignore') return { patch: value, strictErrors: [] };
+    const twice = duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`);
+    if (type !== 'json') return { patch: value, strictErrors: twice };
+    return { patch: value, strictErrors: [...twice, ...unknownOperationFields(value)].map((e) => `json patch ${e}`) };
   } catch (error) {
-    if (error instanceof JsonSyntaxError) throw ApiError.badRequest(`${where}${error.message}`);
-    throw error;
+    if (!(error instanceof JsonSyntaxError)) throw error;
+    if (type === 'merge' && fieldValidation === 'Ignore') throw ApiError.badRequest('Invalid JSON Patch');
+    const where =
+      type === 'strategic' || (type === 'json' && fieldValidation === 'Ignore') ? '' : 'error decoding patch: ';
+    throw ApiError.badRequest(`${where}${error.message}`);
   }
+}
+
+function unknownOperationFields(patch: JsonValue): string[] {
+  if (!Array.isArray(patch)) return [];
+  return (patch as readonly JsonValue[]).flatMap((operation, i) =>
+    typeof operation !== 'object' || operation === null || Array.isArray(operation)
+      ? []
+      : Object.keys(operation)
+          .filter((key) => !['op', 'path', 'from', 'value'].includes(key))
+          .map((key) => `unknown field ${JSON.stringify(`[${i}].${key}`)}`),
+  );
 }
 
 /** @param current in the request's version. @returns the patched object, decoded into the canonical tree. @throws ApiError 422 */
 export function patchedObject(
   type: PatchType,
-  patch: JsonValue,
+  { patch, strictErrors }: PatchDocument,
   current: JsonObject,
   structType: StructType,
   fieldValidation: 'Ignore' | 'Warn' | 'Strict',
@@ -55,18 +84,23 @@ export function patchedObject(
 ): JsonObject {
   const tree = applyPatch({ type, patch, object: current, structType });
   try {
-    const { object, warnings: found } = decodeObject({ value: tree }, structType, { fieldValidation });
-    warnings.push(...found);
-    return object;
+    const found =
+      type === 'strategic'
+        ? decodeUnstructured(tree, structType, { fieldValidation })
+        : decodeObject({ value: tree }, structType, { fieldValidation });
+    if (fieldValidation === 'Strict' && strictErrors.length > 0) throw new StrictDecodeError(strictErrors);
+    if (fieldValidation === 'Warn') warnings.push(...strictErrors);
+    warnings.push(...found.warnings);
+    return found.object;
   } catch (error) {
     if (!(error instanceof StrictDecodeError) && !(error instanceof DecodeError)) throw error;
     const shown = type === 'strategic' ? goValue(patch) : sortedText(tree);
+    const why =
+      error instanceof StrictDecodeError && error.errors !== strictErrors
+        ? new StrictDecodeError([...strictErrors, ...error.errors]).message
+        : error.message;
     throw ApiError.invalid({ group: '', kind: '' }, '', [
-      {
-        type: 'FieldValueInvalid',
-        field: 'patch',
-        message: `Invalid value: ${JSON.stringify(shown)}: ${error.message}`,
-      },
+      { type: 'FieldValueInvalid', field: 'patch', message: `Invalid value: ${JSON.stringify(shown)}: ${why}` },
     ]);
   }
 }

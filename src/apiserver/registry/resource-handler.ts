@@ -26,7 +26,7 @@ import { toServed } from './conversion.ts';
 import { createObject, type Written } from './create.ts';
 import { type Deleted, deleteObject } from './delete.ts';
 import { deleteCollection } from './delete-collection.ts';
-import { metadataOf, withMeta, withUrlName } from './object-meta.ts';
+import { metadataOf, requireUrlName, withMeta, withUrlName } from './object-meta.ts';
 import {
   checkListOptions,
   type DeleteRequest,
@@ -212,7 +212,7 @@ export class ResourceHandler {
     const negotiated = negotiateAccept(context.request, endpoint);
     const options = parseWriteOptions(context.query, 'UpdateOptions');
     const decoded = await this.decode(context, served.gvk, served.schema.type, options.fieldValidation);
-    const object = registry.kinds.applyDefaults(withUrlName(decoded, name), served.gvk);
+    const object = registry.kinds.applyDefaults(requireUrlName(decoded, name), served.gvk);
     const updated = await updateObject(registry, context, {
       ...target,
       options,
@@ -231,8 +231,8 @@ export class ResourceHandler {
     if (type === 'apply') return this.#apply(context, target);
     const negotiated = negotiateAccept(context.request, endpoint);
     const options = parseWriteOptions(context.query, 'PatchOptions');
-    const patch = patchOf(context, type);
-    const updated = await withPatchRetries(patch, () =>
+    const patch = patchOf(context, type, options.fieldValidation);
+    const updated = await withPatchRetries(patch.patch, () =>
       updateObject(registry, context, {
         ...target,
         options,
@@ -242,7 +242,7 @@ export class ResourceHandler {
           if (current === undefined) throw ApiError.notFound(served.qualified, name);
           const { fieldValidation } = options;
           const next = patchedObject(type, patch, current, served.schema.type, fieldValidation, context.warnings);
-          return registry.kinds.applyDefaults(withUrlName(next, name), served.gvk);
+          return registry.kinds.applyDefaults(requireUrlName(next, name), served.gvk);
         },
       }),
     );
@@ -334,8 +334,8 @@ export class ResourceHandler {
       type,
       fieldValidation: 'Ignore',
       mediaType: negotiateBody(context.request.headers['content-type']),
-      aliases: type.gvks,
-    } as Parameters<typeof decodeBody>[1]);
+      bare: true,
+    });
     return parseDeleteOptions(context.query, object);
   }
 

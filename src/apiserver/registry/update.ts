@@ -238,7 +238,7 @@ function checkRevision(request: UpdateRequest, next: JsonObject, current: Cached
   const revision = given === '' ? 0 : Number(given);
   if (revision === 0) {
     if (stored.strategy.allowUnconditionalUpdate === false)
-      throw ApiError.invalid(stored.gvk, name, [
+      throw ApiError.invalid({ group: served.qualified.group, kind: served.qualified.resource }, name, [
         {
           type: 'FieldValueInvalid',
           field: 'metadata.resourceVersion',

@@ -9,7 +9,7 @@ import type { LabelSelector } from '../../../api/types/meta-v1.ts';
 import { negotiateAccept } from '../../negotiation/negotiation.ts';
 import { appliedConfig, decoded, reportDuplicates } from '../apply.ts';
 import { toServed } from '../conversion.ts';
-import { metadataOf, withMeta, withUrlName } from '../object-meta.ts';
+import { metadataOf, requireUrlName, withMeta, withUrlName } from '../object-meta.ts';
 import { parseWriteOptions } from '../options.ts';
 import { patchedObject, patchOf, withPatchRetries } from '../patch.ts';
 import { readObject } from '../read.ts';
@@ -41,7 +41,7 @@ export const scaleHandler: SubresourceHandler = async (request) => {
     case 'PUT': {
       const options = parseWriteOptions(context.query, 'UpdateOptions');
       const type = scaleType(request);
-      const scale = withUrlName(await handler.decode(context, gvk, type, options.fieldValidation), name);
+      const scale = requireUrlName(await handler.decode(context, gvk, type, options.fieldValidation), name);
       const updated = await updateScale(request, options, 'UpdateOptions', () => scale);
       return handler.value(200, context, updated, negotiated);
     }
@@ -49,10 +49,10 @@ export const scaleHandler: SubresourceHandler = async (request) => {
       const patchType = handler.patchType(context);
       if (patchType === 'apply') return handler.value(200, context, await applyScale(request), negotiated);
       const options = parseWriteOptions(context.query, 'PatchOptions');
-      const patch = patchOf(context, patchType);
-      const updated = await withPatchRetries(patch, () =>
+      const patch = patchOf(context, patchType, options.fieldValidation);
+      const updated = await withPatchRetries(patch.patch, () =>
         updateScale(request, options, 'PatchOptions', (current) =>
-          withUrlName(
+          requireUrlName(
             patchedObject(patchType, patch, current, scaleType(request), options.fieldValidation, context.warnings),
             name,
           ),
