@@ -11,7 +11,7 @@ import { canonicalQuantity } from '../quantity.ts';
 import type { FieldSchema, SpecialType, StructType, TypeRef } from '../schema/model.ts';
 import { canonicalBase64 } from './base64.ts';
 import { maxKeptDepth } from './json-text.ts';
-import { compareUtf8, setOwn } from './own.ts';
+import { setOwn, sortedKeys } from './own.ts';
 import { canonicalMicroTime, canonicalTime } from './time.ts';
 
 /** A number literal that is not a plain integer; only trees from the exact parser hold it. */
@@ -97,7 +97,8 @@ export class Canonical {
       last = field.index;
       given.push(field);
     }
-    return ordered ? given : given.sort(byIndex);
+    if (!ordered) sortByIndex(given);
+    return given;
   }
 
   #field(field: FieldSchema, given: unknown, owner: StructType): Field {
@@ -160,13 +161,8 @@ export class Canonical {
       this.bad = true;
       return Object.freeze(out);
     }
-    let keys = Object.keys(given);
+    const keys = sortedKeys(given);
     this.members += keys.length;
-    for (let i = 1; i < keys.length; i++) {
-      if (compareUtf8(keys[i - 1]!, keys[i]!) < 0) continue;
-      keys = keys.sort(compareUtf8);
-      break;
-    }
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i]!;
       if (given[key] === undefined) continue;
@@ -307,7 +303,15 @@ export class Canonical {
   }
 }
 
-const byIndex = (a: FieldSchema, b: FieldSchema): number => a.index - b.index;
+/** By insertion: a struct has few members, and clients' orders are nearly the schema's. The built-in sort copies twice. */
+function sortByIndex(fields: FieldSchema[]): void {
+  for (let i = 1; i < fields.length; i++) {
+    const field = fields[i]!;
+    let at = i;
+    for (; at > 0 && fields[at - 1]!.index > field.index; at--) fields[at] = fields[at - 1]!;
+    fields[at] = field;
+  }
+}
 
 /** What upstream writes for an `alwaysWritten` field that was not given. */
 function writeZero({ name, type, pointer }: FieldSchema, out: Out): void {

@@ -24,6 +24,14 @@ export function compareUtf8(a: string, b: string): number {
 /** The keys of a value in UTF-8 byte order. */
 export function sortedKeys(value: object): string[] {
   const keys = Object.keys(value);
-  for (let i = 1; i < keys.length; i++) if (compareUtf8(keys[i - 1]!, keys[i]!) > 0) return keys.sort(compareUtf8);
+  for (let i = 1; i < keys.length; i++) {
+    const key = keys[i]!;
+    if (compareUtf8(keys[i - 1]!, key) <= 0) continue;
+    // Many keys out of order are the built-in sort's; a few are put in place, which needs no second array.
+    if (keys.length > 16) return keys.sort(compareUtf8);
+    let at = i;
+    for (; at > 0 && compareUtf8(keys[at - 1]!, key) > 0; at--) keys[at] = keys[at - 1]!;
+    keys[at] = key;
+  }
   return keys;
 }

@@ -12,7 +12,7 @@ import type {
 import type { ObjectMeta } from '../types/meta-v1.ts';
 import { addressWarnings } from './addresses.ts';
 import { deprecatedNodeLabel, nodeTermWarnings } from './node-labels.ts';
-import { fractionWarnings } from './quantities.ts';
+import { fractionWarning, fractionWarnings } from './quantities.ts';
 import { overlapWarnings } from './virtual-paths.ts';
 
 interface PodLike {
@@ -28,17 +28,21 @@ const oldAnnotations = [
   ['security.alpha.kubernetes.io/unsafe-sysctls', 'non-functional in v1.11+; use the "sysctls" field instead'],
 ] as const;
 
-const oldVolumes = [
-  ['photonPersistentDisk', 'deprecated in v1.11, non-functional in v1.16+'],
-  ['gitRepo', 'deprecated in v1.11, and disabled by default in v1.33+'],
-  ['scaleIO', 'deprecated in v1.16, non-functional in v1.22+'],
-  ['flocker', 'deprecated in v1.22, non-functional in v1.25+'],
-  ['storageOS', 'deprecated in v1.22, non-functional in v1.25+', 'storageos'],
-  ['quobyte', 'deprecated in v1.22, non-functional in v1.25+'],
-  ['glusterfs', 'deprecated in v1.25, non-functional in v1.26+'],
-  ['cephfs', 'deprecated in v1.28, non-functional in v1.31+'],
-  ['rbd', 'deprecated in v1.28, non-functional in v1.31+'],
-] as const;
+const oldVolumes: readonly { readonly name: string; readonly message: string; readonly json: keyof Volume }[] = [
+  {
+    name: 'photonPersistentDisk',
+    message: 'deprecated in v1.11, non-functional in v1.16+',
+    json: 'photonPersistentDisk',
+  },
+  { name: 'gitRepo', message: 'deprecated in v1.11, and disabled by default in v1.33+', json: 'gitRepo' },
+  { name: 'scaleIO', message: 'deprecated in v1.16, non-functional in v1.22+', json: 'scaleIO' },
+  { name: 'flocker', message: 'deprecated in v1.22, non-functional in v1.25+', json: 'flocker' },
+  { name: 'storageOS', message: 'deprecated in v1.22, non-functional in v1.25+', json: 'storageos' },
+  { name: 'quobyte', message: 'deprecated in v1.22, non-functional in v1.25+', json: 'quobyte' },
+  { name: 'glusterfs', message: 'deprecated in v1.25, non-functional in v1.26+', json: 'glusterfs' },
+  { name: 'cephfs', message: 'deprecated in v1.28, non-functional in v1.31+', json: 'cephfs' },
+  { name: 'rbd', message: 'deprecated in v1.28, non-functional in v1.31+', json: 'rbd' },
+];
 
 const bytes = ['memory', 'ephemeral-storage'];
 const seccompPod = 'seccomp.security.alpha.kubernetes.io/pod';
@@ -126,13 +130,16 @@ function podAffinityWarnings(out: string[], affinity: Affinity | undefined, fiel
 }
 
 function volumeWarnings(out: string[], volumes: readonly Volume[], field: string): void {
-  for (const [i, volume] of volumes.entries()) {
-    for (const [name, message, json = name] of oldVolumes)
-      if (volume[json as keyof Volume]) out.push(`${field}[${i}].${name}: ${message}`);
+  for (let i = 0; i < volumes.length; i++) {
+    const volume = volumes[i]!;
+    for (let old = 0; old < oldVolumes.length; old++) {
+      const { name, message, json } = oldVolumes[old]!;
+      if (volume[json]) out.push(`${field}[${i}].${name}: ${message}`);
+    }
     const claim = volume.ephemeral?.volumeClaimTemplate;
     if (claim) claimSpecWarnings(out, claim.spec, `${field}[${i}].ephemeral.volumeClaimTemplate.spec`);
   }
-  for (const volume of volumes) out.push(...overlapWarnings(volume));
+  for (let i = 0; i < volumes.length; i++) overlapWarnings(out, volumes[i]!);
 }
 
 export function claimSpecWarnings(out: string[], spec: PersistentVolumeClaimSpec | undefined, field: string): void {
@@ -176,16 +183,21 @@ function containerWarnings(
         `${base}metadata.annotations[${appArmor}${name}]: deprecated since v1.30; use the "appArmorProfile" field instead`,
       );
   }
-  for (const amount of bytes) {
-    fractionWarnings(out, `${path}.resources.limits`, resources?.limits, [amount]);
-    fractionWarnings(out, `${path}.resources.requests`, resources?.requests, [amount]);
-  }
+  if (resources)
+    for (let i = 0; i < bytes.length; i++) {
+      fractionWarning(out, `${path}.resources.limits`, resources.limits, bytes[i]!);
+      fractionWarning(out, `${path}.resources.requests`, resources.requests, bytes[i]!);
+    }
   if (!env || env.length < 2) return;
   const seen = new Set<string>();
-  for (const [i, { name: variable, value = '', valueFrom }] of env.entries()) {
+  for (let i = 0; i < env.length; i++) {
+    const { name: variable, value = '', valueFrom } = env[i]!;
+    if (!seen.has(variable)) {
+      seen.add(variable);
+      continue;
+    }
     const reference = `$(${variable})`;
-    if (!seen.has(variable)) seen.add(variable);
-    else if (valueFrom || value === reference || !value.includes(reference))
+    if (valueFrom || value === reference || !value.includes(reference))
       out.push(
         `${path}.env[${i}]: hides previous definition of ${JSON.stringify(variable)}, which may be dropped when using apply`,
       );
@@ -214,12 +226,16 @@ function portWarnings(out: string[], spec: PodSpec, path: string): void {
       const field = `${at}.ports[${i}]`;
       if (port.hostIP && !port.hostPort) out.push(`${field}: hostIP set without hostPort: ${goPort(port)}`);
       const key = `${port.containerPort}/${port.protocol ?? ''}`;
-      const others = taken.get(key) ?? [];
+      const others = taken.get(key);
+      if (others === undefined) {
+        taken.set(key, [{ field, port }]);
+        continue;
+      }
       for (const other of others) {
         const kind = overlap(port, other.port);
         if (kind) out.push(`${field}: ${kind} port definition with ${other.field}`);
       }
-      taken.set(key, [...others, { field, port }]);
+      others.push({ field, port });
     }
   });
   const names = new Map<string, string>();

@@ -8,14 +8,20 @@ export function fractionWarnings(
   amounts: Readonly<Record<string, string>> | undefined,
   names: readonly string[],
 ): void {
-  if (!amounts) return;
-  for (const name of names) {
-    const amount = amounts[name];
-    // Only these forms can have a fraction.
-    if (amount === undefined || !/[munp.eE]/.test(amount)) continue;
-    if (milliValue(parseQuantity(amount)) % 1000 !== 0)
-      out.push(
-        `${field}[${name}]: fractional byte value ${JSON.stringify(canonicalQuantity(amount))} is invalid, must be an integer`,
-      );
-  }
+  for (let i = 0; i < names.length; i++) fractionWarning(out, field, amounts, names[i]!);
+}
+
+export function fractionWarning(
+  out: string[],
+  field: string,
+  amounts: Readonly<Record<string, string>> | undefined,
+  name: string,
+): void {
+  const amount = amounts?.[name];
+  // Only these forms can have a fraction.
+  if (amount === undefined || !/[munp.eE]/.test(amount)) return;
+  if (milliValue(parseQuantity(amount)) % 1000 !== 0)
+    out.push(
+      `${field}[${name}]: fractional byte value ${JSON.stringify(canonicalQuantity(amount))} is invalid, must be an integer`,
+    );
 }

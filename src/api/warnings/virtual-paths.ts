@@ -6,24 +6,30 @@ interface Placed {
   readonly source: string;
 }
 
-export function overlapWarnings(volume: Volume): readonly string[] {
+export function overlapWarnings(out: string[], volume: Volume): void {
   const { name, configMap, secret, downwardAPI, projected } = volume;
-  const out: string[] = [];
   const tell = (what: string, found: readonly string[]): void => {
     for (const pair of found) out.push(`volume ${quoted(name)} (${what}): overlapping paths: ${pair}`);
   };
-  if (configMap?.items) tell(`ConfigMap ${quoted(configMap.name ?? '')}`, overlaps(placed(configMap.items, '')));
-  if (secret?.items) tell(`Secret ${quoted(secret.secretName ?? '')}`, overlaps(placed(secret.items, '')));
-  if (downwardAPI?.items) tell('DownwardAPI', overlaps(placed(downwardAPI.items, '')));
+  if (several(configMap?.items))
+    tell(`ConfigMap ${quoted(configMap!.name ?? '')}`, overlaps(placed(configMap!.items!, '')));
+  if (several(secret?.items)) tell(`Secret ${quoted(secret!.secretName ?? '')}`, overlaps(placed(secret!.items!, '')));
+  if (several(downwardAPI?.items)) tell('DownwardAPI', overlaps(placed(downwardAPI!.items!, '')));
+  if (!projected?.sources) return;
   const all: Placed[] = [];
-  for (const source of projected?.sources ?? []) {
-    if (Object.values(source).every((given) => !given)) {
-      out.push(`volume ${quoted(name)} (Projected) has no sources provided`);
-      continue;
-    }
-    tell('Projected', overlaps(projectedPaths(source), all));
+  for (let i = 0; i < projected.sources.length; i++) {
+    const source = projected.sources[i]!;
+    if (isEmptyProjection(source)) out.push(`volume ${quoted(name)} (Projected) has no sources provided`);
+    else tell('Projected', overlaps(projectedPaths(source), all));
   }
-  return out;
+}
+
+/** A single file overlaps with nothing. */
+const several = (items: readonly unknown[] | undefined): boolean => items !== undefined && items.length > 1;
+
+function isEmptyProjection(source: VolumeProjection): boolean {
+  for (const name in source) if (source[name as keyof VolumeProjection]) return false;
+  return true;
 }
 
 function projectedPaths(source: VolumeProjection): readonly Placed[] {
@@ -51,8 +57,9 @@ const placed = (items: readonly (KeyToPath | DownwardAPIVolumeFile)[], source: s
 /** @param before what the volume already holds; the new paths are added to it. */
 function overlaps(paths: readonly Placed[], before: Placed[] = []): readonly string[] {
   const out: string[] = [];
-  for (const { path, source } of paths) {
-    const one = { path: path.replace(/\/+$/, ''), source };
+  for (let i = 0; i < paths.length; i++) {
+    const { path, source } = paths[i]!;
+    const one = { path: path.endsWith('/') ? path.replace(/\/+$/, '') : path, source };
     if (one.path !== '')
       for (const other of before)
         if (other.path !== '' && (within(one.path, other.path) || within(other.path, one.path)))

@@ -17,6 +17,8 @@ export interface AdmissionSubject {
   readonly kind?: { readonly group: string; readonly version: string; readonly kind: string };
 }
 
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
 export function attributesOf(
   subject: AdmissionSubject,
   object: JsonObject | undefined,
@@ -24,15 +26,13 @@ export function attributesOf(
 ): AdmissionAttributes {
   const { context, served } = subject;
   const { group, version, resource } = served.schema;
-  return {
+  const attributes: Mutable<AdmissionAttributes> = {
     operation: subject.operation,
     kind: subject.kind ?? served.gvk,
     resource: { group, version, resource },
     subresource: subject.subresource,
     namespace: subject.namespace,
     name: subject.name,
-    ...(object === undefined ? {} : { object }),
-    ...(oldObject === undefined ? {} : { oldObject }),
     options: subject.options,
     dryRun: subject.dryRun,
     user: context.user,
@@ -40,6 +40,9 @@ export function attributesOf(
       context.warnings.push(message);
     },
   };
+  if (object !== undefined) attributes.object = object;
+  if (oldObject !== undefined) attributes.oldObject = oldObject;
+  return attributes;
 }
 
 /** @returns the object after all mutating plugins. */
@@ -52,7 +55,8 @@ export async function admit(
   let current = object;
   // Made again only when a plugin has changed the object.
   let attributes: AdmissionAttributes | undefined;
-  for (const plugin of plugins) {
+  for (let i = 0; i < plugins.length; i++) {
+    const plugin = plugins[i]!;
     if (!plugin.admit || !plugin.handles(subject.operation)) continue;
     attributes ??= attributesOf(subject, current, oldObject);
     const result = plugin.admit(attributes, subject.context.signal);
@@ -71,7 +75,8 @@ export async function validateAdmission(
   oldObject: JsonObject | undefined,
 ): Promise<void> {
   let attributes: AdmissionAttributes | undefined;
-  for (const plugin of plugins) {
+  for (let i = 0; i < plugins.length; i++) {
+    const plugin = plugins[i]!;
     if (!plugin.validate || !plugin.handles(subject.operation)) continue;
     attributes ??= attributesOf(subject, object, oldObject);
     const result = plugin.validate(attributes, subject.context.signal);
