@@ -21,6 +21,8 @@ import type { Random } from '../base/random.ts';
 import { createHttpClient } from '../serve/forward/http-client.ts';
 import type { Store } from '../store/store.ts';
 import type { AdmissionPlugin } from './admission/admission.ts';
+import { createWebhookAdmission } from './admission/webhooks/index.ts';
+import type { CompileMatchConditions } from './admission/webhooks/match-conditions.ts';
 import type { UserInfo } from './authentication/authenticator.ts';
 import type { TokenAuthenticator } from './authentication/bearer-token.ts';
 import type { Authenticate } from './authentication/chain.ts';
@@ -53,7 +55,7 @@ import { defaultWatchLimits, type WatchLimits } from './registry/watch.ts';
 import { createRequestMetrics } from './request-metrics.ts';
 import { builtinStrategies } from './strategies/index.ts';
 import { WatchCache } from './watch-cache/watch-cache.ts';
-import { createWebhookClient } from './webhook/client.ts';
+import { createWebhookClient, type WebhookClient } from './webhook/client.ts';
 import { createServiceResolver } from './webhook/services.ts';
 
 /** What security parts are made from: they read stored objects, which exist only once the cache does. */
@@ -72,6 +74,10 @@ export interface Security {
   readonly authorizer: Authorizer;
   /** In the order they run. */
   readonly admission: readonly AdmissionPlugin[];
+  /** `--disable-admission-plugins`, for those that the API server itself puts between them. */
+  readonly disabledAdmissionPlugins?: readonly string[];
+  /** For webhooks' `matchConditions`. Absent: those that have some fail by their policy. */
+  readonly compileMatchConditions?: CompileMatchConditions;
   /** For TokenReview. */
   readonly tokens?: TokenAuthenticator;
   /** The API server's own audiences, for a TokenReview that names none. */
@@ -105,6 +111,8 @@ export interface ApiServerOptions {
   readonly kubelet?: KubeletClient;
   /** Where pods, services and webhooks are really reached: tests, simulated hosts. Default: at their address. */
   readonly reach?: (host: string, port: number) => { readonly host: string; readonly port: number };
+  /** How webhooks are called. Default: over HTTPS. */
+  readonly webhooks?: WebhookClient;
   readonly watchLimits?: Partial<WatchLimits>;
   /** Encoded bytes of objects whose parsed values are kept. Default 32 MiB. */
   readonly valueBudgetBytes?: number;
@@ -188,6 +196,13 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   };
   const security = options.security(context);
   const http = createHttpClient({ clock, ...(options.reach ? { reach: options.reach } : {}) });
+  const webhookAdmission = createWebhookAdmission({
+    reader,
+    registry: () => registry,
+    metrics,
+    log,
+    compileMatchConditions: security.compileMatchConditions,
+  }).filter(({ name }) => !(security.disabledAdmissionPlugins ?? []).includes(name));
   const registry: Registry = {
     schema,
     table,
@@ -195,12 +210,12 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     rounds,
     clock,
     random,
-    admission: security.admission,
+    admission: withWebhooks(security.admission, webhookAdmission),
     kinds: kindFunctions(schema, createBuiltinDefaulter(schema)),
     fieldManager: createFieldManager(),
     applier: createApplier(),
     hooks: options.hooks?.(context) ?? noHooks,
-    webhooks: createWebhookClient({ http, clock, resolve: createServiceResolver(reader, random) }),
+    webhooks: options.webhooks ?? createWebhookClient({ http, clock, resolve: createServiceResolver(reader, random) }),
   };
   const protobuf = protobufOf(schema);
   const forms = new FormFactory({ registry, clock, printerFor: builtinPrinter, protobuf });
@@ -332,4 +347,14 @@ function protobufOf(schema: Schema): ProtobufSupport {
       return (type, object) => encodeWatchFrame(type, encodeProtobuf(object, schema));
     },
   };
+}
+
+/** Webhooks see what all but the quota have made of an object: what is charged is what is stored. */
+function withWebhooks(
+  plugins: readonly AdmissionPlugin[],
+  webhooks: readonly AdmissionPlugin[],
+): readonly AdmissionPlugin[] {
+  const quota = plugins.findIndex(({ name }) => name === 'ResourceQuota');
+  const at = quota < 0 ? plugins.length : quota;
+  return [...plugins.slice(0, at), ...webhooks, ...plugins.slice(at)];
 }

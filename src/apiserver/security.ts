@@ -77,6 +77,7 @@ export function createClusterSecurity(options: ClusterSecurityOptions): (context
         checkEscalation: createEscalationCheck(index, authorizer),
         ...(options.disabledAdmissionPlugins ? { disabled: options.disabledAdmissionPlugins } : {}),
       }),
+      ...(options.disabledAdmissionPlugins ? { disabledAdmissionPlugins: options.disabledAdmissionPlugins } : {}),
       tokens,
       audiences,
       tokenIssuer,

@@ -8,6 +8,7 @@ import { createVirtualClock } from '../../base/virtual-clock.ts';
 import { MapReader } from '../authentication/testdata/map-reader.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from './admission.ts';
 import { createBuiltInAdmission } from './index.ts';
+import { unheard } from './testdata/unheard.ts';
 
 const signal = new AbortController().signal;
 
@@ -37,6 +38,7 @@ function about(resource: string, over: Partial<AdmissionAttributes> = {}): Admis
     name: '',
     options: {},
     dryRun: false,
+    ...unheard,
     user: { name: 'alice', groups: [] },
     warn: () => undefined,
     ...over,

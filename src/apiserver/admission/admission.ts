@@ -17,12 +17,25 @@ export interface AdmissionAttributes {
   readonly object?: JsonObject;
   /** Absent for CREATE. */
   readonly oldObject?: JsonObject;
-  /** CreateOptions, UpdateOptions, DeleteOptions, with kind and apiVersion. */
+  /** CreateOptions, UpdateOptions, DeleteOptions, with kind and apiVersion; for CONNECT an empty object. */
   readonly options: JsonObject;
   readonly dryRun: boolean;
   readonly user: UserInfo;
   /** Adds a `Warning` header to the answer. */
   warn(message: string): void;
+  /** Adds an annotation to the request's audit events. */
+  annotate(key: string, value: string): void;
+  readonly reinvocation: Reinvocation;
+}
+
+/** Mutating admission may run a second time, when a webhook has changed what earlier plugins saw. One for each request. */
+export interface Reinvocation {
+  /** This is the second time. */
+  readonly isReinvoke: boolean;
+  /** Asks for the second time. */
+  request(): void;
+  /** What plugins remember between the two, by their name. */
+  readonly state: Map<string, object>;
 }
 
 /** One admission plugin. Both phases may wait; neither may be called for a plugin that does not `handle` the operation. A refusal is a thrown ApiError. */

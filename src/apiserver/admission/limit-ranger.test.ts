@@ -5,6 +5,7 @@ import type { JsonObject } from '../../api/json.ts';
 import { MapReader } from '../authentication/testdata/map-reader.ts';
 import type { AdmissionAttributes } from './admission.ts';
 import { createLimitRanger } from './limit-ranger.ts';
+import { unheard } from './testdata/unheard.ts';
 
 const signal = new AbortController().signal;
 
@@ -19,6 +20,7 @@ function attributes(resource: string, object: object, over: Partial<AdmissionAtt
     object: deepFreeze(object) as JsonObject,
     options: {},
     dryRun: false,
+    ...unheard,
     user: { name: 'alice', groups: [] },
     warn: () => undefined,
     ...over,

@@ -6,6 +6,7 @@ import { MapReader } from '../authentication/testdata/map-reader.ts';
 import type { Authorizer } from '../authorization/authorizer.ts';
 import type { AdmissionAttributes } from './admission.ts';
 import { createNodeRestriction } from './node-restriction.ts';
+import { unheard } from './testdata/unheard.ts';
 
 const signal = new AbortController().signal;
 const kubelet = { name: 'system:node:n1', groups: ['system:nodes', 'system:authenticated'] };
@@ -53,6 +54,7 @@ async function outcome({ about, over }: Row): Promise<string | undefined> {
     name: '',
     options: {},
     dryRun: false,
+    ...unheard,
     user: kubelet,
     warn: () => undefined,
     ...over,

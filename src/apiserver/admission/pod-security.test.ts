@@ -6,6 +6,7 @@ import { createVirtualClock } from '../../base/virtual-clock.ts';
 import { MapReader } from '../authentication/testdata/map-reader.ts';
 import type { AdmissionAttributes } from './admission.ts';
 import { createPodSecurity } from './pod-security.ts';
+import { unheard } from './testdata/unheard.ts';
 
 const prefix = 'pod-security.kubernetes.io/';
 const labelled = (labels: Readonly<Record<string, string>>): JsonObject =>
@@ -34,6 +35,7 @@ function world(labels: Readonly<Record<string, string>> = {}) {
             object: deepFreeze(object) as JsonObject,
             options: {},
             dryRun: false,
+            ...unheard,
             user: { name: 'alice', groups: [] },
             warn: (message) => void said.push(message),
             ...over,

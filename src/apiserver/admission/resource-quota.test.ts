@@ -7,6 +7,7 @@ import { MapReader } from '../authentication/testdata/map-reader.ts';
 import type { StatusWriter } from '../registry/status-writer.ts';
 import type { AdmissionAttributes } from './admission.ts';
 import { createResourceQuotaPlugin } from './resource-quota.ts';
+import { unheard } from './testdata/unheard.ts';
 
 const signal = new AbortController().signal;
 type Texts = Readonly<Record<string, string>>;
@@ -54,6 +55,7 @@ function world(...quotas: { name?: string; hard: Texts; used: Texts; spec?: obje
             object: deepFreeze(object) as JsonObject,
             options: {},
             dryRun: false,
+            ...unheard,
             user: { name: 'alice', groups: [] },
             warn: () => undefined,
             ...over,

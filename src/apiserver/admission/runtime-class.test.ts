@@ -6,6 +6,7 @@ import { MapReader } from '../authentication/testdata/map-reader.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from './admission.ts';
 import { createClaimResize } from './claim-resize.ts';
 import { createRuntimeClassPlugin } from './runtime-class.ts';
+import { unheard } from './testdata/unheard.ts';
 
 const reader = new MapReader()
   .set('node.k8s.io', 'runtimeclasses', { metadata: { name: 'plain' }, handler: 'runc' })
@@ -37,6 +38,7 @@ async function run(
     object: deepFreeze(object) as JsonObject,
     options: {},
     dryRun: false,
+    ...unheard,
     user: { name: 'alice', groups: [] },
     warn: () => undefined,
     ...over,

@@ -1,8 +1,9 @@
 /** Runs the admission chain: all mutating plugins in order, later all validating ones. Synchronous plugins cost no wait. */
 import type { JsonObject } from '../../api/json.ts';
-import type { AdmissionAttributes, AdmissionOperation, AdmissionPlugin } from '../admission/admission.ts';
+import type { AdmissionAttributes, AdmissionOperation, AdmissionPlugin, Reinvocation } from '../admission/admission.ts';
 import type { RequestContext } from './context.ts';
 import type { ServedResource } from './resources.ts';
+import type { SubresourceRequest } from './subresources.ts';
 
 export interface AdmissionSubject {
   readonly context: RequestContext;
@@ -23,6 +24,7 @@ export function attributesOf(
   subject: AdmissionSubject,
   object: JsonObject | undefined,
   oldObject: JsonObject | undefined,
+  reinvocation: Reinvocation = onceOnly,
 ): AdmissionAttributes {
   const { context, served } = subject;
   const { group, version, resource } = served.schema;
@@ -39,18 +41,50 @@ export function attributesOf(
     warn: (message) => {
       context.warnings.push(message);
     },
+    annotate: (key, value) => {
+      context.auditAnnotations ??= new Map();
+      // The first value counts, as upstream keeps it.
+      if (!context.auditAnnotations.has(key)) context.auditAnnotations.set(key, value);
+    },
+    reinvocation,
   };
   if (object !== undefined) attributes.object = object;
   if (oldObject !== undefined) attributes.oldObject = oldObject;
   return attributes;
 }
 
-/** @returns the object after all mutating plugins. */
+/** Validation has no second time. */
+const onceOnly: Reinvocation = Object.freeze({ isReinvoke: false, request: () => undefined, state: new Map() });
+
+class Rounds implements Reinvocation {
+  isReinvoke = false;
+  wanted = false;
+  readonly state = new Map<string, object>();
+  request(): void {
+    this.wanted = true;
+  }
+}
+
+/** @returns the object after all mutating plugins; they run twice when one of them asks for it. */
 export async function admit(
   plugins: readonly AdmissionPlugin[],
   subject: AdmissionSubject,
   object: JsonObject | undefined,
   oldObject: JsonObject | undefined,
+): Promise<JsonObject | undefined> {
+  const rounds = new Rounds();
+  const once = await admitOnce(plugins, subject, object, oldObject, rounds);
+  if (!rounds.wanted) return once;
+  rounds.isReinvoke = true;
+  return admitOnce(plugins, subject, once, oldObject, rounds);
+}
+
+async function admitOnce(
+  plugins: readonly AdmissionPlugin[],
+  subject: AdmissionSubject,
+  object: JsonObject | undefined,
+  oldObject: JsonObject | undefined,
+  reinvocation: Reinvocation,
 ): Promise<JsonObject | undefined> {
   let current = object;
   // Made again only when a plugin has changed the object.
@@ -58,7 +92,7 @@ export async function admit(
   for (let i = 0; i < plugins.length; i++) {
     const plugin = plugins[i]!;
     if (!plugin.admit || !plugin.handles(subject.operation)) continue;
-    attributes ??= attributesOf(subject, current, oldObject);
+    attributes ??= attributesOf(subject, current, oldObject, reinvocation);
     const result = plugin.admit(attributes, subject.context.signal);
     const next = (result instanceof Promise ? await result : result) ?? current;
     if (next === current) continue;
@@ -82,4 +116,33 @@ export async function validateAdmission(
     const result = plugin.validate(attributes, subject.context.signal);
     if (result instanceof Promise) await result;
   }
+}
+
+/** Whether the caller may connect: both phases over the options of the connection, an object of the subresource's kind. @throws ApiError */
+export async function admitConnection(
+  plugins: readonly AdmissionPlugin[],
+  {
+    context,
+    served,
+    subresource,
+    namespace,
+    name,
+  }: Pick<SubresourceRequest, 'context' | 'served' | 'subresource' | 'namespace' | 'name'>,
+  fields: JsonObject,
+): Promise<void> {
+  const { group, version, kind } = served.schema.subresources[subresource]!;
+  const subject: AdmissionSubject = {
+    context,
+    served,
+    operation: 'CONNECT',
+    subresource,
+    namespace,
+    name,
+    options: {},
+    dryRun: false,
+    kind: { group, version, kind },
+  };
+  const options = { kind, apiVersion: group === '' ? version : `${group}/${version}`, ...fields };
+  const admitted = await admit(plugins, subject, options, undefined);
+  await validateAdmission(plugins, subject, admitted, undefined);
 }

@@ -11,4 +11,6 @@ export interface RequestContext {
   readonly signal: AbortSignal;
   /** Texts of `Warning: 299` headers, in order; duplicates are sent once. */
   readonly warnings: string[];
+  /** For audit events; made when the first one comes. */
+  auditAnnotations?: Map<string, string>;
 }

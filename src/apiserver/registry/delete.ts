@@ -45,8 +45,6 @@ export async function deleteObject(
     options: deleteOptionsObject(options),
     dryRun: options.dryRun,
   };
-  // Mutating admission runs before the object is read, as upstream's does.
-  await admit(registry.admission, subject, undefined, undefined);
   for (;;) {
     const step = await deleteStep(registry, context, { served, stored, key, name, options, subject });
     if (step !== undefined) return step;
@@ -80,12 +78,9 @@ async function deleteStep(
       const object = registry.cache.valueOf(current);
       checkPreconditions(stored, target.name, object, current, options, writes > 0);
       plan = planDeletion(stored, object, options, registry.clock.now());
-      await validateAdmission(
-        registry.admission,
-        target.subject,
-        undefined,
-        toServed(registry, object, target.served, stored),
-      );
+      const old = toServed(registry, object, target.served, stored);
+      await admit(registry.admission, target.subject, undefined, old);
+      await validateAdmission(registry.admission, target.subject, undefined, old);
       if (plan.kind === 'pending') return { kind: 'keep' };
       if (options.dryRun) {
         dryRun = plan.kind === 'remove' ? object : plan.object;

@@ -4,6 +4,7 @@
  * Source: registry/core/pod/rest/subresources.go, pod/strategy.go (streamLocation), apiserver/pkg/util/proxy.
  */
 import { ApiError } from '../../../api/errors.ts';
+import type { JsonObject, JsonValue } from '../../../api/json.ts';
 import type { Pod } from '../../../api/types/core-v1.ts';
 import type { MetricsRegistry } from '../../../base/metrics.ts';
 import type { UpgradeAnswer } from '../../../serve/upgrade/request-upgrade.ts';
@@ -12,6 +13,7 @@ import { spdyTunnelPrefix } from '../../../serve/websocket/spdy-tunnel.ts';
 import type { Authorizer } from '../../authorization/authorizer.ts';
 import { forbidden } from '../../authorization/forbidden.ts';
 import { isTrue } from '../../request-info.ts';
+import { admitConnection } from '../admit.ts';
 import { readObject } from '../read.ts';
 import { methodNotAllowed } from '../resource-handler.ts';
 import type { SubresourceHandler, SubresourceRequest } from '../subresources.ts';
@@ -55,6 +57,7 @@ export function connectHandler(kind: ConnectKind, options: ConnectOptions): Subr
     const { context, handler, served, namespace, name } = subject;
     const { request } = context;
     if (request.method !== 'GET' && request.method !== 'POST') throw methodNotAllowed();
+    await admitConnection(handler.registry.admission, subject, connectOptions(kind, context.query));
     await mayCreate(subject, options.authorizer);
     const object = await readObject(handler.registry, context, served, served.stored!, namespace, name);
     const pod = handler.registry.cache.valueOf(object) as unknown as Pod;
@@ -78,6 +81,20 @@ export function connectHandler(kind: ConnectKind, options: ConnectOptions): Subr
     }
     return tunnelled(await ask({ method: request.method, headers: forwardedHeaders(request) }, request.signal), clock);
   };
+}
+
+/** As admission sees them: PodExecOptions, PodAttachOptions, PodPortForwardOptions. */
+function connectOptions(kind: ConnectKind, query: URLSearchParams): JsonObject {
+  if (kind === 'portforward') {
+    const ports = query.getAll('ports').map(Number).filter(Number.isInteger);
+    return ports.length === 0 ? {} : { ports };
+  }
+  const options: Record<string, JsonValue> = {};
+  for (const [option] of streamParameters) if (isTrue(query.get(option))) options[option] = true;
+  const container = query.get('container') ?? '';
+  if (container !== '') options.container = container;
+  if (kind === 'exec') options.command = query.getAll('command');
+  return options;
 }
 
 /**

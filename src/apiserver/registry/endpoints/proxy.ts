@@ -8,6 +8,7 @@ import type { ApiResponse } from '../../../api/exchange.ts';
 import type { EndpointAddress, EndpointSubset, Endpoints, Pod, Service } from '../../../api/types/core-v1.ts';
 import { anyServer, type Dialer, remoteBackend } from '../../proxy/backend.ts';
 import { type ProxyBackend, passOn, proxyMethods } from '../../proxy/proxy.ts';
+import { admitConnection } from '../admit.ts';
 import { caughtUp, readObject } from '../read.ts';
 import type { Registry } from '../registry.ts';
 import { methodNotAllowed } from '../resource-handler.ts';
@@ -40,10 +41,12 @@ function proxy(kind: string, options: ProxyOptions, find: FindBackend): Subresou
     const { request } = context;
     if (!proxyMethods.has(request.method)) throw methodNotAllowed();
     if ((context.query.get('dryRun') ?? '') !== '') throw ApiError.badRequest('dryRun is not supported');
+    const path = rest.length === 0 ? '' : `/${rest.join('/')}`;
+    await admitConnection(handler.registry.admission, subject, path === '' ? {} : { path });
     const wanted = splitName(name);
     if (!wanted) throw ApiError.badRequest(`invalid ${kind} request ${JSON.stringify(name)}`);
     const backend = await find(wanted, subject, options);
-    return passOn(request, backend, rest.length === 0 ? '' : `/${rest.join('/')}`, handler.registry.clock);
+    return passOn(request, backend, path, handler.registry.clock);
   };
 }
 
