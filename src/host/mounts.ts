@@ -15,10 +15,17 @@ export interface Mounts {
   list(): MountEntry[];
   isMounted(path: string): boolean;
   tmpfs(path: string, options: { readonly sizeBytes?: number; readonly mode?: number }): Promise<void>;
+  /** A `/proc/<pid>/fd/<n>` as `source` is taken as it is, not by the path it leads to. */
   bind(
     source: string,
     target: string,
     options?: { readonly readOnly?: boolean; readonly recursive?: boolean },
+  ): Promise<void>;
+  /** A file system of another kind: `nfs`, `hugetlbfs`, `ext4`. */
+  mount(
+    source: string,
+    target: string,
+    options: { readonly type: string; readonly options?: readonly string[] },
   ): Promise<void>;
   unmount(path: string): Promise<void>;
   /** Unmounts everything at and below `prefix`, the newest first. @returns how many. */
@@ -49,8 +56,13 @@ export function createMounts(spawner: Spawner): Mounts {
       await run('mount', ['-t', 'tmpfs', '-o', options.join(','), 'tmpfs', path], `mount a tmpfs on ${path}`);
     },
     async bind(source, target, { readOnly = false, recursive = false } = {}) {
-      await run('mount', [recursive ? '--rbind' : '--bind', source, target], `bind ${source} on ${target}`);
+      const how = ['--no-canonicalize', recursive ? '--rbind' : '--bind'];
+      await run('mount', [...how, source, target], `bind ${source} on ${target}`);
       if (readOnly) await run('mount', ['-o', 'remount,ro,bind', target], `make ${target} read-only`);
+    },
+    async mount(source, target, { type, options = [] }) {
+      const given = options.length > 0 ? ['-o', options.join(',')] : [];
+      await run('mount', ['-t', type, ...given, source, target], `mount ${source} on ${target}`);
     },
     async unmount(path) {
       if (!mounts.isMounted(path)) return;

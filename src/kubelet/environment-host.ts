@@ -7,17 +7,16 @@
  *   <podLogsDir>/<namespace>_<name>_<uid>/<container>/<restart count>.log
  *   /kubepods[/burstable|/besteffort]/pod<uid>           cgroup
  */
-import { chmod, mkdir, open, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { Pod, VolumeMount } from '../api/types/core-v1.ts';
+import type { Pod } from '../api/types/core-v1.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Cgroups } from '../host/cgroups.ts';
 import { errorCode } from '../host/host-error.ts';
 import type { Mounts } from '../host/mounts.ts';
-import type { Mount, MountPropagation } from '../runtime/cri-types.ts';
+import type { Mount } from '../runtime/cri-types.ts';
 import type { KubeletConfig } from './config.ts';
-import { expand } from './containers/expansion.ts';
 import { podCgroupPath, podLimits } from './containers/pod-cgroup.ts';
 import type { RuntimeContainer } from './containers/runtime-status.ts';
 import { EnvironmentError, type PodEnvironment } from './environment.ts';
@@ -25,6 +24,7 @@ import type { ObjectSource } from './object-source.ts';
 import { hostsFile, podDns, podHostname } from './pods/dns.ts';
 import { isHostNetwork, podUid } from './pods/pod-info.ts';
 import { parseLine } from './server/container-log.ts';
+import { containerMounts } from './volumes/container-mounts.ts';
 import type { TokenManager } from './volumes/token-manager.ts';
 import { createVolumes, podFolder } from './volumes/volumes.ts';
 
@@ -43,6 +43,8 @@ export interface HostEnvironmentOptions {
   readonly nodeName: string;
   readonly nodeIPs: readonly string[];
   allocatable(): Readonly<Record<string, string>>;
+  /** Whether the pod's runtime handler can make mounts read-only recursively. */
+  recursiveReadOnly?(pod: Pod): boolean;
 }
 
 /** Source: pkg/kubelet/kubelet_pods.go. */
@@ -127,8 +129,15 @@ export function createHostEnvironment(options: HostEnvironmentOptions): PodEnvir
       const { name = '', namespace = '' } = pod.metadata;
       await mkdir(join(logFolder(namespace, name, podUid(pod)), container.name), { recursive: true, mode: 0o755 });
       const mounts: Mount[] = [];
-      for (const mount of container.volumeMounts ?? [])
-        mounts.push(await volumeMount(pod, mount, volumes.path(pod, mount.name), env));
+      mounts.push(
+        ...(await containerMounts(pod, container, {
+          volumes,
+          mounts: options.mounts,
+          podFolder: folder,
+          env,
+          recursiveReadOnly: options.recursiveReadOnly?.(pod) ?? false,
+        })),
+      );
       if (!(container.volumeMounts ?? []).some((mount) => mount.mountPath === hostsPath)) {
         const path = join(folder, 'etc-hosts');
         const hostFile = isHostNetwork(pod) ? await readIfAny(hostsPath) : '';
@@ -179,67 +188,6 @@ export function createHostEnvironment(options: HostEnvironmentOptions): PodEnvir
     },
     present: () => namesIn(join(root, 'pods')),
   };
-}
-
-async function volumeMount(
-  pod: Pod,
-  { name, mountPath, readOnly, subPath, subPathExpr, mountPropagation }: VolumeMount,
-  volumePath: string,
-  env: ReadonlyMap<string, string>,
-): Promise<Mount> {
-  const sub = subPathExpr ? expandStrictly(subPathExpr, env) : subPath;
-  let hostPath = volumePath;
-  if (sub) {
-    if (sub.startsWith('/') || sub.split('/').includes('..'))
-      throw new EnvironmentError(
-        'Failed',
-        `failed to prepare subPath for volumeMount ${JSON.stringify(name)} of container`,
-      );
-    hostPath = join(volumePath, sub);
-    await mkdir(hostPath, { recursive: true, mode: 0o750 }).catch((error) => {
-      // A file of the volume: mounted as it is.
-      if (errorCode(error) !== 'EEXIST' && errorCode(error) !== 'ENOTDIR') throw error;
-    });
-    // A link must not lead out of the volume.
-    const real = await realpath(hostPath);
-    const realVolume = await realpath(volumePath);
-    if (real !== realVolume && !real.startsWith(`${realVolume}/`))
-      throw new EnvironmentError(
-        'Failed',
-        `failed to prepare subPath for volumeMount ${JSON.stringify(name)}: it leads out of the volume`,
-      );
-    hostPath = real;
-  } else if (pod.spec?.volumes?.find((v) => v.name === name)?.hostPath) {
-    // containerd makes a missing folder; upstream does so for an untyped hostPath too.
-    await stat(hostPath).catch(async (error) => {
-      if (errorCode(error) === 'ENOENT') await mkdir(hostPath, { recursive: true, mode: 0o755 });
-      else throw error;
-    });
-  }
-  const volume = pod.spec?.volumes?.find((v) => v.name === name);
-  return {
-    containerPath: mountPath.startsWith('/') ? mountPath : `/${mountPath}`,
-    hostPath,
-    // What the API server writes is never a container's to change. Source: each volume plugin's GetAttributes.
-    readonly:
-      readOnly === true || Boolean(volume?.configMap ?? volume?.secret ?? volume?.projected ?? volume?.downwardAPI),
-    propagation: propagations[mountPropagation ?? 'None'] ?? 'PROPAGATION_PRIVATE',
-  };
-}
-
-const propagations: Readonly<Record<string, MountPropagation>> = {
-  None: 'PROPAGATION_PRIVATE',
-  HostToContainer: 'PROPAGATION_HOST_TO_CONTAINER',
-  Bidirectional: 'PROPAGATION_BIDIRECTIONAL',
-};
-
-/** In a subPathExpr a name that is not known is an error. */
-function expandStrictly(text: string, env: ReadonlyMap<string, string>): string {
-  return expand(text, (name) => {
-    const value = env.get(name);
-    if (value === undefined) throw new EnvironmentError('Failed', `missing value for ${JSON.stringify(name)}`);
-    return value;
-  });
 }
 
 async function namesIn(folder: string): Promise<readonly string[]> {

@@ -87,6 +87,9 @@ export async function createHostKubelet(
     nodeName,
     nodeIPs,
     allocatable: () => kubelet.parts?.agent.node()?.status?.allocatable ?? {},
+    recursiveReadOnly: () =>
+      kubelet.parts?.agent.node()?.status?.runtimeHandlers?.find(({ name }) => (name ?? '') === '')?.features
+        ?.recursiveReadOnlyMounts === true,
   });
   const kubelet: Kubelet = createKubelet({
     ...options,

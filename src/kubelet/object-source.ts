@@ -3,7 +3,7 @@
  * allows no more) and remembered for a while; a changed one reaches running pods at their next periodic sync.
  */
 import { isNotFound } from '../api/errors.ts';
-import type { ConfigMap, Secret, Service } from '../api/types/core-v1.ts';
+import type { ConfigMap, PersistentVolume, PersistentVolumeClaim, Secret, Service } from '../api/types/core-v1.ts';
 import type { RuntimeClass } from '../api/types/node-v1.ts';
 import { resources } from '../api/types/resources.ts';
 import type { Clock } from '../base/clock.ts';
@@ -15,6 +15,9 @@ export interface ObjectSource {
   configMap(namespace: string, name: string, options?: ReadOptions): Promise<ConfigMap | undefined>;
   secret(namespace: string, name: string, options?: ReadOptions): Promise<Secret | undefined>;
   runtimeClass(name: string): Promise<RuntimeClass | undefined>;
+  /** Asked each time: what a claim is bound to decides what is mounted. */
+  claim(namespace: string, name: string): Promise<PersistentVolumeClaim | undefined>;
+  volume(name: string): Promise<PersistentVolume | undefined>;
   /** Services whose addresses pods of this namespace find in their environment. Empty while unknown. */
   services(namespace: string): readonly Service[];
 }
@@ -61,9 +64,20 @@ export function createObjectSource({
   const runtimeClass = reader((_, name) => client.resource(resources.runtimeClasses).get(name));
   return {
     runtimeClass: (name) => runtimeClass('', name),
+    claim: (namespace, name) => ifAny(client.resource(resources.persistentVolumeClaims).get(name, { namespace })),
+    volume: (name) => ifAny(client.resource(resources.persistentVolumes).get(name)),
     // The read is shared between pods: one pod's end must not abort it for the others, so no signal goes along.
     configMap: reader((namespace, name) => client.resource(resources.configMaps).get(name, { namespace })),
     secret: reader((namespace, name) => client.resource(resources.secrets).get(name, { namespace })),
     services: (namespace) => serviceInformer?.byIndex('kubelet-namespace', namespace) ?? [],
   };
+}
+
+async function ifAny<T>(read: Promise<T>): Promise<T | undefined> {
+  try {
+    return await read;
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
 }

@@ -103,6 +103,8 @@ const objects = (services: readonly Service[]): ObjectSource => ({
   configMap: async (_, name) => (name === 'cm' ? { metadata: { name }, data: { a: '1', 'b=': '2' } } : undefined),
   secret: async (_, name) => (name === 's' ? { metadata: { name }, data: { pw: 'cHc=' } } : undefined),
   runtimeClass: async () => undefined,
+  claim: async () => undefined,
+  volume: async () => undefined,
   services: (namespace) => services.filter((s) => s.metadata.namespace === namespace),
 });
 const envOf = async (container: object, services: readonly Service[] = [], spec: object = {}) =>

@@ -52,6 +52,8 @@ const objects: ObjectSource = {
     name === 'cm' ? { metadata: { name }, data: { a: '1', b: '2' }, binaryData: { bin: 'AAE=' } } : undefined,
   secret: async (_, name) => (name === 's' ? { metadata: { name }, data: { pw: 'cHc=' } } : undefined),
   runtimeClass: async () => undefined,
+  claim: async () => undefined,
+  volume: async () => undefined,
   services: () => [],
 };
 const tokens: TokenManager = { token: async () => 'TOKEN', forget: () => undefined };
