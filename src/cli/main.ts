@@ -71,6 +71,23 @@ export async function main(): Promise<void> {
     .option('--data-dir <path>', 'where all state lives')
     .addOption(new Option('-o, --output <format>', 'output format').choices(outputFormats).default('text'))
     .action(async (options) => (await import('./status.ts')).status(options));
+  const host = program.command('host').description('the hosts of "up --workers": list them, switch one off and on');
+  host
+    .command('list')
+    .description('name, address and state of each')
+    .option('--data-dir <path>', 'where all state lives')
+    .addOption(new Option('-o, --output <format>', 'output format').choices(outputFormats).default('text'))
+    .action(async (options) => (await import('./host.ts')).hostList(options));
+  for (const [command, to, what] of [
+    ['stop', 'off', 'switch it off at once, with everything in it, as if its power failed'],
+    ['start', 'on', 'switch it on again'],
+  ] as const)
+    host
+      .command(command)
+      .description(what)
+      .argument('<name>', 'name of the host')
+      .option('--data-dir <path>', 'where all state lives')
+      .action(async (name, options) => (await import('./host.ts')).hostSwitch(name, to, options));
   const image = program.command('image').description("container images on this machine's node");
   image
     .command('import')

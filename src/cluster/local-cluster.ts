@@ -32,7 +32,7 @@ import { type NodeConfig, nodeFiles, writeNodeSetup } from './node-config.ts';
 import { issueNodeSetup } from './node-credentials.ts';
 import { assertNotRunning, type RunRecord, removeRunRecord, thisProcess, writeRunRecord } from './run-record.ts';
 import { chooseRung, type MachineFacts, type Rung } from './rung.ts';
-import { clusterId, openSegment, runHosts } from './simulated-hosts.ts';
+import { clusterId, openSegment, type RunningHosts, runHosts } from './simulated-hosts.ts';
 import { superviseNode } from './supervise-node.ts';
 import {
   cleanUserKubeconfig,
@@ -219,6 +219,7 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     failures.promise.catch(() => undefined);
     controlPlane.done.catch((error: unknown) => failures.reject(error));
     const names: string[] = [];
+    let workersRun: RunningHosts | undefined;
     if (rung.kind === 'containerd') {
       step(hosts ? listed(hosts.hosts.map((host) => host.name)) : `Node ${options.nodeName} with containerd`);
       const common = { ...nodeConfig(network, rung), ...options.nodes };
@@ -250,7 +251,7 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
       undo.push(() => node.stop());
       node.failed.catch((error: unknown) => failures.reject(error));
       if (hosts) {
-        const running = runHosts({
+        workersRun = runHosts({
           ...options,
           dir,
           record: hosts,
@@ -263,8 +264,9 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
             );
           },
         });
-        undo.push(() => running.stop());
-        running.failed.catch((error: unknown) => failures.reject(error));
+        const { stop, failed } = workersRun;
+        undo.push(stop);
+        failed.catch((error: unknown) => failures.reject(error));
         for (const { name } of hosts.hosts) if (!isSwitchedOff(dir, name)) names.push(name);
       } else names.push(options.nodeName);
     }
@@ -282,6 +284,7 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     }
     step('Waiting until every node is ready');
     await Promise.race([waitForNodes(running, names, options), failures.promise]);
+    workersRun?.settled();
     return {
       server,
       contextName,

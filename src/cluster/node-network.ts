@@ -23,8 +23,20 @@ export async function runNodeNetwork(options: NodeNetworkOptions, signal: AbortS
   const { config, files, spawner, informers } = options;
   const nodes = informers.informer(resources.nodes, { fieldSelector: `metadata.name=${config.nodeName}` });
   let tunnel = false;
-  let wake = (): void => undefined;
-  const remove = nodes.addHandler({ onAdd: () => wake(), onUpdate: () => wake() });
+  // A change that comes while one is being made must not be lost.
+  let dirty = true;
+  let resume = (): void => undefined;
+  const wake = (): void => {
+    dirty = true;
+    resume();
+  };
+  const remove = nodes.addHandler({
+    onAdd: wake,
+    onUpdate: (before, after) => {
+      if (ownCidr(before) !== ownCidr(after)) wake();
+    },
+  });
+  signal.addEventListener('abort', wake, { once: true });
   const routes = runRoutes(options, signal, (used) => {
     if (tunnel === used) return;
     tunnel = used;
@@ -33,6 +45,7 @@ export async function runNodeNetwork(options: NodeNetworkOptions, signal: AbortS
   const own = (async () => {
     let current = '';
     while (!signal.aborted) {
+      dirty = false;
       const podCidr = ownCidr(nodes.get(config.nodeName));
       const mtu = (await hostMtu(config.nodeIp, spawner)) - (tunnel ? tunnelOverheadBytes : 0);
       const next = `${podCidr} ${mtu}`;
@@ -50,17 +63,17 @@ export async function runNodeNetwork(options: NodeNetworkOptions, signal: AbortS
         );
         current = next;
       }
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-        if (signal.aborted) resolve();
-        else signal.addEventListener('abort', () => resolve(), { once: true });
-      });
+      while (!dirty)
+        await new Promise<void>((resolve) => {
+          resume = resolve;
+        });
     }
   })();
   try {
     await Promise.all([own, routes]);
   } finally {
     remove();
+    signal.removeEventListener('abort', wake);
   }
 }
 

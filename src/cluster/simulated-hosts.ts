@@ -39,6 +39,7 @@ export interface HostsOptions {
 const inotifyInstances = { name: 'fs.inotify.max_user_instances', atLeast: 1024 };
 const forwarding = 'net.ipv4.ip_forward';
 const firstHostNumber = 10;
+const retryMs = 10_000;
 
 /**
  * The segment and the addresses of the hosts on it, made or found again. The machine forwards for them and gives them its own address
@@ -104,8 +105,10 @@ export function renderUplink(id: string, { cidr, linkName }: SegmentRecord): str
 }
 
 export interface RunningHosts {
-  /** Rejects when a host's node process keeps failing before it was ever up. */
+  /** Rejects when a host cannot be kept running before `settled` was called. */
   readonly failed: Promise<never>;
+  /** All were ready once: from now on a host that fails is tried again and again, as a cluster lives on without one of its servers. */
+  settled(): void;
   /** Ends the node processes; the hosts and their containers go on. */
   stop(): Promise<void>;
 }
@@ -119,7 +122,7 @@ export function runHosts(
     readonly prepare: (host: HostRecord, dir: DataDir) => Promise<void>;
   },
 ): RunningHosts {
-  const { dir, log, record } = options;
+  const { dir, clock, log, record } = options;
   const tasks = createTaskGroup();
   const failure = Promise.withResolvers<never>();
   failure.promise.catch(() => undefined);
@@ -128,16 +131,28 @@ export function runHosts(
     hosts = hosts.map((host) => (host.name === name ? { ...host, ...change } : host));
     writeHostsRecord(dir, { ...record, hosts });
   };
-  for (const host of record.hosts)
-    tasks.run(`host ${host.name}`, async (signal) => {
-      try {
-        await keepHost(host, options, note, signal);
-      } catch (error) {
-        log.error('A host cannot be kept running', { host: host.name, error });
-        failure.reject(error);
-      }
+  let settled = false;
+  for (const { name } of record.hosts)
+    tasks.run(`host ${name}`, async (signal) => {
+      while (!signal.aborted)
+        try {
+          await keepHost(hosts.find((host) => host.name === name)!, options, note, signal);
+        } catch (error) {
+          log.error('A host cannot be kept running', { host: name, error });
+          if (!settled) {
+            failure.reject(error);
+            return;
+          }
+          await clock.sleep(retryMs, signal);
+        }
     });
-  return { failed: failure.promise, stop: () => tasks.stop() };
+  return {
+    failed: failure.promise,
+    settled: () => {
+      settled = true;
+    },
+    stop: () => tasks.stop(),
+  };
 }
 
 async function keepHost(
