@@ -84,7 +84,7 @@ test('volumes: a claim of the default class gets a folder on the node of its fir
     const [volume] = await get.volumes(cluster);
     assert.equal(bound.status?.phase, 'Bound');
     assert.equal(volume?.metadata.name, `pvc-${bound.metadata.uid}`);
-    assert.equal(volume?.spec?.hostPath?.path, `/data/pvc-${bound.metadata.uid}_default_c`);
+    assert.equal(volume?.spec?.local?.path, `/data/pvc-${bound.metadata.uid}_default_c`);
     assert.deepEqual(await messages(cluster, 'ProvisioningSucceeded'), [
       `Successfully provisioned volume pvc-${bound.metadata.uid}`,
     ]);

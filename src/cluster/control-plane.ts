@@ -24,6 +24,7 @@ import type { Store } from '../store/store.ts';
 import { runClusterDnsAddon } from './cluster-dns-addon.ts';
 import { clusterDnsAddress } from './cluster-dns-objects.ts';
 import { createComponent, type Surroundings } from './component.ts';
+import { applyLocalPathAddon } from './local-path-addon.ts';
 import { version } from './version.ts';
 
 export interface ControlPlaneOptions extends Surroundings {
@@ -46,6 +47,8 @@ export interface ControlPlaneOptions extends Surroundings {
   readonly hostname?: string;
   /** Keep `kube-dns` for the nodes that answer DNS. Default: not, as upstream's control plane by itself. */
   readonly clusterDns?: boolean;
+  /** Make the default storage class, of local folders. Default: as `clusterDns`. */
+  readonly localPath?: boolean;
   /** Leave the scheduler or the controllers out: somebody else runs them. */
   readonly without?: readonly ('scheduler' | 'controllers')[];
   readonly tuning?: Pick<ApiServerOptions, 'watchLimits' | 'valueBudgetBytes' | 'compactionIntervalMs'>;
@@ -184,6 +187,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const addons = options.clusterDns
     ? createComponent(transportAs(adminPeer), 'bireme-addons', surroundings)
     : undefined;
+  if (addons && options.localPath !== false)
+    tasks.run('local-path-addon', (signal) => applyLocalPathAddon(addons, signal));
   if (addons)
     tasks.run('cluster-dns-addon', (signal) =>
       runClusterDnsAddon(addons, clusterDnsAddress(network.serviceCidr), signal),

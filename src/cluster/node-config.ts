@@ -70,6 +70,8 @@ export interface NodeFiles {
   readonly cniLeases: string;
   readonly kubelet: string;
   readonly podLogs: string;
+  /** Volumes of the built-in provisioner. */
+  readonly localVolumes: string;
 }
 
 export function nodeFiles(dir: DataDir): NodeFiles {
@@ -88,6 +90,7 @@ export function nodeFiles(dir: DataDir): NodeFiles {
     cniLeases: join(dir.node, 'cni', 'leases'),
     kubelet: join(dir.node, 'kubelet'),
     podLogs: join(dir.node, 'pod-logs'),
+    localVolumes: join(dir.node, 'local-volumes'),
   };
 }
 

@@ -10,6 +10,7 @@ import { parseKubeconfig, transportOptionsOf } from '../client/kubeconfig.ts';
 import type { Spawner } from '../host/spawner.ts';
 import { defaultKubeletConfig } from '../kubelet/config.ts';
 import { createHostKubelet } from '../kubelet/host-kubelet.ts';
+import { runLocalFolders } from '../kubelet/volumes/local-folders.ts';
 import {
   createRecursionRule,
   defaultDnsPort,
@@ -127,6 +128,19 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
         stop,
       ),
     );
+  tasks.run('local-path', (stop) =>
+    runLocalFolders(
+      {
+        client: node.client,
+        informers: node.informers,
+        nodeName: config.nodeName,
+        folder: files.localVolumes,
+        clock,
+        log: log.with({ component: 'local-path' }),
+      },
+      stop,
+    ),
+  );
   tasks.run('kube-proxy', (stop) => runProxy(proxyOptions(config, proxy, spawner), stop));
   tasks.run('cluster-dns', (stop) => dns.run(stop));
   tasks.run('containerd', async (stop) => {

@@ -181,10 +181,7 @@ async function provision(
         uid: uid!,
         resourceVersion: resourceVersion!,
       },
-      hostPath: {
-        path: `${folder}/${name}_${namespace}_${claim.metadata.name}`,
-        type: 'DirectoryOrCreate',
-      },
+      local: { path: `${folder}/${name}_${namespace}_${claim.metadata.name}` },
       nodeAffinity: {
         required: {
           nodeSelectorTerms: [

@@ -17,6 +17,7 @@ import { EnvironmentError } from '../environment.ts';
 import { podUid } from '../pods/pod-info.ts';
 import { claimedVolume } from './claimed-volume.ts';
 import { checkHostPath } from './host-path.ts';
+import { isLocalPathVolume } from './local-folders.ts';
 import { type ContentContext, volumeContent } from './volume-content.ts';
 
 export interface Volumes {
@@ -122,6 +123,11 @@ export function createVolumes({ root, mounts, clock }: VolumesOptions): Volumes 
     }
     const path = folderOf(root, pod, kindOfPersistent(volume), name);
     if (local) {
+      // The built-in provisioner's folders are made when they are first used; everybody may write, as in an emptyDir.
+      if (isLocalPathVolume(volume) && !(await exists(local.path))) {
+        await mkdir(local.path, { recursive: true });
+        await chmod(local.path, 0o777);
+      }
       const found = await stat(local.path).catch((error) => {
         if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined;
         throw error;
