@@ -163,7 +163,7 @@ test('hosts: three workers carry an application, lose one of them, and leave not
       nodes.every((node) => ready(node) === 'True'),
     );
     await ran(cluster, 'back', { nodeName: 'worker-2', containers: [busybox(fetch(clusterIp))] });
-    await client.resource(resources.pods).create({
+    await cluster.client.resource(resources.pods).create({
       metadata: { namespace, name: 'chosen' },
       spec: {
         ...server,
