@@ -15,6 +15,7 @@ import type { PodRuntimeStatus, RuntimeContainer } from '../containers/runtime-s
 import { isHostNetwork, isSidecar, isTerminalPhase } from './pod-info.ts';
 import { qosClass } from './qos.ts';
 import type { Allocation, PendingResize } from './resize.ts';
+import type { Verdict } from './verdict.ts';
 
 export interface StatusInputs {
   readonly runtime: PodRuntimeStatus;
@@ -37,7 +38,7 @@ export interface StatusInputs {
   readonly pendingResize?: PendingResize;
   readonly resizeInProgress?: boolean;
   /** The kubelet decided about the pod as a whole: rejected, evicted, past its deadline. */
-  readonly verdict?: { readonly phase: 'Failed'; readonly reason: string; readonly message: string };
+  readonly verdict?: Verdict;
 }
 
 export function generatePodStatus(pod: Pod, inputs: StatusInputs): PodStatus {
@@ -54,7 +55,9 @@ export function generatePodStatus(pod: Pod, inputs: StatusInputs): PodStatus {
   let phase = podPhase(pod, initStatuses, statuses, inputs.terminal);
   // A phase that is final stays: what the runtime says afterwards (containers removed) changes nothing.
   if (isTerminalPhase(previous?.phase)) phase = previous!.phase!;
-  const verdict = inputs.verdict;
+  // The pod has failed only when nothing of it runs any more; until then it is as it was.
+  const alive = runtime.containers.some((container) => container.state === 'running');
+  const verdict = alive ? undefined : inputs.verdict;
   if (verdict) phase = verdict.phase;
 
   const sandbox = runtime.sandboxes[0];
@@ -68,6 +71,8 @@ export function generatePodStatus(pod: Pod, inputs: StatusInputs): PodStatus {
   ];
   if (inputs.pendingResize)
     own.push(condition('PodResizePending', true, inputs.pendingResize.reason, inputs.pendingResize.message));
+  if (inputs.verdict?.disruption)
+    own.push(condition('DisruptionTarget', true, inputs.verdict.disruption.reason, inputs.verdict.disruption.message));
   if (inputs.resizeInProgress) own.push(condition('PodResizeInProgress', true));
   const conditions = mergeConditions(
     { before: previous?.conditions ?? [], others: pod.status?.conditions ?? [] },

@@ -61,6 +61,8 @@ const ownConditions = new Set([
   'PodScheduled',
   'PodResizePending',
   'PodResizeInProgress',
+  // Only when the kubelet itself ends the pod; others' stand in the status as they were read.
+  'DisruptionTarget',
 ]);
 /** Those that are there only while they are true. */
 const passingConditions = new Set(['PodResizePending', 'PodResizeInProgress']);

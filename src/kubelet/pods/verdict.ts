@@ -3,4 +3,6 @@ export interface Verdict {
   readonly phase: 'Failed';
   readonly reason: string;
   readonly message: string;
+  /** Makes the condition DisruptionTarget: the pod did not fail by itself. */
+  readonly disruption?: { readonly reason: string; readonly message: string };
 }
