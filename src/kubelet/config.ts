@@ -18,6 +18,48 @@ export interface KubeletConfig {
   readonly systemReserved: Readonly<Record<string, string>>;
   readonly kubeReserved: Readonly<Record<string, string>>;
   readonly evictionHard: Readonly<Record<string, string>>;
+  readonly evictionSoft: Readonly<Record<string, string>>;
+  /** Durations as Go writes them, per signal of evictionSoft. */
+  readonly evictionSoftGracePeriod: Readonly<Record<string, string>>;
+  readonly evictionMinimumReclaim: Readonly<Record<string, string>>;
+  readonly evictionPressureTransitionPeriodMs: number;
+  readonly evictionMaxPodGracePeriod: number;
+  readonly imageGCHighThresholdPercent: number;
+  readonly imageGCLowThresholdPercent: number;
+  readonly imageMinimumGCAgeMs: number;
+  readonly imageMaximumGCAgeMs: number;
+  /** Folder of manifests of static pods; empty: none. */
+  readonly staticPodPath: string;
+  readonly staticPodURL: string;
+  readonly staticPodURLHeader: Readonly<Record<string, readonly string[]>>;
+  readonly fileCheckFrequencyMs: number;
+  readonly httpCheckFrequencyMs: number;
+  readonly serializeImagePulls: boolean;
+  /** 0: no bound (with serializeImagePulls false). */
+  readonly maxParallelImagePulls: number;
+  readonly registryPullQPS: number;
+  readonly registryBurst: number;
+  readonly shutdownGracePeriodMs: number;
+  readonly shutdownGracePeriodCriticalPodsMs: number;
+  readonly shutdownGracePeriodByPodPriority: readonly {
+    readonly priority: number;
+    readonly shutdownGracePeriodSeconds: number;
+  }[];
+  readonly allowedUnsafeSysctls: readonly string[];
+  readonly seccompDefault: boolean;
+  /** Which groups are held to what is allocatable: pods. */
+  readonly enforceNodeAllocatable: readonly string[];
+  readonly nodeStatusMaxImages: number;
+  readonly containerLogMonitorIntervalMs: number;
+  readonly cpuCFSQuotaPeriodMs: number;
+  readonly providerID: string;
+  readonly memorySwapBehavior: string;
+  readonly anonymousAuth: boolean;
+  readonly webhookAuthenticationCacheTTLMs: number;
+  readonly webhookAuthorizationCacheAuthorizedTTLMs: number;
+  readonly webhookAuthorizationCacheUnauthorizedTTLMs: number;
+  readonly enableSystemLogHandler: boolean;
+  readonly enableDebuggingHandlers: boolean;
   readonly cgroupRoot: string;
   readonly cpuCFSQuota: boolean;
   readonly podPidsLimit: number;
@@ -50,7 +92,43 @@ export const defaultKubeletConfig: KubeletConfig = Object.freeze({
     'nodefs.available': '10%',
     'nodefs.inodesFree': '5%',
     'imagefs.available': '15%',
+    'imagefs.inodesFree': '5%',
   },
+  evictionSoft: {},
+  evictionSoftGracePeriod: {},
+  evictionMinimumReclaim: {},
+  evictionPressureTransitionPeriodMs: 300_000,
+  evictionMaxPodGracePeriod: 0,
+  imageGCHighThresholdPercent: 85,
+  imageGCLowThresholdPercent: 80,
+  imageMinimumGCAgeMs: 120_000,
+  imageMaximumGCAgeMs: 0,
+  staticPodPath: '',
+  staticPodURL: '',
+  staticPodURLHeader: {},
+  fileCheckFrequencyMs: 20_000,
+  httpCheckFrequencyMs: 20_000,
+  serializeImagePulls: true,
+  maxParallelImagePulls: 0,
+  registryPullQPS: 5,
+  registryBurst: 10,
+  shutdownGracePeriodMs: 0,
+  shutdownGracePeriodCriticalPodsMs: 0,
+  shutdownGracePeriodByPodPriority: [],
+  allowedUnsafeSysctls: [],
+  seccompDefault: false,
+  enforceNodeAllocatable: ['pods'],
+  nodeStatusMaxImages: 50,
+  containerLogMonitorIntervalMs: 10_000,
+  cpuCFSQuotaPeriodMs: 100,
+  providerID: '',
+  memorySwapBehavior: '',
+  anonymousAuth: false,
+  webhookAuthenticationCacheTTLMs: 120_000,
+  webhookAuthorizationCacheAuthorizedTTLMs: 300_000,
+  webhookAuthorizationCacheUnauthorizedTTLMs: 30_000,
+  enableSystemLogHandler: true,
+  enableDebuggingHandlers: true,
   cgroupRoot: '/',
   cpuCFSQuota: true,
   podPidsLimit: -1,

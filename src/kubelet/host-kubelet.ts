@@ -15,9 +15,11 @@ import { readMachineInfo } from '../host/machine-info.ts';
 import { createMounts } from '../host/mounts.ts';
 import type { Spawner } from '../host/spawner.ts';
 import type { CriRuntime } from '../runtime/cri.ts';
+import { configurationDocument } from './configuration-file.ts';
 import { podCgroupPath } from './containers/pod-cgroup.ts';
 import { fetchPodRuntimeStatus } from './containers/runtime-status.ts';
 import { createHostEnvironment } from './environment-host.ts';
+import type { Observation, Observations, Signal } from './eviction/thresholds.ts';
 import { createKubelet, type Kubelet } from './kubelet.ts';
 import type { KubeletOptions } from './kubelet-options.ts';
 import { createObjectSource } from './object-source.ts';
@@ -26,8 +28,11 @@ import { podUid } from './pods/pod-info.ts';
 import { createProbeManager } from './probes/prober.ts';
 import { createKubeletHandler } from './server/kubelet-handler.ts';
 import { registerNodeMetrics, withRuntimeMetrics } from './server/kubelet-metrics.ts';
+import { createPodCompleter } from './static/complete-pod.ts';
+import { withStaticPods } from './static/mirror-pods.ts';
+import { createStaticPodFeed } from './static/static-pods.ts';
 import { createHostUsage } from './stats/host-usage.ts';
-import { createStatsProvider } from './stats/stats-provider.ts';
+import { createStatsProvider, type NodeUsage } from './stats/stats-provider.ts';
 import { createTokenManager } from './volumes/token-manager.ts';
 
 export interface HostKubeletOptions
@@ -44,6 +49,7 @@ export interface HostKubeletOptions
     | 'metrics'
     | 'config'
     | 'version'
+    | 'sandboxImages'
   > {
   readonly informers: InformerFactory;
   readonly spawner: Spawner;
@@ -63,7 +69,22 @@ export async function createHostKubelet(
   const runtime = withRuntimeMetrics(options.runtime, options.metrics, clock);
   await mkdir(rootDir, { recursive: true, mode: 0o750 });
   await mkdir(options.podLogsDir, { recursive: true, mode: 0o755 });
-  const pods = createNodePodSource(informers, nodeName);
+  const api = createNodePodSource(informers, nodeName);
+  const feed =
+    config.staticPodPath === '' && config.staticPodURL === ''
+      ? undefined
+      : createStaticPodFeed({
+          nodeName,
+          path: config.staticPodPath,
+          url: config.staticPodURL,
+          urlHeader: config.staticPodURLHeader,
+          fileCheckFrequencyMs: config.fileCheckFrequencyMs,
+          httpCheckFrequencyMs: config.httpCheckFrequencyMs,
+          complete: createPodCompleter(),
+          clock,
+          log,
+        });
+  const pods = feed ? withStaticPods(api, feed) : api;
   const objects = createObjectSource({
     client,
     clock,
@@ -98,7 +119,9 @@ export async function createHostKubelet(
     objects,
     environment,
     machine,
+    pressure: { observe: () => observations(usage), summary: (o) => stats.summary(o), imageFs: () => fullFs(usage) },
     probes: createProbeManager,
+    ...(feed ? { staticPods: { feed, api } } : {}),
   });
   const usage = createHostUsage({
     cgroups,
@@ -126,7 +149,14 @@ export async function createHostKubelet(
     machine,
     version: options.version,
     podCgroup: (pod) => podCgroupPath(pod, config.cgroupRoot),
-    logFolder: '/var/log',
+    ...(config.enableSystemLogHandler ? { logFolder: '/var/log' } : {}),
+    configuration: () => configurationDocument(config),
+    auth: {
+      anonymous: config.anonymousAuth,
+      tokenTtlMs: config.webhookAuthenticationCacheTTLMs,
+      allowedTtlMs: config.webhookAuthorizationCacheAuthorizedTTLMs,
+      deniedTtlMs: config.webhookAuthorizationCacheUnauthorizedTTLMs,
+    },
     checkpointFolder: join(rootDir, 'checkpoints'),
     runtimeStatus: (uid) => fetchPodRuntimeStatus(runtime, uid, { timeoutMs: config.runtimeRequestTimeoutMs }),
     streaming: runtime,
@@ -145,6 +175,40 @@ export async function createHostKubelet(
     },
   });
   return { kubelet, handler };
+}
+
+/** The machine's state as eviction looks at it. What cannot be read now is left out. */
+async function observations(usage: NodeUsage): Promise<Observations> {
+  const seen = new Map<Signal, Observation>();
+  const [memory, processes, nodeFs, imageFs] = await Promise.all([
+    usage.memory(),
+    usage.processes(),
+    usage.nodeFs(),
+    usage.imageFs(),
+  ]);
+  if (memory?.availableBytes !== undefined && memory.workingSetBytes !== undefined)
+    seen.set('memory.available', {
+      available: memory.availableBytes,
+      capacity: memory.availableBytes + memory.workingSetBytes,
+    });
+  if (processes) seen.set('pid.available', { available: processes.max - processes.used, capacity: processes.max });
+  for (const [name, fs] of [
+    ['nodefs', nodeFs],
+    ['imagefs', imageFs],
+    ['containerfs', imageFs],
+  ] as const) {
+    if (fs?.availableBytes !== undefined && fs.capacityBytes !== undefined)
+      seen.set(`${name}.available`, { available: fs.availableBytes, capacity: fs.capacityBytes });
+    // A file system without a table of inodes says 0 of 0.
+    if (fs?.inodesFree !== undefined && fs.inodes)
+      seen.set(`${name}.inodesFree`, { available: fs.inodesFree, capacity: fs.inodes });
+  }
+  return seen;
+}
+
+async function fullFs(usage: NodeUsage) {
+  const { availableBytes, capacityBytes } = (await usage.imageFs()) ?? {};
+  return availableBytes === undefined || capacityBytes === undefined ? undefined : { availableBytes, capacityBytes };
 }
 
 /** Where the runtime keeps images, by its own word. */

@@ -9,9 +9,18 @@ import type { MachineInfo } from '../host/machine-info.ts';
 import type { CriRuntime } from '../runtime/cri.ts';
 import type { KubeletConfig } from './config.ts';
 import type { PodEnvironment } from './environment.ts';
+import type { Observations } from './eviction/thresholds.ts';
 import type { ObjectSource } from './object-source.ts';
 import type { PodSource } from './pod-source.ts';
 import type { ProbeContext, ProbeManager } from './probes/probe-manager.ts';
+import type { StaticPodFeed } from './static/static-pods.ts';
+import type { Summary } from './stats/summary-types.ts';
+
+export interface NodePressure {
+  observe(): Promise<Observations>;
+  summary(options: { readonly cpuAndMemoryOnly: boolean }): Promise<Summary>;
+  imageFs(): Promise<{ readonly availableBytes: number; readonly capacityBytes: number } | undefined>;
+}
 
 export interface KubeletOptions {
   readonly nodeName: string;
@@ -31,6 +40,12 @@ export interface KubeletOptions {
   /** Absent: containers are ready as soon as they run (hollow). */
   readonly probes?: (context: ProbeContext) => ProbeManager;
   readonly machine: MachineInfo;
+  /** What the machine's state is, for eviction and the collection of images. Absent (hollow): neither happens. */
+  readonly pressure?: NodePressure;
+  /** Images of sandboxes: never collected. */
+  readonly sandboxImages?: readonly string[];
+  /** Pods of manifests on this machine, and the API's pods with mirrors (`pods` has none). */
+  readonly staticPods?: { readonly feed: StaticPodFeed; readonly api: PodSource };
   /** Primary first; at most one per family. */
   readonly nodeIPs: readonly string[];
   readonly clock: Clock;

@@ -6,22 +6,29 @@
  *
  * The same code runs real nodes (containerd, `environment-host.ts`) and hollow ones (`hollow` runtime, `environment-hollow.ts`).
  */
-import type { Secret } from '../api/types/core-v1.ts';
+import type { Pod, Secret } from '../api/types/core-v1.ts';
 import { createTaskGroup } from '../base/task-group.ts';
 import { createBackOff } from './containers/back-off.ts';
 import { linuxResources } from './containers/container-config.ts';
 import { createContainerRunner } from './containers/container-runner.ts';
+import { createImageCollector } from './containers/image-collector.ts';
 import { createImageManager } from './containers/image-manager.ts';
 import { createLifecycleHooks } from './containers/lifecycle-hooks.ts';
+import { createEvictionManager, isCriticalPod } from './eviction/eviction-manager.ts';
+import { parseThresholds } from './eviction/thresholds.ts';
 import type { KubeletOptions } from './kubelet-options.ts';
-import { admitPod, fitResize } from './node/admission.ts';
+import { admitPod, fitResize, lackingAmounts } from './node/admission.ts';
 import { createNodeAgent, type NodeAgent } from './node/node-agent.ts';
+import { createNodeShutdown } from './node/node-shutdown.ts';
+import { podsToPreempt } from './node/preemption.ts';
 import { createOrphanKeeper } from './pods/orphans.ts';
+import { podUid } from './pods/pod-info.ts';
 import { createPodWorkers, type PodWorkers } from './pods/pod-workers.ts';
 import { createRelist } from './pods/relist.ts';
 import { createStatusManager, type StatusManager } from './pods/status-manager.ts';
 import { noProbeManager } from './probes/probe-manager.ts';
 import { rotateLogs } from './server/log-rotation.ts';
+import { keepMirrorPods } from './static/mirror-pods.ts';
 
 export interface Kubelet {
   /**
@@ -37,6 +44,8 @@ export interface KubeletParts {
   readonly workers: PodWorkers;
   readonly statuses: StatusManager;
   readonly agent: NodeAgent;
+  /** The machine is about to go down: ends the pods in order. Resolves when that is done. */
+  shutdown(): Promise<void>;
 }
 
 export function createKubelet(options: KubeletOptions): Kubelet {
@@ -85,6 +94,61 @@ async function runKubelet(
     },
     jitter: () => random.float(),
     onChange: () => workers.wakeAll(),
+    pressure: () => {
+      const held = evictions?.conditions();
+      return {
+        memory: held?.has('MemoryPressure') === true,
+        disk: held?.has('DiskPressure') === true,
+        pids: held?.has('PIDPressure') === true,
+      };
+    },
+    shutdown: () => shutdown.problem(),
+  });
+  const imageCollector =
+    options.pressure &&
+    createImageCollector({
+      runtime,
+      clock,
+      log,
+      events,
+      timeoutMs,
+      highPercent: config.imageGCHighThresholdPercent,
+      lowPercent: config.imageGCLowThresholdPercent,
+      minAgeMs: config.imageMinimumGCAgeMs,
+      maxAgeMs: config.imageMaximumGCAgeMs,
+      keep: options.sandboxImages ?? [],
+      imageFs: options.pressure.imageFs,
+      node: () => agent.node(),
+    });
+  const evictions =
+    options.pressure &&
+    createEvictionManager({
+      thresholds: parseThresholds(config),
+      pressureTransitionMs: config.evictionPressureTransitionPeriodMs,
+      maxPodGraceSeconds: config.evictionMaxPodGracePeriod,
+      clock,
+      log,
+      events,
+      observe: options.pressure.observe,
+      summary: options.pressure.summary,
+      pods: () => workers.active(),
+      node: () => agent.node(),
+      async reclaimDisk(s) {
+        await removeDeadContainers(runtime, workers, { signal: s, timeoutMs });
+        await imageCollector?.collectAll(s);
+      },
+      evict: (pod, verdict, graceSeconds) => workers.evict(podUid(pod), verdict, { graceSeconds }),
+      ended: (pod, s) => workers.ended(podUid(pod), s),
+      onChange: () => agent.report(),
+    });
+  const shutdown = createNodeShutdown({
+    config,
+    clock,
+    log,
+    pods: () => workers.active(),
+    evict: (uid, verdict, how) => workers.evict(uid, verdict, how),
+    ended: (uid, s) => workers.ended(uid, s),
+    report: () => agent.report(),
   });
   const runner = createContainerRunner({
     runtime,
@@ -116,6 +180,27 @@ async function runKubelet(
       allocatable: agent.node()?.status?.allocatable ?? {},
     }),
   });
+  /** Critical pods get room that less important ones give back. Source: preemption.go. */
+  const admit = (pod: Pod) => {
+    const refused = shutdown.admit() ?? evictions?.admit(pod);
+    if (refused) return refused;
+    const others = workers.active();
+    const verdict = admitPod(pod, agent.node(), others, config.allowedUnsafeSysctls);
+    if (!verdict?.reason.startsWith('OutOf') || !isCriticalPod(pod)) return verdict;
+    const lacking = lackingAmounts(pod, agent.node(), others);
+    const victims = lacking && podsToPreempt(pod, others, lacking);
+    if (!victims) return verdict;
+    for (const victim of victims) {
+      const message = 'Preempted in order to admit critical pod';
+      events.event(victim, { type: 'Warning', reason: 'Preempting', message });
+      const disruption = {
+        reason: 'TerminationByKubelet',
+        message: 'Pod was preempted by Kubelet to accommodate a critical pod.',
+      };
+      workers.evict(podUid(victim), { phase: 'Failed', reason: 'Preempting', message, disruption });
+    }
+    return { after: victims.map(podUid) };
+  };
   const workers = createPodWorkers({
     runtime,
     runtimeName,
@@ -131,7 +216,7 @@ async function runKubelet(
     // A runtime that tells every change has no contents of volumes to bring up to date either.
     resyncMs: options.runtimeChanges ? 0 : config.syncFrequencyMs,
     jitter: () => random.float(),
-    admit: (pod) => admitPod(pod, agent.node(), workers.active()),
+    admit,
     fitResize: (pod) =>
       fitResize(
         pod,
@@ -162,10 +247,33 @@ async function runKubelet(
     },
     signal,
   });
-  started({ workers, statuses, agent });
+  started({ workers, statuses, agent, shutdown: () => shutdown.begin(signal) });
 
   let unsubscribe: (() => void) | undefined;
   let stopListening: (() => void) | undefined;
+  let synced = false;
+  const { staticPods } = options;
+  const stopStatic = staticPods?.feed.subscribe({
+    onPod: (pod) => workers.update(pod),
+    onGone: (pod) => workers.gone(pod),
+  });
+  if (staticPods) {
+    tasks.run('static pods', (s) => staticPods.feed.run(s));
+    tasks.run('mirror pods', async (s) => {
+      await staticPods.api.waitForSync(s);
+      await keepMirrorPods(
+        {
+          client,
+          ...staticPods,
+          clock,
+          log,
+          node: () => agent.node(),
+          onMirror: (uid, mirror, gone) => statuses.observeMirror(uid, gone ? undefined : mirror),
+        },
+        s,
+      );
+    });
+  }
   tasks.run('node agent', (s) => agent.run(s));
   tasks.run('pods', async (s) => {
     await options.pods.waitForSync(s);
@@ -181,6 +289,9 @@ async function runKubelet(
     if (options.runtimeChanges) {
       stopListening = options.runtimeChanges((uid) => workers.wake(uid, { runtimeChanged: true }));
     }
+    synced = true;
+  });
+  tasks.run('runtime', async (s) => {
     const orphans = createOrphanKeeper({
       runtime,
       environment,
@@ -194,9 +305,10 @@ async function runKubelet(
       try {
         const { changed, present } = await relist.next(s);
         for (const uid of changed) workers.wake(uid, { runtimeChanged: true });
-        await orphans.look(present, s);
+        // Until the pods are known, nobody can say who is an orphan.
+        if (synced) await orphans.look(present, s);
         // Told of every change from now on; only what an earlier kubelet left behind had to be looked for.
-        if (options.runtimeChanges && [...present].every((uid) => workers.has(uid))) return;
+        if (synced && options.runtimeChanges && [...present].every((uid) => workers.has(uid))) return;
       } catch (error) {
         if (!s.aborted) log.warn('Cannot list the containers of the runtime', { error });
       }
@@ -217,6 +329,8 @@ async function runKubelet(
         s,
       ),
     );
+  if (evictions) tasks.run('eviction', (s) => evictions.run(s));
+  if (imageCollector) tasks.run('image collection', (s) => imageCollector.run(s));
   tasks.run('back-off records', async (s) => {
     while (!s.aborted) {
       await clock.sleep(600_000, s);
@@ -232,6 +346,7 @@ async function runKubelet(
     });
   } finally {
     unsubscribe?.();
+    stopStatic?.();
     stopListening?.();
     probes.close?.();
     await workers.settled();
@@ -240,6 +355,23 @@ async function runKubelet(
     await tasks.stop();
   }
   await tasks.done;
+}
+
+/** Containers that ended, of which nobody will ask: the disk is under pressure. */
+async function removeDeadContainers(
+  runtime: KubeletOptions['runtime'],
+  workers: PodWorkers,
+  call: { readonly signal: AbortSignal; readonly timeoutMs: number },
+): Promise<void> {
+  for (const pod of workers.active()) {
+    const status = workers.runtimeStatus(podUid(pod));
+    const newest = new Set<string>();
+    for (const { id, name, state } of status?.containers ?? []) {
+      // The newest of each name says how the container ended; the others are history.
+      if (newest.has(name) && state === 'exited') await runtime.removeContainer({ containerId: id }, call);
+      newest.add(name);
+    }
+  }
 }
 
 /** Waits for the runtime: without it nothing can be said about pods that may run already. */

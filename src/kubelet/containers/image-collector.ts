@@ -43,7 +43,10 @@ export function createImageCollector(options: ImageCollectorOptions): ImageColle
   /** @returns unused images, the longest unused first. */
   const unused = async (signal: AbortSignal): Promise<Image[]> => {
     const call = { signal, timeoutMs };
-    const [{ images }, { containers }] = await Promise.all([runtime.listImages({}, call), runtime.listContainers({}, call)]);
+    const [{ images }, { containers }] = await Promise.all([
+      runtime.listImages({}, call),
+      runtime.listContainers({}, call),
+    ]);
     const inUse = new Set<string>();
     for (const { imageRef, imageId, image } of containers)
       for (const id of [imageRef, imageId, image?.image]) if (id) inUse.add(id);
@@ -67,7 +70,12 @@ export function createImageCollector(options: ImageCollectorOptions): ImageColle
   };
 
   /** @returns bytes that were freed. */
-  const free = async (images: readonly Image[], wanted: number, minAgeMs: number, signal: AbortSignal): Promise<number> => {
+  const free = async (
+    images: readonly Image[],
+    wanted: number,
+    minAgeMs: number,
+    signal: AbortSignal,
+  ): Promise<number> => {
     let freed = 0;
     for (const image of images) {
       if (freed >= wanted || signal.aborted) break;

@@ -201,7 +201,8 @@ export function createEvictionManager(options: EvictionOptions): EvictionManager
   return manager;
 }
 
-const urgency = ({ signal }: Threshold): number => (signal === 'memory.available' ? 0 : signal === 'pid.available' ? 2 : 1);
+const urgency = ({ signal }: Threshold): number =>
+  signal === 'memory.available' ? 0 : signal === 'pid.available' ? 2 : 1;
 
 const byUid = (summary: Summary): ReadonlyMap<string, PodStats> =>
   new Map(summary.pods.map((pod) => [pod.podRef.uid, pod]));

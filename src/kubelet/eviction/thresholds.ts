@@ -1,6 +1,7 @@
 /** Eviction thresholds as KubeletConfiguration writes them. Pure. Source: pkg/kubelet/eviction/{helpers,types}.go. */
-import { parseDuration } from '../../api/time.ts';
+
 import { parseValue } from '../../api/quantity.ts';
+import { parseDuration } from '../../api/time.ts';
 
 export const signals = [
   'memory.available',

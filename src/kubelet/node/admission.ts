@@ -4,7 +4,7 @@
  */
 import { fitsRequiredNodeAffinity } from '../../api/pod/node-affinity.ts';
 import { hostPorts, portsCollide } from '../../api/pod/ports.ts';
-import { amountOf, podRequests } from '../../api/pod/resources.ts';
+import { amountOf, podRequests, type ResourceAmounts } from '../../api/pod/resources.ts';
 import { findUntoleratedTaint } from '../../api/pod/tolerations.ts';
 import { parseValue } from '../../api/quantity.ts';
 import type { Node, Pod } from '../../api/types/core-v1.ts';
@@ -19,8 +19,13 @@ const reject = (reason: string, message: string): Verdict => ({
 });
 
 /** @param others the pods the node runs already. @returns undefined when the node takes the pod. */
-export function admitPod(pod: Pod, node: Node | undefined, others: readonly Pod[]): Verdict | undefined {
-  const sysctl = refusedSysctl(pod);
+export function admitPod(
+  pod: Pod,
+  node: Node | undefined,
+  others: readonly Pod[],
+  allowedUnsafeSysctls: readonly string[] = [],
+): Verdict | undefined {
+  const sysctl = refusedSysctl(pod, allowedUnsafeSysctls);
   if (sysctl) return reject('SysctlForbidden', sysctl);
   if (!node) return undefined;
   const os = pod.spec?.os?.name;
@@ -61,6 +66,24 @@ interface Lack {
   readonly requested: number;
   readonly used: number;
   readonly capacity: number;
+}
+
+/** What a pod that was refused for lack of something misses, as amounts; undefined when it was refused for another reason. */
+export function lackingAmounts(pod: Pod, node: Node | undefined, others: readonly Pod[]): ResourceAmounts | undefined {
+  const allocatable = node?.status?.allocatable;
+  if (!allocatable) return undefined;
+  const lacking: Record<string, number> = {};
+  const maxPods = allocatable.pods === undefined ? Number.POSITIVE_INFINITY : parseValue(allocatable.pods);
+  if (others.length + 1 > maxPods) lacking.pods = others.length + 1 - maxPods;
+  const wanted = podRequests(pod);
+  for (const name of Object.keys(wanted)) {
+    const text = allocatable[name];
+    let used = 0;
+    for (const other of others) used += podRequests(other)[name] ?? 0;
+    const missing = used + wanted[name]! - (text === undefined ? 0 : amountOf(name, text));
+    if (wanted[name]! > 0 && missing > 0) lacking[name] = missing;
+  }
+  return lacking;
 }
 
 /** The first resource of which the node has too little for the pod beside the others. */

@@ -27,9 +27,15 @@ export interface NodeAgentOptions {
   jitter(): number;
   /** The network came up, or the node's record changed in a way that pods care about. */
   onChange(): void;
+  /** Memory, disk or processes are scarce. */
+  pressure?(): NodeFacts['pressure'];
+  /** The node is being shut down, in upstream's words; pods are refused then. */
+  shutdown?(): string | undefined;
 }
 
 export interface NodeAgent {
+  /** Something that the status tells has changed: it is written soon. */
+  report(): void;
   /** Registers (trying until it works), then runs until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
   /** The node as last seen in the API. */
@@ -60,8 +66,8 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     ...facts,
     runtimeVersion,
     images,
-    problem: runtimeProblem ?? networkProblem,
-    pressure: { memory: false, disk: false, pids: false },
+    problem: runtimeProblem ?? networkProblem ?? options.shutdown?.(),
+    pressure: options.pressure?.() ?? { memory: false, disk: false, pids: false },
     nowMs: clock.now(),
   });
 
@@ -93,7 +99,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
         const list = await runtime.listImages({}, call);
         images = [...list.images]
           .sort((a, b) => b.size - a.size)
-          .slice(0, 50)
+          .slice(0, config.nodeStatusMaxImages < 0 ? undefined : config.nodeStatusMaxImages)
           .map((image) => ({ names: [...image.repoDigests, ...image.repoTags], sizeBytes: image.size }));
       } catch (error) {
         log.warn('Cannot list images', { node: name, error });
@@ -212,6 +218,9 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     }
   };
 
+  /** End the pauses of all loops. */
+  const wakers = new Set<() => void>();
+
   /** Runs `work` every `everyMs`, sooner again after a failure. */
   const loop = async (
     what: string,
@@ -226,7 +235,13 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
       try {
         await work(signal);
         failures = 0;
-        await clock.sleep(everyMs() * part, signal);
+        const woken = new AbortController();
+        const wake = (): void => woken.abort();
+        signal.addEventListener('abort', wake, { once: true });
+        wakers.add(wake);
+        await clock.sleep(everyMs() * part, woken.signal);
+        wakers.delete(wake);
+        signal.removeEventListener('abort', wake);
         part = 1;
       } catch (error) {
         if (signal.aborted) return;
@@ -240,6 +255,9 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     node: () => node,
     networkProblem: () => runtimeProblem ?? networkProblem,
     runtimeProblem: () => runtimeProblem,
+    report() {
+      for (const wake of [...wakers]) wake();
+    },
     async run(signal) {
       await askRuntime(signal);
       if (config.registerNode) {

@@ -17,15 +17,22 @@ const safe: ReadonlySet<string> = new Set([
   'net.ipv4.tcp_wmem',
 ]);
 
-/** @returns why the pod's sysctls are refused, in upstream's words; undefined when they are fine. */
-export function refusedSysctl(pod: Pod): string | undefined {
+/** @param allowedUnsafe of the kubelet's configuration. @returns why the pod's sysctls are refused, in upstream's words; undefined when they are fine. */
+export function refusedSysctl(pod: Pod, allowedUnsafe: readonly string[] = []): string | undefined {
   for (const { name } of pod.spec?.securityContext?.sysctls ?? []) {
     const dotted = name.replaceAll('/', '.');
-    if (!safe.has(dotted)) return `forbidden sysctl: ${JSON.stringify(name)} not allowlisted`;
+    if (!safe.has(dotted) && !allowedUnsafe.some((pattern) => matches(pattern, dotted)))
+      return `forbidden sysctl: ${JSON.stringify(name)} not allowlisted`;
     if (dotted.startsWith('net.') && pod.spec?.hostNetwork)
       return `forbidden sysctl: ${JSON.stringify(name)} not allowed with host net enabled`;
     if (dotted.startsWith('kernel.shm') && pod.spec?.hostIPC)
       return `forbidden sysctl: ${JSON.stringify(name)} not allowed with host ipc enabled`;
   }
   return undefined;
+}
+
+/** A name, or a prefix that ends in `*`. */
+function matches(pattern: string, name: string): boolean {
+  const dotted = pattern.replaceAll('/', '.');
+  return dotted.endsWith('*') ? name.startsWith(dotted.slice(0, -1)) : name === dotted;
 }

@@ -22,6 +22,7 @@ import { leftovers } from '../containers/leftovers.ts';
 import { fetchPodRuntimeStatus, findContainer, type PodRuntimeStatus } from '../containers/runtime-status.ts';
 import { EnvironmentError, type PodEnvironment } from '../environment.ts';
 import type { ProbeManager } from '../probes/probe-manager.ts';
+import { isStaticPod } from '../static/static-pods.ts';
 import { generatePodStatus } from './api-status.ts';
 import { computePodActions } from './compute-pod-actions.ts';
 import { performActions } from './perform-actions.ts';
@@ -48,8 +49,8 @@ export interface PodWorkersOptions {
   readonly resyncMs: number;
   /** Fraction in [0, 1) for spreading resyncs. */
   jitter(): number;
-  /** Whether the node takes the pod, asked once when it is first seen. */
-  admit(pod: Pod): Verdict | undefined;
+  /** Whether the node takes the pod, asked once when it is first seen; perhaps only after others have ended. */
+  admit(pod: Pod): Verdict | { readonly after: readonly string[] } | undefined;
   /** Why a running pod cannot have the resources it wants now. */
   fitResize(pod: Pod): PendingResize | undefined;
   /** Changes a running container's limits. */
@@ -69,7 +70,10 @@ export interface PodWorkers {
   wake(uid: string, options?: { readonly runtimeChanged?: boolean }): void;
   wakeAll(): void;
   /** Ends a pod for the node's own reasons (eviction, preemption). */
-  evict(uid: string, verdict: Verdict, options?: { readonly graceSeconds?: number }): void;
+  /** @returns false when it is ending already. */
+  evict(uid: string, verdict: Verdict, options?: { readonly graceSeconds?: number }): boolean;
+  /** Resolves when nothing of the pod runs any more, or the signal aborts. */
+  ended(uid: string, signal: AbortSignal): Promise<void>;
   has(uid: string): boolean;
   /** Pods that hold resources here: not yet terminated. */
   active(): readonly Pod[];
@@ -172,6 +176,8 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
   };
 
   const sync = async (worker: Worker, stepSignal: AbortSignal): Promise<number | undefined> => {
+    // Others must leave first: their room is this pod's, or it is their next version.
+    if (worker.after.some(running)) return 200;
     const decision = decideResize(worker.pod, worker.allocation, options.fitResize);
     worker.allocation = decision.allocation;
     worker.pendingResize = decision.pending;
@@ -235,6 +241,21 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
       decision.pending?.reason === 'Deferred' ? 10_000 : undefined,
       options.resyncMs > 0 ? options.resyncMs * (0.5 + options.jitter()) : undefined,
     );
+  };
+
+  /** A static pod's next version starts when the last has ended: they share their names, ports and files. */
+  const earlierVersions = (pod: Pod): { readonly after: readonly string[] } | undefined => {
+    if (!isStaticPod(pod)) return undefined;
+    const { name, namespace } = pod.metadata;
+    const after: string[] = [];
+    for (const { pod: other } of workers.values())
+      if (other.metadata.name === name && other.metadata.namespace === namespace) after.push(podUid(other));
+    return { after };
+  };
+
+  const running = (uid: string): boolean => {
+    const state = workers.get(uid)?.state;
+    return state !== undefined && state !== 'terminated';
   };
 
   const activeDeadlineMs = ({ pod, uid }: Worker): number | undefined => {
@@ -359,13 +380,14 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
       if (!worker) {
         worker = newWorker(pod);
         if (!mustEnd(worker)) {
-          const verdict = options.admit(pod);
-          if (verdict) {
-            worker.verdict = verdict;
+          const answer = options.admit(pod) ?? earlierVersions(pod);
+          if (answer && 'after' in answer) worker.after = answer.after;
+          else if (answer) {
+            worker.verdict = answer;
             events.event(pod, {
               type: 'Warning',
-              reason: verdict.reason,
-              message: verdict.message.replace(/^Pod was rejected: /, ''),
+              reason: answer.reason,
+              message: answer.message.replace(/^Pod was rejected: /, ''),
             });
           }
         }
@@ -403,11 +425,15 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
     },
     evict(uid, verdict, { graceSeconds } = {}) {
       const worker = workers.get(uid);
-      if (worker?.state !== 'syncing') return;
+      if (worker?.state !== 'syncing' || mustEnd(worker)) return false;
       worker.verdict = verdict;
       worker.graceSeconds = graceSeconds;
       worker.interrupt?.abort();
       kick(worker);
+      return true;
+    },
+    async ended(uid, until) {
+      while (!until.aborted && running(uid)) await clock.sleep(200, until);
     },
     has: (uid) => workers.has(uid),
     active() {

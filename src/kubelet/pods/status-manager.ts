@@ -11,6 +11,7 @@ import { resources } from '../../api/types/resources.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Client } from '../../client/client.ts';
+import { isMirrorPod, isStaticPod } from '../static/static-pods.ts';
 import { podRef, podUid } from './pod-info.ts';
 import { sameJson } from './same-json.ts';
 
@@ -21,6 +22,8 @@ export interface StatusManager {
   get(uid: string): PodStatus | undefined;
   /** The API's copy changed: what others overwrote is written again. */
   observe(pod: Pod): void;
+  /** The mirror of a static pod, under which its status is written; undefined: there is none now, and the status waits for the next one. */
+  observeMirror(staticUid: string, mirror: Pod | undefined): void;
   /** Nothing of the pod is left on the node: once its status is written, remove it from the API if it is being deleted. */
   finish(pod: Pod): void;
   /** The pod is gone from the API. */
@@ -38,6 +41,8 @@ export interface StatusManagerOptions {
 }
 
 interface Entry {
+  /** Of the pod, which for a static pod is not its mirror's. */
+  readonly uid: string;
   pod: Pod;
   /** What the API has, as far as we know. */
   known: PodStatus | undefined;
@@ -71,6 +76,8 @@ const retryMs = [200, 1000, 5000, 10_000];
 export function createStatusManager({ client, clock, log, signal }: StatusManagerOptions): StatusManager {
   const pods = client.resource(resources.pods);
   const entries = new Map<string, Entry>();
+  /** Mirrors that were there before their pods' first status. */
+  const waitingMirrors = new Map<string, Pod>();
   let stopped = false;
 
   const entryOf = (pod: Pod): Entry => {
@@ -78,6 +85,7 @@ export function createStatusManager({ client, clock, log, signal }: StatusManage
     let entry = entries.get(uid);
     if (!entry) {
       entry = {
+        uid,
         pod,
         known: pod.status,
         knownVersion: pod.metadata.resourceVersion ?? '',
@@ -89,20 +97,31 @@ export function createStatusManager({ client, clock, log, signal }: StatusManage
         sending: undefined,
         failures: 0,
       };
+      const mirror = waitingMirrors.get(uid);
+      waitingMirrors.delete(uid);
+      if (mirror)
+        entry = {
+          ...entry,
+          pod: mirror,
+          known: mirror.status,
+          knownVersion: mirror.metadata.resourceVersion ?? '',
+        };
       entries.set(uid, entry);
     }
     return entry;
   };
   const dirty = (entry: Entry): boolean =>
     !entry.deleted &&
+    // A static pod is not in the API but by its mirror.
+    !isStaticPod(entry.pod) &&
     ((entry.wanted !== undefined && entry.written !== entry.wanted) ||
-      (entry.finished && entry.pod.metadata.deletionTimestamp !== undefined));
+      (entry.finished && entry.pod.metadata.deletionTimestamp !== undefined && !isMirrorPod(entry.pod)));
 
   const kick = (entry: Entry): void => {
     if (entry.sending || stopped || !dirty(entry)) return;
     entry.sending = send(entry).finally(() => {
       entry.sending = undefined;
-      if (entry.deleted) entries.delete(podUid(entry.pod));
+      if (entry.deleted) entries.delete(entry.uid);
     });
   };
 
@@ -117,7 +136,9 @@ export function createStatusManager({ client, clock, log, signal }: StatusManage
       } catch (error) {
         if (signal.aborted || stopped) return;
         if (isNotFound(error) || (isConflict(error) && /uid/i.test(String(error)))) {
-          entry.deleted = true;
+          // The next mirror will be told.
+          if (isMirrorPod(entry.pod)) entry.written = entry.wanted;
+          else entry.deleted = true;
           return;
         }
         log.warn('Failed to update status for pod', { pod: podRef(entry.pod), error });
@@ -157,6 +178,22 @@ export function createStatusManager({ client, clock, log, signal }: StatusManage
   };
 
   return {
+    observeMirror(staticUid, mirror) {
+      const entry = entries.get(staticUid);
+      if (!mirror) return;
+      if (!entry) {
+        waitingMirrors.set(staticUid, mirror);
+        return;
+      }
+      const another = podUid(entry.pod) !== podUid(mirror);
+      if (!another && compareVersions(mirror.metadata.resourceVersion ?? '', entry.knownVersion) < 0) return;
+      entry.pod = mirror;
+      entry.known = mirror.status;
+      entry.knownVersion = mirror.metadata.resourceVersion ?? '';
+      if (entry.wanted === undefined || entry.sending) return;
+      if (another || statusPatch(mirror.status, entry.wanted) !== undefined) entry.written = undefined;
+      kick(entry);
+    },
     set(pod, status) {
       const entry = entryOf(pod);
       if (isNewer(pod, entry)) entry.pod = pod;

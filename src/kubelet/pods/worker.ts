@@ -13,6 +13,8 @@ export interface Worker {
   gone: boolean;
   verdict: Verdict | undefined;
   graceSeconds: number | undefined;
+  /** Uids of pods that must have ended before this one starts. */
+  after: readonly string[];
   runtime: PodRuntimeStatus | undefined;
   /** Counts what we were told of: a status fetched before the last one is not kept. */
   changes: number;
@@ -43,6 +45,7 @@ export function newWorker(pod: Pod): Worker {
     gone: false,
     verdict: undefined,
     graceSeconds: undefined,
+    after: [],
     runtime: undefined,
     changes: 0,
     running: undefined,
