@@ -52,6 +52,8 @@ export async function main(): Promise<void> {
         .choices(['auto', 'routes', 'vxlan'])
         .default('auto'),
     )
+    .option('--kubelet-config <file>', 'KubeletConfiguration of the nodes that run containers')
+    .option('--kubelet-config-dir <folder>', 'folder whose *.conf are merged over it, in the order of their names')
     .option('--node-name <name>', 'name of the real node (default: the host name)')
     .option('--kubeconfig <path>', 'kubeconfig that gets the context "bireme" (default: $KUBECONFIG or ~/.kube/config)')
     .addOption(

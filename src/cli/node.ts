@@ -27,6 +27,7 @@ export async function node(options: { readonly dataDir: string }): Promise<void>
         random: createRealRandom(),
         log,
         metrics: createMetricsRegistry(),
+        onMachineShutdown: (listener) => process.on('SIGPWR', listener),
       },
       stopping.signal,
     );

@@ -1,7 +1,7 @@
 /** `bireme up`. */
 import { spawn } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createLogger } from '../base/console-log.ts';
 import type { LogLevel } from '../base/log.ts';
 import { createMetricsRegistry } from '../base/metrics.ts';
@@ -33,6 +33,8 @@ export interface UpOptions {
   readonly podRouting: LocalClusterOptions['nodes']['podRouting'];
   readonly runtime: 'auto' | 'containerd' | 'hollow';
   readonly nodeName?: string;
+  readonly kubeletConfig?: string;
+  readonly kubeletConfigDir?: string;
   readonly kubeconfig?: string;
   readonly logLevel: string;
 }
@@ -80,6 +82,8 @@ export async function up(options: UpOptions): Promise<void> {
         trafficDistribution: options.defaultTrafficDistribution,
         podNetwork: options.podNetwork,
         podRouting: options.podRouting,
+        ...(options.kubeletConfig === undefined ? {} : { kubeletConfigFile: resolve(options.kubeletConfig) }),
+        ...(options.kubeletConfigDir === undefined ? {} : { kubeletConfigDir: resolve(options.kubeletConfigDir) }),
       },
       nodeName: options.nodeName ?? nodeName(),
       ...optional('nodeAddress', nodeAddress()),

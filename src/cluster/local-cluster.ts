@@ -63,7 +63,8 @@ export interface LocalClusterOptions extends Surroundings {
   readonly nodeCommand: readonly string[];
   readonly network?: Partial<ClusterNetwork>;
   /** The same for all nodes. */
-  readonly nodes: Required<Pick<NodeConfig, 'trafficDistribution' | 'podNetwork' | 'podRouting'>>;
+  readonly nodes: Required<Pick<NodeConfig, 'trafficDistribution' | 'podNetwork' | 'podRouting'>> &
+    Pick<NodeConfig, 'kubeletConfigFile' | 'kubeletConfigDir'>;
   readonly progress: (step: ProgressStep) => void;
   readonly spawner: Spawner;
 }

@@ -52,6 +52,9 @@ export interface NodeConfig {
   readonly kubelet?: boolean;
   /** Name of the proxy's nft table where two clusters share a machine's network. Default `bireme-proxy`. */
   readonly proxyTable?: string;
+  /** A KubeletConfiguration, and a folder whose `*.conf` are merged over it. Absolute paths. Default: none. */
+  readonly kubeletConfigFile?: string;
+  readonly kubeletConfigDir?: string;
 }
 
 export interface NodeFiles {

@@ -9,6 +9,7 @@ import { createHttpsTransport } from '../client/https-transport.ts';
 import { parseKubeconfig, transportOptionsOf } from '../client/kubeconfig.ts';
 import type { Spawner } from '../host/spawner.ts';
 import { defaultKubeletConfig } from '../kubelet/config.ts';
+import { loadConfiguration } from '../kubelet/configuration-file.ts';
 import { createHostKubelet } from '../kubelet/host-kubelet.ts';
 import { runLocalFolders } from '../kubelet/volumes/local-folders.ts';
 import {
@@ -20,6 +21,7 @@ import {
 } from '../network/index.ts';
 import { runProxy } from '../proxy/index.ts';
 import { startContainerd } from '../runtime/containerd/containerd.ts';
+import { pauseImageName } from '../runtime/containerd/pause-image.ts';
 import { createCriClient } from '../runtime/cri-client.ts';
 import { startHttpsServer } from '../serve/index.ts';
 import { clusterDnsLabel } from './cluster-dns-objects.ts';
@@ -32,6 +34,8 @@ import { version } from './version.ts';
 export interface NodeProcessOptions extends Surroundings {
   readonly dir: DataDir;
   readonly spawner: Spawner;
+  /** Calls back when the machine is about to go down: pods are ended in order first. */
+  onMachineShutdown?(listener: () => void): void;
 }
 
 /** Runs until `signal` aborts; containers go on. Rejects with the first part that fails. */
@@ -74,6 +78,22 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
     mayRecurse: createRecursionRule([config.podCidr], networkInterfaces()),
   });
   const runtime = createCriClient({ endpoint: containerd.endpoint, clock });
+  const { config: kubeletConfig, ignored } = await loadConfiguration(
+    {
+      ...defaultKubeletConfig,
+      port: config.kubeletPort,
+      clusterDomain: config.clusterDomain,
+      clusterDNS: [config.clusterDns],
+      nodeLabels: { ...config.labels, [clusterDnsLabel]: String(dns.port) },
+      registerWithTaints: config.taints ?? [],
+      cgroupRoot: podCgroupRoot(dir),
+    },
+    {
+      ...(config.kubeletConfigFile === undefined ? {} : { file: config.kubeletConfigFile }),
+      ...(config.kubeletConfigDir === undefined ? {} : { dropInDir: config.kubeletConfigDir }),
+    },
+  );
+  if (ignored.length > 0) node.log.warn('These fields of the kubelet configuration have no effect here', { ignored });
   const { kubelet, handler } = await createHostKubelet({
     nodeName: config.nodeName,
     nodeIPs: [config.nodeIp],
@@ -86,15 +106,8 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
     random,
     log: node.log,
     metrics,
-    config: {
-      ...defaultKubeletConfig,
-      port: config.kubeletPort,
-      clusterDomain: config.clusterDomain,
-      clusterDNS: [config.clusterDns],
-      nodeLabels: { ...config.labels, [clusterDnsLabel]: String(dns.port) },
-      registerWithTaints: config.taints ?? [],
-      cgroupRoot: podCgroupRoot(dir),
-    },
+    config: kubeletConfig,
+    sandboxImages: [pauseImageName],
     version: version.kubernetes,
     rootDir: files.kubelet,
     podLogsDir: files.podLogs,
@@ -113,6 +126,7 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
 
   const tasks = createTaskGroup(signal);
   tasks.run('kubelet', (stop) => kubelet.run(stop));
+  options.onMachineShutdown?.(() => void kubelet.parts?.shutdown());
   if (config.podNetwork !== 'external')
     tasks.run('pod-network', (stop) =>
       runNodeNetwork(
