@@ -44,11 +44,11 @@ export type Observations = ReadonlyMap<Signal, Observation>;
 export function parseThresholds(settings: EvictionSettings): readonly Threshold[] {
   const reclaims = new Map<Signal, ThresholdValue>();
   for (const [name, text] of Object.entries(settings.evictionMinimumReclaim))
-    reclaims.set(signalOf(name, 'evictionMinimumReclaim'), valueOf(name, text, 'evictionMinimumReclaim')!);
+    reclaims.set(signalOf(name, 'evictionMinimumReclaim'), thresholdValue(name, text, 'evictionMinimumReclaim')!);
   const list: Threshold[] = [];
   const add = (name: string, text: string, field: string, graceMs: number): void => {
     const signal = signalOf(name, field);
-    const value = valueOf(name, text, field);
+    const value = thresholdValue(name, text, field);
     if (value) list.push({ signal, value, graceMs, minReclaim: reclaims.get(signal) });
   };
   for (const [name, text] of Object.entries(settings.evictionHard)) add(name, text, 'evictionHard', 0);
@@ -70,7 +70,7 @@ function signalOf(name: string, field: string): Signal {
 }
 
 /** @returns undefined for a threshold that is switched off. */
-function valueOf(name: string, text: string, field: string): ThresholdValue | undefined {
+function thresholdValue(name: string, text: string, field: string): ThresholdValue | undefined {
   if (text.endsWith('%')) {
     const percent = Number(text.slice(0, -1));
     if (text === '%' || Number.isNaN(percent) || percent < 0)
