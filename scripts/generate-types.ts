@@ -16,6 +16,7 @@ const specials: Readonly<Record<SpecialType, string>> = {
   JSONSchemaPropsOrBool: 'JsonValue',
   JSONSchemaPropsOrStringArray: 'JsonValue',
   Patch: 'JsonValue',
+  Any: 'JsonValue',
 };
 
 /** @returns file path relative to the repository -> content. */

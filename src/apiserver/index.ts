@@ -12,6 +12,7 @@ import { deepFreeze } from '../api/freeze.ts';
 import type { JsonObject } from '../api/json.ts';
 import { createFieldManager } from '../api/managed-fields/managed-fields.ts';
 import { builtinSchema } from '../api/schema/builtin.ts';
+import { LiveSchema } from '../api/schema/live-schema.ts';
 import type { ResourceSchema, Schema } from '../api/schema/model.ts';
 import type { Info } from '../api/types/apimachinery.ts';
 import type { Clock } from '../base/clock.ts';
@@ -31,15 +32,19 @@ import type { Authorizer } from './authorization/authorizer.ts';
 import type { RbacIndex } from './authorization/rbac-index.ts';
 import { createChain } from './chain.ts';
 import { compactRegularly } from './compaction.ts';
+import { customPrinter } from './custom/columns.ts';
+import { CustomResources } from './custom/custom-resources.ts';
 import { createDocumentRoutes } from './discovery/routes.ts';
 import type { HealthCheck } from './health.ts';
 import { FormFactory, type ProtobufSupport } from './output/form-factory.ts';
+import type { TablePrinter } from './output/table.ts';
 import { builtinPrinter } from './printers/index.ts';
 import { createStreamMetrics } from './registry/endpoints/connect.ts';
 import type { KubeletClient } from './registry/endpoints/logs.ts';
 import { isProxyPath } from './registry/endpoints/proxy.ts';
 import { kindFunctions } from './registry/kind-functions.ts';
 import { createExpiryLeases } from './registry/leases.ts';
+import { LiveTable } from './registry/live-table.ts';
 import type { ObjectReader } from './registry/object-reader.ts';
 import { createReader } from './registry/reader.ts';
 import { noHooks, type Registry, type StorageHooks } from './registry/registry.ts';
@@ -164,12 +169,15 @@ const otherPaths = ['/healthz', '/livez', '/readyz', '/metrics', '/version', '/o
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const { store, clock, random, log, metrics } = options;
-  const schema = options.schema ?? builtinSchema;
+  const base = options.schema ?? builtinSchema;
+  const schema = new LiveSchema(base);
   const transformer = options.transformer ?? identityTransformer;
-  const table = buildResourceTable(schema, builtinStrategies(schema), {
-    ...(options.serves ? { isServed: options.serves } : {}),
-    ...(options.eventTtlSeconds === undefined ? {} : { eventTtlSeconds: options.eventTtlSeconds }),
-  });
+  const table = new LiveTable(
+    buildResourceTable(base, builtinStrategies(base), {
+      ...(options.serves ? { isServed: options.serves } : {}),
+      ...(options.eventTtlSeconds === undefined ? {} : { eventTtlSeconds: options.eventTtlSeconds }),
+    }),
+  );
   const cache = new WatchCache({
     store,
     clock,
@@ -181,6 +189,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       indexNodes: isPods,
     })),
     parse: parseStored,
+    encode,
     freeze: deepFreeze,
     valueBudgetBytes: options.valueBudgetBytes ?? valueBudgetDefault,
   });
@@ -203,6 +212,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     log,
     compileMatchConditions: security.compileMatchConditions,
   }).filter(({ name }) => !(security.disabledAdmissionPlugins ?? []).includes(name));
+  const printerFor = (resource: ResourceSchema): TablePrinter | undefined =>
+    resource.custom ? customPrinter(resource.custom.printerColumns) : builtinPrinter(resource);
   const registry: Registry = {
     schema,
     table,
@@ -211,14 +222,22 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     clock,
     random,
     admission: withWebhooks(security.admission, webhookAdmission),
-    kinds: kindFunctions(schema, createBuiltinDefaulter(schema)),
+    kinds: kindFunctions(schema, createBuiltinDefaulter(base)),
     fieldManager: createFieldManager(),
     applier: createApplier(),
     hooks: options.hooks?.(context) ?? noHooks,
     webhooks: options.webhooks ?? createWebhookClient({ http, clock, resolve: createServiceResolver(reader, random) }),
   };
+  const custom = new CustomResources({
+    registry,
+    schema,
+    table,
+    reader,
+    log,
+    kindOptions: async () => ({ rules: () => undefined }),
+  });
   const protobuf = protobufOf(schema);
-  const forms = new FormFactory({ registry, clock, printerFor: builtinPrinter, protobuf });
+  const forms = new FormFactory({ registry, clock, printerFor, protobuf });
   const resources = new ResourceHandler({
     registry,
     forms,
@@ -235,10 +254,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     }),
     authorize: (request, verb) => chain.authorize(request, verb),
     protobufEncoder: () => protobuf.encoder(),
+    settled: (group, resource) => custom.settled(group, resource),
   });
   const stopping = new AbortController();
   const documents = createDocumentRoutes({
-    schema,
+    schema: () => schema.current,
     ...(options.serves ? { serves: options.serves } : {}),
     version: options.version ?? followedVersion,
     serverAddress: options.serverAddress ?? '127.0.0.1:6443',
@@ -290,7 +310,16 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     start(signal) {
       if (running) throw new Error('The API server was started already');
       const filled = Promise.withResolvers<void>();
-      const ended = cache.run(stopping.signal, () => filled.resolve());
+      let following: Promise<void> | undefined;
+      const ended = cache
+        .run(stopping.signal, () => {
+          following = custom.run(stopping.signal, () => filled.resolve());
+          following.catch((error: unknown) => {
+            log.error('Custom resources are not followed any more', { error });
+            filled.reject(error);
+          });
+        })
+        .then(() => following);
       const interval = options.compactionIntervalMs ?? compactionDefaultMs;
       const compaction =
         interval > 0

@@ -47,6 +47,7 @@ class Check {
     if (type.fields.length === 0) return;
     for (const key of Object.keys(value)) {
       const field = type.fieldsByName.get(key);
+      if (field === undefined && type.open) continue;
       if (field === undefined) {
         this.#path.push(`f:${key}`);
         this.#add('field not declared in schema');

@@ -5,7 +5,7 @@
 import type { JsonObject, JsonValue } from '../json.ts';
 import { elementsOf, sortElementNames, sortedKeys } from '../managed-fields/compare.ts';
 import { type DraftFieldSet, type FieldSet, leaf, valueElement } from '../managed-fields/field-set.ts';
-import type { Plan, StructPlan } from '../managed-fields/type-plan.ts';
+import { deduced, memberPlan, type Plan, type StructPlan } from '../managed-fields/type-plan.ts';
 
 /** @returns `undefined` when there is none. */
 export function fieldSetOf(object: JsonObject, plan: StructPlan): FieldSet | undefined {
@@ -15,6 +15,7 @@ export function fieldSetOf(object: JsonObject, plan: StructPlan): FieldSet | und
 /** @param owned whether the path to the value itself is in the set whatever the value is. */
 function below(value: JsonValue, plan: Plan, owned: boolean): FieldSet | undefined {
   if (plan.kind === 'leaf') return leaf;
+  if (plan.kind === 'deduced') return below(value, deduced(value), owned);
   if (typeof value !== 'object' || value === null) return value === null || owned ? leaf : undefined;
   const node: DraftFieldSet = owned ? { '.': leaf } : {};
   let empty = true;
@@ -27,6 +28,11 @@ function below(value: JsonValue, plan: Plan, owned: boolean): FieldSet | undefin
     case 'struct': {
       const object = value as JsonObject;
       if (isEmpty(object)) return leaf;
+      if (plan.rest !== undefined) {
+        for (const key of sortedKeys(undefined, object))
+          add(`f:${key}`, below(object[key]!, memberPlan(plan, key), !plan.names.includes(key)));
+        break;
+      }
       const { names, elements, plans } = plan;
       for (let i = 0; i < names.length; i++) {
         const child = object[names[i]!];
@@ -113,10 +119,12 @@ function childPlan(plan: Plan | undefined, element: string): Plan | undefined {
   switch (plan?.kind) {
     case 'struct': {
       const at = plan.elements.indexOf(element);
-      return at < 0 ? undefined : plan.plans[at];
+      return at < 0 ? plan.rest : plan.plans[at];
     }
     case 'map':
       return plan.value;
+    case 'deduced':
+      return element.startsWith('f:') ? plan : undefined;
     case 'keyed':
       return plan.element;
     default:

@@ -7,7 +7,7 @@ import { sameJson } from '../edit.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { elementsOf } from '../managed-fields/compare.ts';
 import { valueElement } from '../managed-fields/field-set.ts';
-import type { Plan, StructPlan } from '../managed-fields/type-plan.ts';
+import { deduced, memberPlan, type Plan, type StructPlan } from '../managed-fields/type-plan.ts';
 
 type Keyed = Extract<Plan, { kind: 'keyed' }>;
 
@@ -22,6 +22,8 @@ export function mergeConfig(
   switch (plan.kind) {
     case 'leaf':
       return replaced(live, config);
+    case 'deduced':
+      return mergeConfig(live, config, deduced(live, config));
     case 'struct':
     case 'map':
       return mergeMembers(live, config, plan);
@@ -52,7 +54,8 @@ function mergeMembers(
     if (key === '__proto__') Object.defineProperty(copy, key, { value: next, enumerable: true, writable: true });
     else copy[key] = next;
   };
-  if (plan.kind === 'map') for (const key of Object.keys(wanted!)) merge(key, plan.value);
+  if (plan.kind === 'map' || plan.rest !== undefined)
+    for (const key of Object.keys(wanted!)) merge(key, memberPlan(plan, key));
   else {
     const { names, plans } = plan;
     for (let i = 0; i < names.length; i++) if (wanted![names[i]!] !== undefined) merge(names[i]!, plans[i]!);

@@ -2,7 +2,7 @@
 import type { JsonObject, JsonValue } from '../json.ts';
 import { elementsOf } from '../managed-fields/compare.ts';
 import { type FieldSet, isMember, valueElement } from '../managed-fields/field-set.ts';
-import type { Plan } from '../managed-fields/type-plan.ts';
+import { deduced, type Plan } from '../managed-fields/type-plan.ts';
 
 /** Members of the set are gone with all below them. A container that becomes empty, or is owned as one, is null afterwards. */
 export function removeFields(value: JsonValue, fields: FieldSet | undefined, plan: Plan): JsonValue {
@@ -10,6 +10,8 @@ export function removeFields(value: JsonValue, fields: FieldSet | undefined, pla
   switch (plan.kind) {
     case 'leaf':
       return null;
+    case 'deduced':
+      return removeFields(value, fields, deduced(value));
     case 'struct':
     case 'map':
       return fromMembers(value as JsonObject, fields, plan);
@@ -42,7 +44,7 @@ function fromMembers(object: JsonObject, fields: FieldSet, plan: Extract<Plan, {
 
 function fieldPlan(plan: Extract<Plan, { kind: 'struct' }>, name: string): Plan {
   const at = plan.names.indexOf(name);
-  return at < 0 ? leafPlan : plan.plans[at]!;
+  return at < 0 ? (plan.rest ?? leafPlan) : plan.plans[at]!;
 }
 
 function fromItems(

@@ -91,6 +91,7 @@ function decodeKnown(
   }
   const { expected, schema } = options;
   const kind = actual.kind === '' ? expected.kind : actual.kind;
+  if (options.type.custom) return decodeCustomKnown(parsed, node, original, actual, options);
   const versionless = actual.version === '' && (actual.group === '' || actual.group === expected.group);
   const gvk = versionless ? { ...expected, kind } : { ...actual, kind };
   const same = gvk.kind === expected.kind && gvk.group === expected.group && gvk.version === expected.version;
@@ -122,6 +123,32 @@ function decodeKnown(
   const apiVersion = versionOf(expected);
   if (object.kind === expected.kind && object.apiVersion === apiVersion) return decoded;
   return { object: Object.freeze(typeMeta(type, expected.kind, apiVersion, object)), warnings: decoded.warnings };
+}
+
+/** Custom kinds: nothing stands in for a missing kind, and a wrong one is validation's to refuse. */
+function decodeCustomKnown(
+  parsed: { readonly value: unknown; readonly members?: number } | undefined,
+  node: () => JsonNode,
+  original: Uint8Array | string,
+  actual: GroupVersionKind,
+  options: BodyOptions,
+): Decoded {
+  const { expected, type } = options;
+  if (actual.kind === '') {
+    const text = typeof original === 'string' ? JSON.stringify(parsed?.value ?? null) : decodeUtf8(original);
+    throw unrecognized(`Object 'Kind' is missing in '${text}'`, original, options);
+  }
+  let decoded: Decoded;
+  try {
+    decoded = decodeParsed(parsed, type, options.fieldValidation, node);
+  } catch (error) {
+    throw cannotHandle(actual, options, messageOf(error), error);
+  }
+  if (versionOf(actual) !== versionOf(expected))
+    throw ApiError.badRequest(
+      `the API version in the data (${versionOf(actual)}) does not match the expected API version (${versionOf(expected)})`,
+    );
+  return decoded;
 }
 
 /** `kind` and `apiVersion` first, as every kind's struct has them; types without them (a bare struct as body) stay as they are. */

@@ -243,6 +243,7 @@ export class Canonical {
       case 'RawExtension':
       case 'JSON':
       case 'Patch':
+      case 'Any':
         return this.raw(given);
     }
     this.bad = true;

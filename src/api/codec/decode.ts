@@ -1,36 +1,18 @@
 /** From bytes or a value to a canonical, deep-frozen API object of a known struct type. */
-import type { JsonObject } from '../json.ts';
 import type { StructType } from '../schema/model.ts';
 import { Canonical } from './canonical.ts';
-import { decodeExact } from './exact.ts';
+import { decodeCustom } from './custom.ts';
 import { type JsonNode, parseNodes } from './json-nodes.ts';
 import { decodeUtf8 } from './json-text.ts';
 import { tryPlainJson } from './parse-json.ts';
+import { type Decoded, decodeStruct, type FieldValidation, StrictDecodeError } from './struct.ts';
 import { fromUnstructured } from './unstructured.ts';
 import { valueNodes } from './value-nodes.ts';
 
-/** What happens to unknown and duplicate fields: nothing, a warning each, or a refusal. Upstream's default for writes is Warn. */
-export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
+export { type Decoded, type FieldValidation, StrictDecodeError } from './struct.ts';
 
 /** `value` is never kept or frozen: decoding always builds a new tree. */
 export type DecodeInput = { readonly bytes: Uint8Array } | { readonly value: unknown };
-
-export interface Decoded {
-  /** Canonical (what upstream would write), deep-frozen. */
-  readonly object: JsonObject;
-  /** With `Warn`: `unknown field "spec.foo"`, `duplicate field "metadata.name"`, in text order; each becomes a Warning header. Else empty. */
-  readonly warnings: readonly string[];
-}
-
-/** With `Strict`: unknown or duplicate fields. The message is upstream's, all of them in one line. */
-export class StrictDecodeError extends Error {
-  override readonly name = 'StrictDecodeError';
-  readonly errors: readonly string[];
-  constructor(errors: readonly string[]) {
-    super(`strict decoding error: ${errors.join(', ')}`);
-    this.errors = errors;
-  }
-}
 
 /**
  * @throws JsonSyntaxError, DecodeError, StrictDecodeError; the message is what upstream says after `... cannot be handled as a Pod: `.
@@ -73,18 +55,5 @@ export function decodeParsed(
   fieldValidation: FieldValidation,
   nodes: () => JsonNode,
 ): Decoded {
-  if (parsed) {
-    const canonical = new Canonical(parsed.members !== undefined);
-    const object = canonical.struct(type, parsed.value);
-    const unique = parsed.members === undefined || parsed.members === canonical.members;
-    if (!canonical.bad && unique && (!canonical.unknown || fieldValidation === 'Ignore'))
-      return { object, warnings: [] };
-  }
-  const exact = decodeExact(nodes(), type);
-  const canonical = new Canonical(false);
-  const object = canonical.struct(type, exact.value);
-  if (canonical.bad)
-    throw new Error(`codec: ${type.name}: the exact decoder accepted what the canonical form cannot hold`);
-  if (fieldValidation === 'Strict' && exact.strictErrors.length > 0) throw new StrictDecodeError(exact.strictErrors);
-  return { object, warnings: fieldValidation === 'Warn' ? exact.strictErrors : [] };
+  return (type.custom ? decodeCustom : decodeStruct)(parsed, type, fieldValidation, nodes);
 }

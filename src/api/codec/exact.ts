@@ -224,6 +224,7 @@ class ExactWalk {
       case 'RawExtension':
       case 'JSON':
       case 'Patch':
+      case 'Any':
         return rawValue(node);
     }
   }

@@ -25,6 +25,7 @@ export function goType(type: TypeRef): string {
         JSONSchemaPropsOrBool: 'v1.JSONSchemaPropsOrBool',
         JSONSchemaPropsOrStringArray: 'v1.JSONSchemaPropsOrStringArray',
         Patch: 'v1.Patch',
+        Any: 'interface {}',
       }[type.special];
     case 'list':
       return `[]${goType(type.element)}`;

@@ -1,6 +1,9 @@
 /** Bytes to plain JSON values without a type: what patches, custom objects and configuration need. */
 import type { JsonValue } from '../json.ts';
 import { countMembers } from './canonical.ts';
+
+export { countMembers };
+
 import { type JsonNode, JsonSyntaxError, parseNodes } from './json-nodes.ts';
 import { decodeUtf8, maxKeptDepth, plainMembers } from './json-text.ts';
 import { setOwn } from './own.ts';
@@ -44,7 +47,8 @@ export function tryPlainJson(text: string): PlainJson | undefined {
   }
 }
 
-function nodeValue(node: JsonNode, path: string, duplicates: string[], depth: number): JsonValue {
+/** The value of parsed nodes; `duplicates` gets the paths of members that came again. */
+export function nodeValue(node: JsonNode, path: string, duplicates: string[], depth: number): JsonValue {
   if (depth > maxKeptDepth) throw new JsonSyntaxError('exceeded max depth');
   switch (node.kind) {
     case 'object': {

@@ -5,7 +5,7 @@
 import { sameJson } from '../edit.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { compareElements, type DraftFieldSet, type FieldSet, leaf, scalarText, valueElement } from './field-set.ts';
-import type { Plan, StructPlan } from './type-plan.ts';
+import { deduced, memberPlan, type Plan, type StructPlan } from './type-plan.ts';
 
 export interface Comparison {
   /** Added or modified. */
@@ -33,9 +33,11 @@ class Walk {
       case 'leaf':
         return this.#leaf(old, next);
       case 'struct':
-        return this.#struct(old, next, plan);
+        return plan.rest === undefined ? this.#struct(old, next, plan) : this.#map(old, next, plan);
       case 'map':
-        return this.#map(old, next, plan.value);
+        return this.#map(old, next, plan);
+      case 'deduced':
+        return this.compare(old, next, deduced(old, next));
       case 'set':
         return this.#set(old, next);
       case 'keyed':
@@ -70,7 +72,11 @@ class Walk {
     return gained.done();
   }
 
-  #map(old: JsonValue | undefined, next: JsonValue | undefined, plan: Plan): FieldSet | undefined {
+  #map(
+    old: JsonValue | undefined,
+    next: JsonValue | undefined,
+    plan: StructPlan | Extract<Plan, { kind: 'map' }>,
+  ): FieldSet | undefined {
     const before = asObject(old);
     const after = asObject(next);
     if (isEmpty(before) && isEmpty(after)) return this.#leaf(old, next);
@@ -81,7 +87,7 @@ class Walk {
       const b = after !== undefined && Object.hasOwn(after, key) ? after[key] : undefined;
       if (a === b) continue;
       const element = `f:${key}`;
-      gained.add(element, this.compare(a, b, plan));
+      gained.add(element, this.compare(a, b, memberPlan(plan, key)));
       removed.add(element, this.removed);
     }
     this.removed = removed.done();
@@ -167,7 +173,10 @@ function added(value: JsonValue, plan: Plan): FieldSet {
   switch (plan.kind) {
     case 'leaf':
       return leaf;
+    case 'deduced':
+      return added(value, deduced(value));
     case 'struct': {
+      if (plan.rest !== undefined) return addedMembers(value, plan);
       const object = asObject(value);
       if (isEmpty(object)) return leaf;
       const node: DraftFieldSet = { '.': leaf };
@@ -178,13 +187,8 @@ function added(value: JsonValue, plan: Plan): FieldSet {
       }
       return Object.freeze(node);
     }
-    case 'map': {
-      const object = asObject(value);
-      if (isEmpty(object)) return leaf;
-      const node: DraftFieldSet = { '.': leaf };
-      for (const key of sortedKeys(undefined, object)) node[`f:${key}`] = added(object![key]!, plan.value);
-      return Object.freeze(node);
-    }
+    case 'map':
+      return addedMembers(value, plan);
     case 'set': {
       const list = asList(value);
       return list.length === 0 ? leaf : addedItems({ '.': leaf }, list.map(valueElement), list, leafPlan);
@@ -194,6 +198,15 @@ function added(value: JsonValue, plan: Plan): FieldSet {
       return list.length === 0 ? leaf : addedItems({ '.': leaf }, elementsOf(list, plan), list, plan.element);
     }
   }
+}
+
+function addedMembers(value: JsonValue, plan: StructPlan | Extract<Plan, { kind: 'map' }>): FieldSet {
+  const object = asObject(value);
+  if (isEmpty(object)) return leaf;
+  const node: DraftFieldSet = { '.': leaf };
+  for (const key of sortedKeys(undefined, object))
+    if (object![key] !== undefined) node[`f:${key}`] = added(object![key]!, memberPlan(plan, key));
+  return Object.freeze(node);
 }
 
 const leafPlan: Plan = { kind: 'leaf' };

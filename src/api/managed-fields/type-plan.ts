@@ -8,6 +8,8 @@ import type { FieldSchema, StructType, TypeRef } from '../schema/model.ts';
 export type Plan =
   /** Scalars, atomic structs, maps and lists: owned as one. */
   | { readonly kind: 'leaf' }
+  /** Owned by what the value is: objects by their members, the rest as one. */
+  | { readonly kind: 'deduced' }
   | StructPlan
   | { readonly kind: 'map'; readonly value: Plan }
   | { readonly kind: 'set' }
@@ -20,6 +22,8 @@ export interface StructPlan {
   /** `f:NAME` */
   readonly elements: readonly string[];
   readonly plans: readonly Plan[];
+  /** Members without a name here; absent: there are none. */
+  readonly rest?: Plan;
 }
 
 export interface KeyPlan {
@@ -29,7 +33,23 @@ export interface KeyPlan {
 }
 
 const leafPlan: Plan = { kind: 'leaf' };
+const deducedPlan: Plan = { kind: 'deduced' };
+const deducedMap = { kind: 'map', value: deducedPlan } as const;
 const setPlan: Plan = { kind: 'set' };
+
+/** How two values of one place are compared; one may be absent. */
+export function deduced(a: JsonValue | undefined, b?: JsonValue): Exclude<Plan, { readonly kind: 'deduced' }> {
+  const members = (value: JsonValue | undefined): boolean =>
+    value === undefined || (typeof value === 'object' && value !== null && !Array.isArray(value));
+  return members(a) && members(b) ? deducedMap : { kind: 'leaf' };
+}
+
+/** The plan of a member of a struct that has members without names. */
+export function memberPlan(plan: StructPlan | Extract<Plan, { readonly kind: 'map' }>, key: string): Plan {
+  if (plan.kind === 'map') return plan.value;
+  const at = plan.names.indexOf(key);
+  return at < 0 ? (plan.rest ?? deducedPlan) : plan.plans[at]!;
+}
 
 /** Never tracked. Source: managedfields.stripMetaManager. */
 const strippedRoot = new Set(['apiVersion', 'kind']);
@@ -84,6 +104,7 @@ export class TypePlans {
       names: fields.map((field) => field.name),
       elements: fields.map((field) => `f:${field.name}`),
       plans,
+      ...(type.open ? { rest: deducedPlan } : {}),
     };
     // Known before its fields are planned: types are recursive.
     this.#structs.set(type, plan);
@@ -98,8 +119,9 @@ export class TypePlans {
   #plan(type: TypeRef): Plan {
     switch (type.kind) {
       case 'scalar':
-      case 'special':
         return leafPlan;
+      case 'special':
+        return type.special === 'Any' ? deducedPlan : leafPlan;
       case 'struct':
         return type.type.mapType === 'atomic' ? leafPlan : this.#struct(type.type);
       case 'map':
@@ -128,6 +150,7 @@ function without(plan: StructPlan, stripped: ReadonlySet<string>): StructPlan {
     names: kept.map((i) => plan.names[i]!),
     elements: kept.map((i) => plan.elements[i]!),
     plans: kept.map((i) => plan.plans[i]!),
+    ...(plan.rest ? { rest: plan.rest } : {}),
   };
 }
 

@@ -4,12 +4,17 @@
  * `schema/`, custom kinds (later) from their CustomResourceDefinition: they differ in data, not in code.
  */
 
+import type { JSONSchemaProps } from '../types/apiextensions-v1.ts';
+
 /** `core.v1.PodSpec`, `apps.v1.Deployment`, `meta.v1.ObjectMeta`: short group or package, version, Go type name. */
 export type TypeName = string;
 
 export type ScalarType = 'string' | 'boolean' | 'int32' | 'int64' | 'double' | 'bytes';
 
-/** Types with their own JSON form. `RawExtension` and `JSON` hold any value; `FieldsV1` a managed-fields tree. */
+/**
+ * Types with their own JSON form. `RawExtension` and `JSON` hold any value and are owned as one; `Any`, in custom kinds, holds any value whose
+ * parts are owned by what they are; `FieldsV1` a managed-fields tree.
+ */
 export type SpecialType =
   | 'Quantity'
   | 'Time'
@@ -22,7 +27,8 @@ export type SpecialType =
   | 'JSONSchemaPropsOrArray'
   | 'JSONSchemaPropsOrBool'
   | 'JSONSchemaPropsOrStringArray'
-  | 'Patch';
+  | 'Patch'
+  | 'Any';
 
 export type TypeRef =
   | { readonly kind: 'scalar'; readonly scalar: ScalarType }
@@ -78,6 +84,12 @@ export interface UnionSchema {
 }
 
 export interface StructType {
+  /**
+   * A custom kind: values are read by this schema; the fields say how they are merged.
+   */
+  readonly custom?: { readonly schema: JSONSchemaProps | undefined };
+  /** Members that no field names: values owned by what they are. */
+  readonly open?: boolean;
   readonly name: TypeName;
   /** OpenAPI definition name, e.g. `io.k8s.api.core.v1.PodSpec`. */
   readonly openapiName: string;
@@ -135,6 +147,32 @@ export interface ResourceSchema {
   readonly fieldSelectors: readonly string[];
   /** The struct of the kind. */
   readonly type: StructType;
+  /** Of a custom kind: what its definition says beyond the schema. */
+  readonly custom?: CustomResourceSchema;
+}
+
+export interface CustomResourceSchema {
+  readonly listKind: string;
+  /** Absent: name and age. */
+  readonly printerColumns: readonly CustomColumn[];
+  readonly scale?: {
+    readonly specReplicasPath: string;
+    readonly statusReplicasPath: string;
+    readonly labelSelectorPath?: string;
+  };
+  /** What every request for a deprecated version is told. */
+  readonly warning?: string;
+  /** The definition is going: nothing new is made. */
+  readonly terminating: boolean;
+}
+
+export interface CustomColumn {
+  readonly name: string;
+  readonly type: string;
+  readonly format?: string;
+  readonly description?: string;
+  readonly priority?: number;
+  readonly jsonPath: string;
 }
 
 export interface Schema {

@@ -33,6 +33,8 @@ const specials: Readonly<Record<SpecialType, readonly [name: string, v2: JsonObj
     {},
   ],
   Patch: ['io.k8s.apimachinery.pkg.apis.meta.v1.Patch', { type: 'object' }],
+  // Custom kinds publish their own schema; nothing refers to this.
+  Any: ['io.k8s.apimachinery.pkg.runtime.Object', {}],
 };
 
 /** The OpenAPI name of the body of a patch. */

@@ -32,8 +32,9 @@ export interface FormFactoryOptions {
 
 export class FormFactory {
   readonly #options: FormFactoryOptions;
-  readonly #forms = new Map<string, Form>();
-  readonly #jsonForms = new Map<ServedResource, Form>();
+  readonly #forms = new WeakMap<ServedResource, Map<string, Form>>();
+  readonly #jsonForms = new WeakMap<ServedResource, Form>();
+  readonly #converted = new WeakMap<CachedObject, Map<string, JsonObject>>();
 
   constructor(options: FormFactoryOptions) {
     this.#options = options;
@@ -53,15 +54,19 @@ export class FormFactory {
     if (mediaType === 'application/json' && as === undefined && !pretty && sameShape(served, stored))
       return this.#json(served, stored);
     const include = as?.kind === 'Table' ? includeObject(query) : 'Metadata';
-    const key = [served.apiVersion, served.schema.resource, mediaType, as?.kind, as?.version, include, pretty].join(
-      '|',
-    );
-    const found = this.#forms.get(key);
+    const key = `${mediaType}|${as?.kind}|${as?.version}|${include}|${pretty}`;
+    let forms = this.#forms.get(served);
+    if (forms === undefined) {
+      forms = new Map();
+      this.#forms.set(served, forms);
+    }
+    const found = forms.get(key);
     if (found) return found;
+    const mine = forms;
     return this.#make(served, stored, negotiated, include).then((form) => {
-      const raced = this.#forms.get(key);
+      const raced = mine.get(key);
       if (raced) return raced;
-      this.#forms.set(key, form);
+      mine.set(key, form);
       return form;
     });
   }
@@ -72,7 +77,8 @@ export class FormFactory {
       form = new JsonForm({
         kind: served.gvk.kind,
         apiVersion: served.apiVersion,
-        builtin: true,
+        builtin: served.schema.custom === undefined,
+        ...(served.schema.custom ? { listKind: served.schema.custom.listKind } : {}),
         valueOf: (object) => this.#options.registry.cache.valueOf(object),
         empty: emptyObject(served),
       });
@@ -97,20 +103,53 @@ export class FormFactory {
     return new ValueForm(metadataShape(full, as.version), encoder, framer);
   }
 
+  /** The object in the served version; one that a webhook converts was prepared before. */
+  #served(object: CachedObject, served: ServedResource, stored: StoredResource): JsonObject {
+    const { registry } = this.#options;
+    const prepared = stored.custom?.converts ? this.#converted.get(object)?.get(served.apiVersion) : undefined;
+    if (prepared !== undefined) return prepared;
+    const value = toServed(registry, registry.cache.valueOf(object), served, stored);
+    if (value instanceof Promise)
+      throw new Error(`${served.apiVersion} ${served.gvk.kind} ${object.key} was not converted`);
+    return value;
+  }
+
+  /** Brings objects into the served version where that takes a webhook's answer. @throws ApiError 500 */
+  async prepare(objects: readonly CachedObject[], served: ServedResource, stored: StoredResource): Promise<void> {
+    if (!stored.custom?.converts) return;
+    const { apiVersion } = served;
+    const { cache } = this.#options.registry;
+    const missing = objects.filter(
+      (object) =>
+        cache.valueOf(object).apiVersion !== apiVersion && this.#converted.get(object)?.get(apiVersion) === undefined,
+    );
+    if (missing.length === 0) return;
+    const values = await stored.custom.convert(
+      missing.map((object) => cache.valueOf(object)),
+      apiVersion,
+    );
+    for (const [i, object] of missing.entries()) {
+      const known = this.#converted.get(object);
+      if (known) known.set(apiVersion, values[i]!);
+      else this.#converted.set(object, new Map([[apiVersion, values[i]!]]));
+    }
+  }
+
   #fullShape(served: ServedResource, stored: StoredResource): ValueShape {
     const { registry } = this.#options;
     const one = (object: CachedObject, revision: number): JsonObject => {
-      const value = toServed(registry, registry.cache.valueOf(object), served, stored);
+      const value = this.#served(object, served, stored);
       return object.revision === revision ? value : withMeta(value, { resourceVersion: String(revision) });
     };
     return {
       one,
       oneValue: (value) => value,
       list: (objects, metadata) => ({
-        kind: `${served.gvk.kind}List`,
+        kind: served.schema.custom?.listKind ?? `${served.gvk.kind}List`,
         apiVersion: served.apiVersion,
         metadata,
         items: objects.map((object) => {
+          if (served.schema.custom) return one(object, object.revision);
           const { kind: _kind, apiVersion: _apiVersion, ...item } = one(object, object.revision);
           return item;
         }),
@@ -145,7 +184,8 @@ export class FormFactory {
 }
 
 const sameShape = (served: ServedResource, stored: StoredResource): boolean =>
-  served.apiVersion === stored.apiVersion || served.schema.type === stored.type;
+  (served.apiVersion === stored.apiVersion && !stored.custom?.converts) ||
+  (!stored.custom && served.schema.type === stored.type);
 
 function metadataShape(full: ValueShape, version: 'v1' | 'v1beta1'): ValueShape {
   return {

@@ -15,6 +15,7 @@ const chunkBytes = 256 * 1024;
 
 export class JsonForm implements Form {
   readonly #kind: string;
+  readonly #listKind: string;
   readonly #apiVersion: string;
   /** `{"kind":"Pod","apiVersion":"v1",` */
   readonly #head: Uint8Array;
@@ -28,12 +29,15 @@ export class JsonForm implements Form {
     readonly kind: string;
     readonly apiVersion: string;
     readonly builtin: boolean;
+    /** Default: the kind with `List` behind it. */
+    readonly listKind?: string;
     readonly valueOf: (object: CachedObject) => JsonObject;
     /** An object of the kind with no field set, as the codec writes it. */
     readonly empty: JsonObject;
   }) {
     const { kind, apiVersion, builtin, empty } = options;
     this.#kind = kind;
+    this.#listKind = options.listKind ?? `${kind}List`;
     this.#apiVersion = apiVersion;
     this.#head = latin(`{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(apiVersion)},`);
     this.#itemHead = builtin ? latin('{') : this.#head;
@@ -102,7 +106,7 @@ export class JsonForm implements Form {
 
   list(objects: readonly CachedObject[], meta: ListMeta): ReturnType<Form['list']> {
     const head = latin(
-      `{"kind":"${this.#kind}List","apiVersion":"${this.#apiVersion}","metadata":${JSON.stringify(meta)},"items":[`,
+      `{"kind":"${this.#listKind}","apiVersion":"${this.#apiVersion}","metadata":${JSON.stringify(meta)},"items":[`,
     );
     const tail = latin(']}\n');
     let byteLength = head.byteLength + tail.byteLength + Math.max(0, objects.length - 1);
@@ -161,7 +165,7 @@ export class JsonForm implements Form {
     const items = new Array<JsonObject>(objects.length);
     for (let i = 0; i < objects.length; i++) items[i] = this.#value(objects[i]!);
     return Object.freeze({
-      kind: `${this.#kind}List`,
+      kind: this.#listKind,
       apiVersion: this.#apiVersion,
       metadata: Object.freeze({ ...meta }),
       items: Object.freeze(items),

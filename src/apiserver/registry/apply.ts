@@ -115,7 +115,7 @@ export function appliedObject(
     subresource,
     force: options.force ?? false,
     now: formatTime(clock.now()),
-    ignored: resetFields(stored.group, stored.resource, subresource),
+    ignored: served.strategy?.resetFields?.(subresource) ?? resetFields(stored.group, stored.resource, subresource),
     only: ownableFields(stored.group, stored.resource, subresource),
     decode: (tree, apiVersion) => decoded(tree, config, typeOf(apiVersion)!, typeText(served)),
     applyDefaults: (object) => kinds.applyDefaults(object, served.gvk),

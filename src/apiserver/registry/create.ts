@@ -8,7 +8,7 @@ import { formatTime } from '../../api/time.ts';
 import type { CachedObject } from '../watch-cache/cached-object.ts';
 import { type AdmissionSubject, admit, validateAdmission } from './admit.ts';
 import type { RequestContext } from './context.ts';
-import { toServed, toStored } from './conversion.ts';
+import { toServed, toStorage, toStored } from './conversion.ts';
 import { clearsManagers } from './managed-fields-reset.ts';
 import { withoutDuplicateOwners } from './managers.ts';
 import {
@@ -22,7 +22,7 @@ import {
 } from './object-meta.ts';
 import type { WriteRequest } from './options.ts';
 import type { Registry, Reservation } from './registry.ts';
-import { objectKey, type ServedResource, type StoredResource } from './resources.ts';
+import { objectKey, type ServedResource, type StoredResource, strategyOf } from './resources.ts';
 
 /** Upstream: maxNameGenerationCreateAttempts. */
 const generateAttempts = 8;
@@ -84,7 +84,7 @@ export function withManager(
     subresource,
     apiVersion: served.apiVersion,
     now,
-    ignored: resetFields(group, resource, subresource),
+    ignored: served.strategy?.resetFields?.(subresource) ?? resetFields(group, resource, subresource),
     only: ownableFields(group, resource, subresource),
     reset: live !== undefined && clearsManagers(context.request.body),
     convert: (object, apiVersion) => {
@@ -114,6 +114,12 @@ export async function storeNew(
   subject: AdmissionSubject,
   now: string,
 ): Promise<Written> {
+  if (served.schema.custom?.terminating)
+    throw ApiError.forbidden(
+      served.qualified,
+      subject.name,
+      'create not allowed while custom resource definition is terminating',
+    );
   const generateName = metadataOf(object).generateName ?? '';
   const generates = generateName !== '' && (metadataOf(object).name ?? '') === '';
   for (let attempt = 1; ; attempt++) {
@@ -144,7 +150,8 @@ async function tryCreate(
   now: string,
 ): Promise<Written | undefined> {
   const { kinds, rounds, hooks } = registry;
-  const { strategy } = stored;
+  const strategy = strategyOf(served, stored);
+  if (strategy.load) await strategy.load();
   let next = toStored(registry, filledForCreate(object, registry.random.uuid(), now), served, stored);
   next = strategy.prepareForCreate?.(next, { now, user: context.user }) ?? next;
   const { dryRun } = subject;
@@ -162,14 +169,14 @@ async function tryCreate(
     await validateAdmission(
       registry.admission,
       { ...subject, name },
-      toServed(registry, next, served, stored),
+      await toServed(registry, next, served, stored),
       undefined,
     );
     // What is no number is no version: upstream looks at it as one and lets the rest pass.
     if (/^0*[1-9][0-9]*$/.test(metadataOf(next).resourceVersion ?? ''))
       throw plainServerError('resourceVersion should not be set on objects to be created');
     const key = objectKey(namespace, name);
-    const value = storedForm(next, stored.gvk.kind, stored.apiVersion);
+    const value = storedForm(await toStorage(stored, next), stored.gvk.kind, stored.apiVersion);
     if (dryRun) return rounds.cacheOf(stored).get(key) ? undefined : { kind: 'dryRun', value };
     const created = await rounds.create(stored, key, value, context.signal);
     if (created === undefined) return undefined;

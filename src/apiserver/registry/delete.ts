@@ -8,7 +8,7 @@ import { formatTime, parseTime } from '../../api/time.ts';
 import type { CachedObject } from '../watch-cache/cached-object.ts';
 import { type AdmissionSubject, admit, validateAdmission } from './admit.ts';
 import type { RequestContext } from './context.ts';
-import { toServed } from './conversion.ts';
+import { toServed, toStorage } from './conversion.ts';
 import type { Written } from './create.ts';
 import { type Metadata, metadataOf, modified, storedForm, withMeta } from './object-meta.ts';
 import type { DeleteRequest } from './options.ts';
@@ -78,7 +78,7 @@ async function deleteStep(
       const object = registry.cache.valueOf(current);
       checkPreconditions(stored, target.name, object, current, options, writes > 0);
       plan = planDeletion(stored, object, options, registry.clock.now());
-      const old = toServed(registry, object, target.served, stored);
+      const old = await toServed(registry, object, target.served, stored);
       await admit(registry.admission, target.subject, undefined, old);
       await validateAdmission(registry.admission, target.subject, undefined, old);
       if (plan.kind === 'pending') return { kind: 'keep' };
@@ -88,7 +88,10 @@ async function deleteStep(
       }
       if (plan.kind === 'remove') return { kind: 'delete' };
       writes++;
-      return { kind: 'write', value: storedForm(plan.object, stored.gvk.kind, stored.apiVersion) };
+      return {
+        kind: 'write',
+        value: storedForm(await toStorage(stored, plan.object), stored.gvk.kind, stored.apiVersion),
+      };
     },
     context.signal,
   );
@@ -141,8 +144,9 @@ type Plan =
   | { readonly kind: 'mark'; readonly object: JsonObject; readonly thenRemove: boolean };
 
 /** Pure: what a deletion does to an object in this state. */
-export function planDeletion(stored: StoredResource, object: JsonObject, options: DeleteRequest, nowMs: number): Plan {
-  if (stored.group === '' && stored.resource === 'namespaces') return planNamespace(object, options, nowMs);
+export function planDeletion(stored: StoredResource, found: JsonObject, options: DeleteRequest, nowMs: number): Plan {
+  if (stored.group === '' && stored.resource === 'namespaces') return planNamespace(found, options, nowMs);
+  const object = stored.strategy.prepareForDelete?.(found, formatTime(nowMs)) ?? found;
   const metadata = metadataOf(object);
   const grace = gracefulStep(stored, object, metadata, options, nowMs);
   if (grace.kind === 'pending') return { kind: 'pending' };

@@ -21,15 +21,18 @@ export function storagePrefix(group: string, resource: string): string {
   return special[`${group}/${resource}`] ?? resource.toLowerCase();
 }
 
-/** Prefixes of two segments begin with one of these. */
-const twoSegments: ReadonlySet<string> = new Set(['services', 'apiextensions.k8s.io', 'apiregistration.k8s.io']);
+/** Prefixes of two segments: services, and whatever begins with the name of a group, which has a dot. */
+const twoSegments = (first: string): boolean => first === 'services' || first.includes('.');
+
+/** Custom kinds: their group stands in the key. */
+export const customPrefix = (group: string, resource: string): string => `${group}/${resource}`;
 
 /** Splits a store key into its resource's prefix and the object's key (`namespace/name` or `name`); `undefined` for foreign keys. */
 export function splitKey(key: string): { readonly prefix: string; readonly objectKey: string } | undefined {
   if (!key.startsWith(registryPrefix)) return undefined;
   let end = key.indexOf('/', registryPrefix.length);
   if (end < 0) return undefined;
-  if (twoSegments.has(key.slice(registryPrefix.length, end))) {
+  if (twoSegments(key.slice(registryPrefix.length, end))) {
     end = key.indexOf('/', end + 1);
     if (end < 0) return undefined;
   }

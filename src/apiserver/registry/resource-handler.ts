@@ -37,7 +37,7 @@ import {
 import { patchedObject, patchOf, withPatchRetries } from './patch.ts';
 import { type ListScope, listObjects, readObject } from './read.ts';
 import type { Registry } from './registry.ts';
-import type { ServedResource, StoredResource } from './resources.ts';
+import { type ServedResource, type StoredResource, strategyOf } from './resources.ts';
 import { headersFor, notFoundPage, objectResponse, valueEncodable, warningHeader } from './respond.ts';
 import { parseSelectors } from './selection.ts';
 import type { SubresourceHandlers } from './subresources.ts';
@@ -52,6 +52,8 @@ export interface ResourceHandlerOptions {
   /** For what a request needs beyond its own verb: a create by update. */
   readonly authorize: (context: RequestContext, verb: string) => AuthorizationDecision | Promise<AuthorizationDecision>;
   readonly protobufEncoder: () => Promise<(value: JsonObject) => Uint8Array>;
+  /** For a resource that is not there: resolves when it was looked at again; undefined when nothing is on its way. */
+  readonly settled?: (group: string, resource: string) => Promise<void> | undefined;
 }
 
 /** Where a request points: a collection, an object, or a subresource of one. */
@@ -90,17 +92,20 @@ export class ResourceHandler {
     const { registry, subresources } = this.#options;
     const { info, request } = context;
     const { table } = registry;
+    const [resource = '', name = '', subresource = '', ...rest] = info.parts;
+    const known = table.find(info.apiGroup, info.apiVersion, resource);
+    if (known === undefined) await this.#options.settled?.(info.apiGroup, resource);
     if (!table.hasVersion(info.apiGroup, info.apiVersion)) {
       if (!table.hasGroup(info.apiGroup)) return notFoundPage();
       throw unknownResource();
     }
-    const [resource = '', name = '', subresource = '', ...rest] = info.parts;
-    const served = table.find(info.apiGroup, info.apiVersion, resource);
+    const served = known ?? table.find(info.apiGroup, info.apiVersion, resource);
     if (served === undefined) throw unknownResource();
     const { namespaced } = served.schema;
     const method = request.method;
     const outdated = versionWarnings[`${info.apiGroup}/${info.apiVersion}/${resource}`];
     if (outdated !== undefined) context.warnings.push(outdated);
+    if (served.schema.custom?.warning !== undefined) context.warnings.push(served.schema.custom.warning);
     // The path of a namespaced collection without its namespace is only read.
     if (!namespaced && info.namespace !== '' && resource !== 'namespaces') throw unknownResource();
     if (namespaced && info.namespace === '') {
@@ -159,10 +164,11 @@ export class ResourceHandler {
 
   async #get(context: RequestContext, { served, stored, namespace, name }: Target): Promise<ApiResponse> {
     const { registry } = this.#options;
-    const negotiated = negotiateAccept(context.request, endpoint);
+    const negotiated = negotiateAccept(context.request, endpointOf(served));
     requireShape(negotiated.as, false, goType(served));
     const form = this.#options.forms.form(served, stored, negotiated, context.query);
     const object = await readObject(registry, context, served, stored, namespace, name);
+    if (stored.custom?.converts) await this.#options.forms.prepare([object], served, stored);
     return objectResponse(
       200,
       (form instanceof Promise ? await form : form).encodable(object),
@@ -175,7 +181,11 @@ export class ResourceHandler {
     const { registry, watchLimits } = this.#options;
     const { served, stored, namespace, name } = target;
     const watch = context.info.verb === 'watch' || isTrue(context.query.get('watch'));
-    const negotiated = negotiateAccept(context.request, { protobuf: true, collection: true, watch });
+    const negotiated = negotiateAccept(context.request, {
+      protobuf: served.schema.custom === undefined,
+      collection: true,
+      watch,
+    });
     if (!watch) requireShape(negotiated.as, true, `${goType(served)}List`);
     const options = { ...parseListOptions(context.query), watch };
     const selectors = parseSelectors(
@@ -194,12 +204,13 @@ export class ResourceHandler {
       return { status: 200, headers: headersFor(negotiated.contentType), body: { kind: 'watch', stream } };
     }
     const { objects, meta } = await listObjects(registry, context, scope, options);
+    if (stored.custom?.converts) await this.#options.forms.prepare(objects, served, stored);
     return { status: 200, headers: headersFor(negotiated.contentType), body: form.list(objects, meta) };
   }
 
   async #create(context: RequestContext, { served, stored, namespace }: Target): Promise<ApiResponse> {
     const { registry } = this.#options;
-    const negotiated = negotiateAccept(context.request, endpoint);
+    const negotiated = negotiateAccept(context.request, endpointOf(served));
     const options = parseWriteOptions(context.query, 'CreateOptions');
     const object = await this.decode(context, served.gvk, served.schema.type, options.fieldValidation);
     const written = await createObject(registry, context, served, stored, namespace, object, options);
@@ -209,7 +220,7 @@ export class ResourceHandler {
   async #update(context: RequestContext, target: Target): Promise<ApiResponse> {
     const { registry } = this.#options;
     const { served, name } = target;
-    const negotiated = negotiateAccept(context.request, endpoint);
+    const negotiated = negotiateAccept(context.request, endpointOf(served));
     const options = parseWriteOptions(context.query, 'UpdateOptions');
     const decoded = await this.decode(context, served.gvk, served.schema.type, options.fieldValidation);
     const object = registry.kinds.applyDefaults(requireUrlName(decoded, name), served.gvk);
@@ -227,9 +238,9 @@ export class ResourceHandler {
   async #patch(context: RequestContext, target: Target): Promise<ApiResponse> {
     const { registry } = this.#options;
     const { served, name } = target;
-    const type = this.patchType(context);
+    const type = this.patchType(context, served);
     if (type === 'apply') return this.#apply(context, target);
-    const negotiated = negotiateAccept(context.request, endpoint);
+    const negotiated = negotiateAccept(context.request, endpointOf(served));
     const options = parseWriteOptions(context.query, 'PatchOptions');
     const patch = patchOf(context, type, options.fieldValidation);
     const updated = await withPatchRetries(patch.patch, () =>
@@ -251,8 +262,8 @@ export class ResourceHandler {
 
   async #apply(context: RequestContext, target: Target): Promise<ApiResponse> {
     const { registry } = this.#options;
-    const { name } = target;
-    const negotiated = negotiateAccept(context.request, endpoint);
+    const { served, name } = target;
+    const negotiated = negotiateAccept(context.request, endpointOf(served));
     const options = parseWriteOptions(context.query, 'PatchOptions', true);
     const applied = await appliedConfig(context.request.body);
     const updated = await untilSettled(() =>
@@ -271,9 +282,9 @@ export class ResourceHandler {
   }
 
   /** @throws ApiError 415 */
-  patchType(context: RequestContext): PatchType | 'apply' {
+  patchType(context: RequestContext, served: ServedResource): PatchType | 'apply' {
     const type = negotiatePatch(context.request.headers['content-type'], {
-      strategic: true,
+      strategic: served.schema.custom === undefined,
       apply: true,
     });
     if (type === 'application/apply-patch+yaml') return 'apply';
@@ -284,7 +295,7 @@ export class ResourceHandler {
 
   async #delete(context: RequestContext, { served, stored, namespace, name }: Target): Promise<ApiResponse> {
     const { registry } = this.#options;
-    const negotiated = negotiateAccept(context.request, endpoint);
+    const negotiated = negotiateAccept(context.request, endpointOf(served));
     const options = await this.deleteOptions(context);
     const deleted = await deleteObject(registry, context, served, stored, namespace, name, options);
     // A cascading deletion that is not over yet is only accepted.
@@ -297,7 +308,7 @@ export class ResourceHandler {
   async #deleteCollection(context: RequestContext, target: Target): Promise<ApiResponse> {
     const { registry } = this.#options;
     const { served, stored, namespace } = target;
-    const negotiated = negotiateAccept(context.request, endpoint);
+    const negotiated = negotiateAccept(context.request, endpointOf(served));
     const options = await this.deleteOptions(context);
     const list = { ...parseListOptions(context.query), watch: false };
     const selectors = parseSelectors(
@@ -318,6 +329,7 @@ export class ResourceHandler {
       served,
       options,
     );
+    if (stored.custom?.converts) await this.#options.forms.prepare(objects, served, stored);
     return { status: 200, headers: headersFor(negotiated.contentType), body: form.list(objects, meta) };
   }
 
@@ -340,9 +352,9 @@ export class ResourceHandler {
   }
 
   /** The strategy of the endpoint: the kind's, or the subresource's. */
-  #strategy({ stored, subresource }: Target) {
-    if (subresource === '') return stored.strategy;
-    return stored.strategy.subresources?.[subresource] ?? {};
+  #strategy({ served, stored, subresource }: Target) {
+    const strategy = strategyOf(served, stored);
+    return subresource === '' ? strategy : (strategy.subresources?.[subresource] ?? {});
   }
 
   async #authorizeCreate(context: RequestContext): Promise<void> {
@@ -360,7 +372,7 @@ export class ResourceHandler {
     fieldValidation: 'Ignore' | 'Warn' | 'Strict',
   ): Promise<JsonObject> {
     const { body, headers } = context.request;
-    const mediaType = negotiateBody(headers['content-type']);
+    const mediaType = negotiateBody(headers['content-type'], { protobuf: type.custom === undefined });
     const decoded = decodeBody(body ?? { bytes: new Uint8Array() }, {
       schema: this.#options.registry.schema,
       expected,
@@ -393,9 +405,10 @@ export class ResourceHandler {
     const { registry, forms } = this.#options;
     const made = forms.form(served, stored, negotiated, context.query);
     const form = made instanceof Promise ? await made : made;
+    if (written.kind === 'stored' && stored.custom?.converts) await forms.prepare([written.object], served, stored);
     if (written.kind === 'stored')
       return objectResponse(status, form.encodable(written.object), negotiated.contentType, context.warnings);
-    const value = toServed(registry, written.value, served, stored);
+    const value = await toServed(registry, written.value, served, stored);
     const object = form.encodableValue(value, await this.#encoder(negotiated));
     return objectResponse(status, object, negotiated.contentType, context.warnings);
   }
@@ -432,6 +445,10 @@ export class ResourceHandler {
 }
 
 export const endpoint = { protobuf: true, collection: false, watch: false } as const;
+const customEndpoint = { protobuf: false, collection: false, watch: false } as const;
+
+/** Custom kinds do not travel as protobuf. */
+export const endpointOf = (served: ServedResource) => (served.schema.custom ? customEndpoint : endpoint);
 const goType = (served: ServedResource): string => `*core.${served.gvk.kind}`;
 
 /** The name of a deprecated watch path is one more field term. */

@@ -1,4 +1,5 @@
 /** The registry's view of the schema: served versions of resources, and the stored resources behind them. */
+import type { JsonObject } from '../../api/json.ts';
 import type { GroupVersionKind, ResourceSchema, Schema, StructType } from '../../api/schema/model.ts';
 import type { Strategy } from '../strategies/strategy.ts';
 import type { ResourceCache } from '../watch-cache/resource-cache.ts';
@@ -21,6 +22,20 @@ export interface StoredResource {
   readonly isPods: boolean;
   /** Objects go by themselves after this long; 0: never. */
   readonly ttlSeconds: number;
+  /** Of a custom kind. */
+  readonly custom?: CustomStorage;
+}
+
+/** How objects of a custom kind come from one version to another. */
+export interface CustomStorage {
+  /** The definition's uid: another definition of the same name is another kind. */
+  readonly uid: string;
+  /** By a webhook: only a promise brings an object into another version. */
+  readonly converts: boolean;
+  /** @returns the same object when it is in that version already. @throws ApiError 500 when the webhook fails. */
+  convert(objects: readonly JsonObject[], apiVersion: string): readonly JsonObject[] | Promise<readonly JsonObject[]>;
+  /** A value from the store in its present form: pruned, defaulted. */
+  readStored(value: JsonObject): JsonObject;
 }
 
 export interface ServedResource {
@@ -31,7 +46,13 @@ export interface ServedResource {
   readonly qualified: { readonly group: string; readonly resource: string };
   /** Absent for kinds that are answered, not stored (reviews, bindings). */
   readonly stored: StoredResource | undefined;
+  /** Of a custom kind, whose objects are prepared and validated in the request's version. */
+  readonly strategy?: Strategy;
 }
+
+/** The strategy of requests in this version. */
+export const strategyOf = (served: ServedResource, stored: StoredResource): Strategy =>
+  served.strategy ?? stored.strategy;
 
 export interface ResourceTable {
   /** Whether any version of the group is served. */

@@ -10,7 +10,7 @@ import type { UpdateStrategy } from '../strategies/strategy.ts';
 import type { CachedObject } from '../watch-cache/cached-object.ts';
 import { type AdmissionSubject, admit, validateAdmission } from './admit.ts';
 import type { RequestContext } from './context.ts';
-import { toServed, toStored } from './conversion.ts';
+import { toServed, toStorage, toStored } from './conversion.ts';
 import { createOptions, settle, storeNew, type Written, withManager } from './create.ts';
 import { withSettledTimes } from './managed-fields-times.ts';
 import { withoutDuplicateOwners } from './managers.ts';
@@ -26,7 +26,7 @@ import {
 } from './object-meta.ts';
 import type { WriteRequest } from './options.ts';
 import type { Registry, Reservation } from './registry.ts';
-import { objectKey, type ServedResource, type StoredResource } from './resources.ts';
+import { objectKey, type ServedResource, type StoredResource, strategyOf } from './resources.ts';
 import type { Decision } from './rounds.ts';
 
 export interface UpdateRequest {
@@ -115,7 +115,7 @@ const withRevision = (value: JsonObject, object: CachedObject): JsonObject =>
 
 async function createInstead(registry: Registry, context: RequestContext, request: UpdateRequest): Promise<Written> {
   const { served, stored, namespace, name, options, subresource, createsMissing = false } = request;
-  if (!(stored.strategy.allowCreateOnUpdate || createsMissing) || subresource !== '')
+  if (!(strategyOf(served, stored).allowCreateOnUpdate || createsMissing) || subresource !== '')
     throw ApiError.notFound(served.qualified, name);
   await request.authorizeCreate?.();
   const now = formatTime(registry.clock.now());
@@ -181,8 +181,11 @@ async function prepare(
   current: CachedObject,
 ): Promise<Step> {
   const { served, stored, namespace, subresource, options } = request;
-  const previous = registry.cache.valueOf(current);
-  const live = toServed(registry, previous, served, stored);
+  const strategy = strategyOf(served, stored);
+  if (strategy.load) await strategy.load();
+  const inStore = registry.cache.valueOf(current);
+  const live = await toServed(registry, inStore, served, stored);
+  const previous = stored.custom ? live : inStore;
   const now = formatTime(registry.clock.now());
   const subject = subjectOf(context, request);
   let next = inNamespace(await request.next(live), namespace, stored.namespaced);
@@ -201,13 +204,14 @@ async function prepare(
     if (reservation) next = reservation.object;
     next = withSettledTimes(next, previous);
     validate(registry, context, request, next, previous);
-    await validateAdmission(registry.admission, subject, toServed(registry, next, served, stored), live);
+    await validateAdmission(registry.admission, subject, await toServed(registry, next, served, stored), live);
   } catch (error) {
     await settle(reservation, false);
     throw error;
   }
-  const value = storedForm(next, stored.gvk.kind, stored.apiVersion);
-  const before = storedForm(previous, stored.gvk.kind, stored.apiVersion);
+  const { kind } = stored.gvk;
+  const value = storedForm(await toStorage(stored, next), kind, stored.apiVersion);
+  const before = storedForm(inStore, kind, stored.custom ? String(inStore.apiVersion) : stored.apiVersion);
   return {
     // Admission and strategies may have put fields in another order than decoding does: that is no change.
     value: sameJson(value, before) ? before : value,

@@ -174,6 +174,8 @@ export function certificateSigningRequestStrategy(type: StructType): Strategy {
   };
 }
 
+const cleanup = 'customresourcecleanup.apiextensions.k8s.io';
+
 /** A version that ever was the storage version stays named in the status until its objects were migrated. */
 export function customResourceDefinitionStrategy(type: StructType): Strategy {
   const storageVersion = (object: JsonObject): string | undefined => {
@@ -181,6 +183,32 @@ export function customResourceDefinitionStrategy(type: StructType): Strategy {
     return versions.find((version) => version.storage === true)?.name as string | undefined;
   };
   return {
+    // Its instances go first: the finalizer holds it until they are gone.
+    prepareForDelete: (object, now) => {
+      const metadata = metadataOf(object);
+      const { finalizers = [] } = metadata;
+      if (metadata.deletionTimestamp) return object;
+      const status = (object.status ?? {}) as JsonObject;
+      const conditions = ((status.conditions ?? []) as readonly JsonObject[]).filter(
+        ({ type }) => type !== 'Terminating',
+      );
+      return rebuildKind(object, type, {
+        metadata: finalizers.includes(cleanup) ? metadata : { ...metadata, finalizers: [...finalizers, cleanup] },
+        status: {
+          ...status,
+          conditions: [
+            ...conditions,
+            {
+              type: 'Terminating',
+              status: 'True',
+              lastTransitionTime: now,
+              reason: 'InstanceDeletionPending',
+              message: 'CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon',
+            },
+          ],
+        },
+      });
+    },
     prepareForCreate: (object) => {
       const stored = storageVersion(object);
       return rebuildKind(object, type, {

@@ -3,6 +3,7 @@
  * Objects are deep-frozen and in the resource's storage version; a function that changes one returns a new one made by path copy.
  * Defaulting happened before (`api/defaulting`), structural checks in the codec, metadata rules in the generic registry.
  */
+import type { JsonPath } from '../../api/edit.ts';
 import type { FieldError } from '../../api/errors.ts';
 import type { JsonObject } from '../../api/json.ts';
 
@@ -25,6 +26,10 @@ export interface UpdateStrategy {
 }
 
 export interface Strategy extends UpdateStrategy {
+  /** Called before a write: what the strategy needs and is only loaded on first use. */
+  load?(): Promise<void> | undefined;
+  /** Parts that an endpoint ignores, where the table of built-in kinds does not know. @param subresource empty for the object itself. */
+  resetFields?(subresource: string): readonly JsonPath[];
   prepareForCreate?(object: JsonObject, context: StrategyContext): JsonObject;
   validate?(object: JsonObject): readonly FieldError[];
   warningsOnCreate?(object: JsonObject): readonly string[];
@@ -36,6 +41,8 @@ export interface Strategy extends UpdateStrategy {
   readonly allowUnconditionalUpdate?: boolean;
   /** Graceful deletion: seconds to wait, `undefined` when the kind does not delete gracefully. Pod only, in practice. */
   gracePeriodSeconds?(object: JsonObject, requested: number | undefined): number | undefined;
+  /** What a deletion changes before anything else: a finalizer that the kind puts on, for one. */
+  prepareForDelete?(object: JsonObject, now: string): JsonObject;
   /** Default propagation when the request names none. */
   readonly defaultGarbageCollection?: 'background' | 'orphan';
   /** Update strategies of subresources that write the same object: `status`, `resize`, `ephemeralcontainers`, `approval`, `finalize`. */

@@ -25,6 +25,16 @@ export interface CachedResource {
   /** Labels, selectable fields and node of a value. */
   extract(value: JsonObject): Extracted;
   readonly indexNodes: boolean;
+  /** Brings a stored value into its present form; the same value when nothing is to be done. Custom kinds: pruning, defaults. */
+  readStored?(value: JsonObject): JsonObject;
+}
+
+/** A resource that came while the cache runs: what the watch brings waits here until the list is there. */
+interface Loading {
+  readonly resource: CachedResource;
+  events: { readonly event: StoreEvent; readonly at: number }[];
+  /** The watch began anew: the events have a gap. */
+  gap: boolean;
 }
 
 export interface WatchCacheOptions {
@@ -33,6 +43,7 @@ export interface WatchCacheOptions {
   readonly log: Logger;
   readonly transformer: Transformer;
   readonly resources: readonly CachedResource[];
+  readonly encode: (value: JsonObject) => Uint8Array;
   /** Decodes stored bytes; the result need not be frozen. */
   readonly parse: (bytes: Uint8Array) => JsonObject;
   readonly freeze: <T extends JsonObject>(value: T) => T;
@@ -51,6 +62,7 @@ const retryMs = 500;
 export class WatchCache {
   readonly #options: WatchCacheOptions;
   readonly #byPrefix = new Map<string, { readonly resource: CachedResource; readonly cache: ResourceCache }>();
+  readonly #loading = new Map<string, Loading[]>();
   readonly #budget: ValueBudget;
   readonly bookmarks: BookmarkKeeper;
   #revision = 0;
@@ -67,12 +79,7 @@ export class WatchCache {
     this.#budget = new ValueBudget(options.valueBudgetBytes);
     this.bookmarks = new BookmarkKeeper(options.clock, () => this.#revision);
     for (const resource of options.resources) {
-      const cache = new ResourceCache({
-        revision: 0,
-        valueOf: (object) => this.valueOf(object),
-        indexNodes: resource.indexNodes,
-      });
-      this.#byPrefix.set(resource.prefix, { resource, cache });
+      this.#byPrefix.set(resource.prefix, { resource, cache: this.#cacheFor(resource, 0) });
     }
   }
 
@@ -106,11 +113,13 @@ export class WatchCache {
     from: { key: string; revision: number; createRevision: number; bytes: Uint8Array },
     value?: JsonObject,
   ): CachedObject {
-    const entry = this.#byPrefix.get(prefix)!;
-    const bytes = value === undefined ? normalizeStored(from.bytes) : from.bytes;
-    const frozen = value ?? this.#options.freeze(this.#options.parse(bytes));
+    const entry = this.#byPrefix.get(prefix);
+    if (entry === undefined) throw new Error(`Watch cache: no resource with prefix "${prefix}"`);
+    const read =
+      value === undefined ? this.#read(entry.resource, normalizeStored(from.bytes)) : { value, bytes: from.bytes };
+    const frozen = value ?? this.#options.freeze(read.value);
     return new CachedObject(
-      { key: from.key, revision: from.revision, createRevision: from.createRevision, bytes },
+      { key: from.key, revision: from.revision, createRevision: from.createRevision, bytes: read.bytes },
       entry.resource.extract(frozen),
       this.#withRevision(frozen, from.revision),
     );
@@ -193,6 +202,7 @@ export class WatchCache {
       if (!page.more || page.kvs.length === 0) break;
       key = `${page.kvs.at(-1)!.key}\0`;
     }
+    for (const all of this.#loading.values()) for (const loading of all) loading.gap = true;
     // All at once, so that nobody sees a half-filled cache.
     for (const [cache, objects] of found) cache.replace(objects, revision);
     this.#advance(revision);
@@ -209,24 +219,27 @@ export class WatchCache {
     const { kv } = event;
     const parts = splitKey(kv.key);
     if (parts === undefined) return;
+    if (this.#loading.size > 0)
+      for (const { events } of this.#loading.get(parts.prefix) ?? []) events.push({ event, at });
     const entry = this.#byPrefix.get(parts.prefix);
-    if (entry === undefined) return;
+    if (entry !== undefined) this.#applyTo(entry, event, parts.objectKey, at);
+  }
+
+  #applyTo(
+    entry: { readonly resource: CachedResource; readonly cache: ResourceCache },
+    event: StoreEvent,
+    objectKey: string,
+    at: number,
+  ): void {
+    const { kv } = event;
     if (event.type === 'delete') {
-      const removed = entry.cache.remove(parts.objectKey, kv.modRevision, at);
+      const removed = entry.cache.remove(objectKey, kv.modRevision, at);
       if (removed !== undefined) this.#budget.release(removed);
       return;
     }
     const bytes = this.#options.transformer.fromStorage(kv.value, kv.key);
     const expected = this.#takeExpected(kv.key, kv.value);
-    const object = this.#make(
-      entry.resource,
-      parts.objectKey,
-      kv.modRevision,
-      kv.createRevision,
-      bytes,
-      expected,
-      true,
-    );
+    const object = this.#make(entry.resource, objectKey, kv.modRevision, kv.createRevision, bytes, expected, true);
     const previous = entry.cache.upsert(object, at);
     if (previous !== undefined) this.#budget.release(previous);
   }
@@ -249,9 +262,11 @@ export class WatchCache {
     expected: JsonObject | undefined,
     keepValue: boolean,
   ): CachedObject {
-    const kept = normalizeStored(bytes);
     // At a fill values are parsed to extract from and dropped again: nobody has asked for them yet. Somebody will ask for what changes.
-    const value = expected ?? this.#options.parse(kept);
+    const { value, bytes: kept } =
+      expected === undefined
+        ? this.#read(resource, normalizeStored(bytes))
+        : { value: expected, bytes: normalizeStored(bytes) };
     const object = new CachedObject(
       { key, revision, createRevision, bytes: kept },
       resource.extract(value),
@@ -259,6 +274,95 @@ export class WatchCache {
     );
     if (keepValue) this.#budget.hold(object);
     return object;
+  }
+
+  #read(resource: CachedResource, bytes: Uint8Array): { readonly value: JsonObject; readonly bytes: Uint8Array } {
+    const value = this.#options.parse(bytes);
+    const present = resource.readStored?.(value) ?? value;
+    return present === value ? { value, bytes } : { value: present, bytes: this.#options.encode(present) };
+  }
+
+  /**
+   * Adds a resource while the cache runs. Resolves when it is filled and follows the watch: `resource(prefix)` knows it then, in place of what was there
+   * under the prefix before, whose watches end. @throws what the store throws; the signal's reason.
+   */
+  async add(resource: CachedResource, signal: AbortSignal): Promise<void> {
+    const loading: Loading = { resource, events: [], gap: false };
+    const { prefix } = resource;
+    const others = this.#loading.get(prefix);
+    if (others) others.push(loading);
+    else this.#loading.set(prefix, [loading]);
+    try {
+      for (;;) {
+        loading.gap = false;
+        loading.events = [];
+        const { objects, revision } = await this.#list(resource, signal);
+        while (!loading.gap && this.#revision < revision) {
+          signal.throwIfAborted();
+          await this.reached(revision, 1_000, signal);
+        }
+        signal.throwIfAborted();
+        if (loading.gap) continue;
+        const before = this.#byPrefix.get(prefix);
+        const cache = this.#cacheFor(resource, revision);
+        cache.replace(objects, revision);
+        this.#byPrefix.set(prefix, { resource, cache });
+        for (const { event, at } of loading.events)
+          if (event.kv.modRevision > revision)
+            this.#applyTo({ resource, cache }, event, splitKey(event.kv.key)!.objectKey, at);
+        before?.cache.watchers.forEach((watcher) => {
+          watcher.close();
+        });
+        return;
+      }
+    } finally {
+      const left = (this.#loading.get(prefix) ?? []).filter((other) => other !== loading);
+      if (left.length === 0) this.#loading.delete(prefix);
+      else this.#loading.set(prefix, left);
+    }
+  }
+
+  /** Forgets a resource; its watches end. */
+  remove(prefix: string): void {
+    const entry = this.#byPrefix.get(prefix);
+    if (entry === undefined) return;
+    this.#byPrefix.delete(prefix);
+    entry.cache.watchers.forEach((watcher) => {
+      watcher.close();
+    });
+  }
+
+  async #list(
+    resource: CachedResource,
+    signal: AbortSignal,
+  ): Promise<{ readonly objects: CachedObject[]; readonly revision: number }> {
+    const { store, transformer } = this.#options;
+    const start = `${registryPrefix}${resource.prefix}/`;
+    const end = prefixEnd(start);
+    const objects: CachedObject[] = [];
+    let key = start;
+    let revision = 0;
+    for (;;) {
+      const page = await store.range({ key, end, limit: pageSize, revision, withoutCount: true }, signal);
+      if (revision === 0) revision = page.revision;
+      for (const kv of page.kvs) {
+        const parts = splitKey(kv.key);
+        if (parts?.prefix !== resource.prefix) continue;
+        const bytes = transformer.fromStorage(kv.value, kv.key);
+        const { modRevision, createRevision } = kv;
+        objects.push(this.#make(resource, parts.objectKey, modRevision, createRevision, bytes, undefined, false));
+      }
+      if (!page.more || page.kvs.length === 0) return { objects, revision };
+      key = `${page.kvs.at(-1)!.key}\0`;
+    }
+  }
+
+  #cacheFor(resource: CachedResource, revision: number): ResourceCache {
+    return new ResourceCache({
+      revision,
+      valueOf: (object) => this.valueOf(object),
+      indexNodes: resource.indexNodes,
+    });
   }
 
   #advance(revision: number): void {

@@ -189,6 +189,7 @@ class MessageReader {
         return this.#schemaOr(special, end, owner);
       case 'Duration':
       case 'Patch':
+      case 'Any':
         throw new Error(`protobuf: ${special} does not travel in API objects`);
     }
   }

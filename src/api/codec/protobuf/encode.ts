@@ -154,6 +154,7 @@ function writeSpecial(writer: Writer, special: SpecialType, owner: StructType, v
       return;
     case 'Duration':
     case 'Patch':
+    case 'Any':
       throw new Error(`protobuf: ${special} does not travel in API objects`);
   }
 }

@@ -30,6 +30,7 @@ export function arbitrary(type: TypeRef, depth: number): fc.Arbitrary<unknown> {
         JSONSchemaPropsOrBool: fc.boolean(),
         JSONSchemaPropsOrStringArray: fc.array(fc.string(), { minLength: 1 }),
         Patch: json,
+        Any: json,
       }[type.special];
     }
     case 'list':

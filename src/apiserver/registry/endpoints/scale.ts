@@ -1,6 +1,8 @@
 /** `scale` of workloads: a small view of spec.replicas. Source: registry/apps/*\/storage (ScaleREST). */
+
+import { getIn, setIn } from '../../../api/edit.ts';
 import { ApiError } from '../../../api/errors.ts';
-import type { JsonObject } from '../../../api/json.ts';
+import type { JsonObject, JsonValue } from '../../../api/json.ts';
 import { entriesOf, withEntries } from '../../../api/managed-fields/managed-fields.ts';
 import { managerName } from '../../../api/managed-fields/manager-name.ts';
 import { formatLabelMatcher, labelMatcherFrom, labelMatcherFromMap } from '../../../api/selectors/label-selector.ts';
@@ -14,6 +16,7 @@ import { parseWriteOptions } from '../options.ts';
 import { patchedObject, patchOf, withPatchRetries } from '../patch.ts';
 import { readObject } from '../read.ts';
 import { endpoint, methodNotAllowed } from '../resource-handler.ts';
+import { type ServedResource, strategyOf } from '../resources.ts';
 import type { SubresourceHandler, SubresourceRequest } from '../subresources.ts';
 import { type UpdateRequest, updateObject } from '../update.ts';
 import { toScaleEntries, toWorkloadEntries } from './scale-managers.ts';
@@ -34,7 +37,7 @@ export const scaleHandler: SubresourceHandler = async (request) => {
       return handler.value(
         200,
         context,
-        scaleOf(toServed(registry, registry.cache.valueOf(object), served, stored)),
+        scaleOf(await toServed(registry, registry.cache.valueOf(object), served, stored), served),
         negotiated,
       );
     }
@@ -46,7 +49,7 @@ export const scaleHandler: SubresourceHandler = async (request) => {
       return handler.value(200, context, updated, negotiated);
     }
     case 'PATCH': {
-      const patchType = handler.patchType(context);
+      const patchType = handler.patchType(context, served);
       if (patchType === 'apply') return handler.value(200, context, await applyScale(request), negotiated);
       const options = parseWriteOptions(context.query, 'PatchOptions');
       const patch = patchOf(context, patchType, options.fieldValidation);
@@ -140,23 +143,23 @@ async function writeScale(
     subresource: 'scale',
     options,
     optionsKind,
-    strategy: stored.strategy,
+    strategy: strategyOf(served, stored),
     settlesManagers: true,
     next: (current) => {
       if (current === undefined) throw ApiError.notFound(served.qualified, name);
       const entries = entriesOf(current);
       const managedFields = toScaleEntries(entries, isServed) as unknown as readonly JsonObject[];
-      const scale = wanted(withMeta(scaleOf(current), { managedFields }));
+      const scale = wanted(withMeta(scaleOf(current, served), { managedFields }));
       const next = toWorkloadEntries(entries, entriesOf(scale), served.apiVersion, isServed);
-      return withEntries(scaled(current, scale), next);
+      return withEntries(scaled(current, scale, served), next);
     },
   });
   const value = written.kind === 'stored' ? registry.cache.valueOf(written.object) : written.value;
-  return scaleOf(toServed(registry, value, served, stored));
+  return scaleOf(await toServed(registry, value, served, stored), served);
 }
 
 /** @throws ApiError 422 about the Scale. */
-function scaled(object: JsonObject, scale: JsonObject): JsonObject {
+function scaled(object: JsonObject, scale: JsonObject, served: ServedResource): JsonObject {
   const replicas = Number((scale.spec as JsonObject | undefined)?.replicas ?? 0);
   const { name = '', resourceVersion, uid } = metadataOf(scale);
   if (replicas < 0)
@@ -167,20 +170,19 @@ function scaled(object: JsonObject, scale: JsonObject): JsonObject {
         message: `Invalid value: ${replicas}: must be greater than or equal to 0`,
       },
     ]);
-  const spec = Object.freeze({ ...(object.spec as JsonObject), replicas });
-  const next = Object.freeze({ ...object, spec });
+  const path = served.schema.custom?.scale?.specReplicasPath.replace(/^\./, '').split('.') ?? ['spec', 'replicas'];
+  const next = setIn(object, path, replicas);
   return withMeta(next, {
     resourceVersion: resourceVersion ?? '',
     ...(uid === undefined || uid === '' ? {} : { uid }),
   });
 }
 
-export function scaleOf(object: JsonObject): JsonObject {
+/** @throws ApiError 404 when a custom object has no number of replicas. */
+export function scaleOf(object: JsonObject, served: ServedResource): JsonObject {
+  const counts = served.schema.custom?.scale ? customCounts(object, served) : builtinCounts(object);
   const { name, namespace, uid, resourceVersion, creationTimestamp } = metadataOf(object);
-  const spec = (object.spec ?? {}) as JsonObject;
-  const status = (object.status ?? {}) as JsonObject;
-  const selector = selectorText(spec.selector as JsonObject | undefined, object.kind === 'ReplicationController');
-  const replicas = Number(spec.replicas ?? 0);
+  const { replicas, selector } = counts;
   return {
     kind: 'Scale',
     apiVersion: 'autoscaling/v1',
@@ -192,7 +194,40 @@ export function scaleOf(object: JsonObject): JsonObject {
       ...(creationTimestamp ? { creationTimestamp } : {}),
     },
     spec: replicas === 0 ? {} : { replicas },
-    status: { replicas: Number(status.replicas ?? 0), ...(selector === '' ? {} : { selector }) },
+    status: { replicas: counts.statusReplicas, ...(selector === '' ? {} : { selector }) },
+  };
+}
+
+interface Counts {
+  readonly replicas: number;
+  readonly statusReplicas: number;
+  readonly selector: string;
+}
+
+function builtinCounts(object: JsonObject): Counts {
+  const spec = (object.spec ?? {}) as JsonObject;
+  const status = (object.status ?? {}) as JsonObject;
+  return {
+    replicas: Number(spec.replicas ?? 0),
+    statusReplicas: Number(status.replicas ?? 0),
+    selector: selectorText(spec.selector as JsonObject | undefined, object.kind === 'ReplicationController'),
+  };
+}
+
+/** By the paths of the definition. Source: registry/customresource/etcd.go (scaleFromCustomResource). */
+function customCounts(object: JsonObject, served: ServedResource): Counts {
+  const { specReplicasPath, statusReplicasPath, labelSelectorPath } = served.schema.custom!.scale!;
+  const at = (path: string): JsonValue | undefined => getIn(object, path.replace(/^\./, '').split('.'));
+  const replicas = at(specReplicasPath);
+  if (replicas === undefined)
+    throw ApiError.internal(
+      new Error(`the spec replicas field ${JSON.stringify(specReplicasPath.replace(/^\./, ''))} does not exist`),
+    );
+  const selector = labelSelectorPath === undefined ? undefined : at(labelSelectorPath);
+  return {
+    replicas: Number(replicas),
+    statusReplicas: Number(at(statusReplicasPath) ?? 0),
+    selector: typeof selector === 'string' ? selector : '',
   };
 }
 
