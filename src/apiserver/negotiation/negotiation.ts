@@ -35,6 +35,8 @@ export interface Endpoint {
   readonly watch: boolean;
   /** Whether Table and PartialObjectMetadata may be asked for; not on subresources that stream or on documents. Default true. */
   readonly transforms?: boolean;
+  /** Whether a Table may be asked for where transforms may: kinds that are asked and not stored have none. Default true. */
+  readonly table?: boolean;
 }
 
 const json = 'application/json';
@@ -138,7 +140,9 @@ function readParameters(
   if (endpoint.transforms === false || group !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1'))
     return undefined;
   if (
-    kind === 'Table' ? mediaType === protobuf : kind !== 'PartialObjectMetadata' && kind !== 'PartialObjectMetadataList'
+    kind === 'Table'
+      ? mediaType === protobuf || endpoint.table === false
+      : kind !== 'PartialObjectMetadata' && kind !== 'PartialObjectMetadataList'
   )
     return undefined;
   return { as: { kind: kind as Transform['kind'], group, version }, pretty };

@@ -14,12 +14,13 @@ const aliases: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'regarding.apiVersion': 'involvedObject.apiVersion',
     'regarding.resourceVersion': 'involvedObject.resourceVersion',
     'regarding.fieldPath': 'involvedObject.fieldPath',
+    reportingController: 'reportingComponent',
   },
 };
 
-/** Where a label's value stands when it is not at the path of the same name. */
+/** Where a label's value stands when it is not at the path of the same name; after `|` where it stands if that is empty. */
 const places: Readonly<Record<string, string>> = {
-  '/events:source': 'source.component',
+  '/events:source': 'source.component|reportingComponent',
   '/namespaces:name': 'metadata.name',
   'batch/jobs:status.successful': 'status.succeeded',
   // Accepted as a label, but never set: no pod matches a value.
@@ -70,6 +71,12 @@ const zeroOf = (label: string): string => (booleans.has(label) ? 'false' : numbe
 
 function reader(path: string, zero: string): (value: JsonObject) => string {
   if (path === '') return () => '';
+  const alternative = path.indexOf('|');
+  if (alternative >= 0) {
+    const first = reader(path.slice(0, alternative), zero);
+    const second = reader(path.slice(alternative + 1), zero);
+    return (value) => first(value) || second(value);
+  }
   const steps = path.split('.');
   return (value) => {
     let at: JsonValue | undefined = value;

@@ -245,3 +245,35 @@ test('events: they go after an hour', async () => {
   await t.clock.advance(70_000);
   assert.equal((await t.send('GET', '/api/v1/namespaces/a/events/e')).status, 404);
 });
+
+test('field selectors: an event of events.k8s.io is found by its reporting controller, under the old name too', async () => {
+  const events = '/apis/events.k8s.io/v1/namespaces/default/events';
+  await t.create(events, {
+    apiVersion: 'events.k8s.io/v1',
+    kind: 'Event',
+    metadata: { name: 'e', namespace: 'default' },
+    eventTime: '2026-01-01T00:00:00.000000Z',
+    action: 'Do',
+    reason: 'Test',
+    type: 'Normal',
+    regarding: { namespace: 'default' },
+    reportingController: 'test-controller',
+    reportingInstance: 'test-node',
+  });
+  const found = async (path: string) => names((await t.send('GET', path)).body);
+  assert.deepEqual(await found('/api/v1/namespaces/default/events?fieldSelector=source%3Dtest-controller'), ['e']);
+  assert.deepEqual(await found(`${events}?fieldSelector=reportingController%3Dtest-controller`), ['e']);
+  assert.deepEqual(await found(`${events}?fieldSelector=reportingController%3Dother`), []);
+});
+
+test('accept: kinds that are only asked have no table', async () => {
+  const review = {
+    apiVersion: 'authorization.k8s.io/v1',
+    kind: 'SelfSubjectAccessReview',
+    spec: { nonResourceAttributes: { path: '/', verb: 'get' } },
+  };
+  const asked = await t.send('POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', review, {
+    accept: 'application/json;as=Table;v=v1;g=meta.k8s.io',
+  });
+  assert.equal(asked.status, 406);
+});

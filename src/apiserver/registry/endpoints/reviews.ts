@@ -77,7 +77,7 @@ const review =
     const { context, handler, served, name } = request;
     if (context.request.method !== 'POST' || name !== '') throw methodNotAllowed();
     const { registry } = handler;
-    const negotiated = negotiateAccept(context.request, endpoint);
+    const negotiated = negotiateAccept(context.request, { ...endpoint, table: false });
     const options = parseWriteOptions(context.query, 'CreateOptions');
     const decoded = await handler.decode(context, served.gvk, served.schema.type, options.fieldValidation);
     let object = registry.kinds.applyDefaults(decoded, served.gvk);
