@@ -6,6 +6,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { ClusterError } from '../cluster/cluster-error.ts';
 import { version } from '../cluster/version.ts';
+import { addServerCommands } from './server-commands.ts';
 
 const outputFormats = ['text', 'json', 'yaml', 'name'] as const;
 
@@ -90,6 +91,7 @@ export async function main(): Promise<void> {
       .argument('<name>', 'name of the host')
       .option('--data-dir <path>', 'where all state lives')
       .action(async (name, options) => (await import('./host.ts')).hostSwitch(name, to, options));
+  addServerCommands(program);
   const image = program.command('image').description("container images on this machine's node");
   image
     .command('import')

@@ -3,6 +3,7 @@
  * a month or lack an address that the server now has.
  */
 import { createHash, X509Certificate } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
@@ -99,6 +100,47 @@ export async function loadOrCreateCertificates(options: CertificateOptions): Pro
     admin,
     serviceAccountPrivateKey: serviceAccountKey(pkiDir),
     fresh,
+  };
+}
+
+export interface EtcdCertificates {
+  readonly ca: CertificateAuthority;
+  readonly server: KeyPair;
+  readonly peer: KeyPair;
+  readonly healthcheckClient: KeyPair;
+  readonly apiserverClient: KeyPair;
+}
+
+/** etcd's own authority and what it signs, under kubeadm's names: `etcd/ca`, `etcd/server`, `etcd/peer` and so on. */
+export async function loadOrCreateEtcdCertificates(options: {
+  readonly pkiDir: string;
+  readonly nodeName: string;
+  readonly address: string;
+  readonly clock: Clock;
+  readonly random: Random;
+}): Promise<EtcdCertificates> {
+  const { pkiDir, nodeName, address, clock } = options;
+  mkdirSync(join(pkiDir, 'etcd'), { recursive: true, mode: 0o700 });
+  const found = readPair(pkiDir, 'etcd/ca');
+  const ca = found
+    ? loaded(pkiDir, 'etcd/ca', () => loadCertificateAuthority(found, options))
+    : await createCertificateAuthority('etcd-ca', options);
+  if (!found) writePair(pkiDir, 'etcd/ca', ca);
+  const member: LeafRequest = {
+    commonName: nodeName,
+    usages: ['server', 'client'],
+    dnsNames: [nodeName, 'localhost'],
+    ipAddresses: [address, '127.0.0.1', '::1'],
+  };
+  const client = (commonName: string): LeafRequest => ({ commonName, usages: ['client'] });
+  const leaf = (name: string, request: LeafRequest): Promise<KeyPair> =>
+    loadOrCreateLeaf(pkiDir, name, ca, request, clock);
+  return {
+    ca,
+    server: await leaf('etcd/server', member),
+    peer: await leaf('etcd/peer', member),
+    healthcheckClient: await leaf('etcd/healthcheck-client', client('kube-etcd-healthcheck-client')),
+    apiserverClient: await leaf('apiserver-etcd-client', client('kube-apiserver-etcd-client')),
   };
 }
 

@@ -3,10 +3,12 @@
  * and 10). Where its store lies and whether it listens on a port is the caller's business.
  */
 import type { ApiHandler, PeerCertificate } from '../api/exchange.ts';
+import { builtinSchema } from '../api/schema/builtin.ts';
 import { createServiceAllocator, type ServiceAllocator } from '../apiserver/allocators/service-allocator.ts';
 import { type SigningKey, signingKey } from '../apiserver/authentication/index.ts';
 import { bootstrap, runPostStart } from '../apiserver/bootstrap/index.ts';
 import { type ApiServer, type ApiServerOptions, createApiServer } from '../apiserver/index.ts';
+import { identityTransformer } from '../apiserver/registry/transformer.ts';
 import { createClusterSecurity } from '../apiserver/security.ts';
 import { createTaskGroup } from '../base/task-group.ts';
 import type { Client } from '../client/client.ts';
@@ -23,7 +25,8 @@ import { createScheduler } from '../scheduler/index.ts';
 import type { Store } from '../store/store.ts';
 import { runClusterDnsAddon } from './cluster-dns-addon.ts';
 import { clusterDnsAddress } from './cluster-dns-objects.ts';
-import { createComponent, type Surroundings } from './component.ts';
+import type { Component, Surroundings } from './component.ts';
+import { runLeading } from './lead.ts';
 import { applyLocalPathAddon } from './local-path-addon.ts';
 import { version } from './version.ts';
 
@@ -49,9 +52,20 @@ export interface ControlPlaneOptions extends Surroundings {
   readonly clusterDns?: boolean;
   /** Make the default storage class, of local folders. Default: as `clusterDns`. */
   readonly localPath?: boolean;
+  /** Further parts that run once in the cluster, with an administrator's rights. */
+  readonly addons?: readonly Addon[];
+  /** Unique among the cluster's control planes: scheduler, controllers and addons run where the lease is. Absent: this is the only one. */
+  readonly identity?: string;
+  /** The store is used by other API servers too, perhaps upstream's. */
+  readonly sharedStore?: boolean;
   /** Leave the scheduler or the controllers out: somebody else runs them. */
   readonly without?: readonly ('scheduler' | 'controllers')[];
   readonly tuning?: Pick<ApiServerOptions, 'watchLimits' | 'valueBudgetBytes' | 'compactionIntervalMs'>;
+}
+
+export interface Addon {
+  readonly name: string;
+  run(component: Component, signal: AbortSignal): Promise<void>;
 }
 
 export interface ClusterNetwork {
@@ -96,7 +110,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const key: SigningKey = signingKey(options.serviceAccountPrivateKey);
   const issuer = `https://kubernetes.default.svc.${network.clusterDomain}`;
   const surroundings: Surroundings = { clock, random, log, metrics };
-  const bootstrapIo = { store, clock, random };
+  // Loads the protobuf codec, which a store of one's own never needs.
+  const transformer = options.sharedStore
+    ? (await import('../apiserver/registry/upstream-values.ts')).createUpstreamValues(
+        builtinSchema,
+        identityTransformer,
+      )
+    : identityTransformer;
+  const bootstrapIo = { store, clock, random, transformer };
   await bootstrap({
     ...bootstrapIo,
     config: {
@@ -115,6 +136,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     random,
     log: log.with({ component: 'kube-apiserver' }),
     metrics,
+    transformer,
+    sharedStore: options.sharedStore ?? false,
     security: createClusterSecurity({
       serviceAccountKey: key,
       issuer,
@@ -152,46 +175,69 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 
   const transportAs = (peer: PeerCertificate): Transport =>
     createInProcessTransport(server.handler, { clock, peer, userAgent: `bireme/${version.kubernetes}` });
-  const scheduler = options.without?.includes('scheduler')
-    ? undefined
-    : createComponent(transportAs(component('system:kube-scheduler')), 'kube-scheduler', surroundings, {
-        eventSource: 'default-scheduler',
-      });
-  if (scheduler) tasks.run('kube-scheduler', (signal) => createScheduler(scheduler).run(signal));
-  const manager = options.without?.includes('controllers')
-    ? undefined
-    : createComponent(
-        transportAs(component('system:kube-controller-manager')),
-        'kube-controller-manager',
+  const leading = options.identity === undefined ? {} : { identity: options.identity };
+  if (!options.without?.includes('scheduler'))
+    tasks.run('kube-scheduler', (signal) =>
+      runLeading(
+        {
+          transport: transportAs(component('system:kube-scheduler')),
+          name: 'kube-scheduler',
+          eventSource: 'default-scheduler',
+          ...leading,
+        },
         surroundings,
-      );
-  if (manager) {
+        (scheduler, stop) => createScheduler(scheduler).run(stop),
+        signal,
+      ),
+    );
+  if (!options.without?.includes('controllers')) {
     const clientFor = (name: string): Client =>
       createClient(transportAs(serviceAccount('kube-system', name)), {
         fieldManager: 'kube-controller-manager',
         userAgent: `kube-controller-manager/${version.kubernetes}/system:serviceaccount:kube-system:${name}`,
       });
-    const controllers = allControllers({
-      ...(options.rootCa === undefined ? {} : { rootCa: options.rootCa }),
-      ...(options.certificateSigner ? { certificateSigning: { signer: options.certificateSigner } } : {}),
-      // As kubeadm starts its controller manager: hosts may join.
-      enabled: ['*', 'bootstrap-signer-controller', 'token-cleaner-controller'],
-      nodeIpam: { clusterCidrs: [network.podCidr], nodeMaskSizeIpv4: network.nodeCidrMaskSize },
-      ...options.controllers,
-    });
+    const controllers = (): ReturnType<typeof allControllers> =>
+      allControllers({
+        ...(options.rootCa === undefined ? {} : { rootCa: options.rootCa }),
+        ...(options.certificateSigner ? { certificateSigning: { signer: options.certificateSigner } } : {}),
+        // As kubeadm starts its controller manager: hosts may join.
+        enabled: ['*', 'bootstrap-signer-controller', 'token-cleaner-controller'],
+        nodeIpam: { clusterCidrs: [network.podCidr], nodeMaskSizeIpv4: network.nodeCidrMaskSize },
+        ...options.controllers,
+      });
+    // Wrong names among them are told now, not when the lead is had.
+    controllers();
     tasks.run('kube-controller-manager', (signal) =>
-      runControllerManager({ context: manager, controllers, clientFor }, signal),
+      runLeading(
+        {
+          transport: transportAs(component('system:kube-controller-manager')),
+          name: 'kube-controller-manager',
+          ...leading,
+        },
+        surroundings,
+        (manager, stop) => runControllerManager({ context: manager, controllers: controllers(), clientFor }, stop),
+        signal,
+      ),
     );
   }
-
-  const addons = options.clusterDns
-    ? createComponent(transportAs(adminPeer), 'bireme-addons', surroundings)
-    : undefined;
-  if (addons && options.localPath !== false)
-    tasks.run('local-path-addon', (signal) => applyLocalPathAddon(addons, signal));
-  if (addons)
-    tasks.run('cluster-dns-addon', (signal) =>
-      runClusterDnsAddon(addons, clusterDnsAddress(network.serviceCidr), signal),
+  if (options.clusterDns || options.addons)
+    tasks.run('bireme-addons', (signal) =>
+      runLeading(
+        { transport: transportAs(adminPeer), name: 'bireme-addons', ...leading },
+        surroundings,
+        async (addons, stop) => {
+          const parts = createTaskGroup(stop);
+          if (options.clusterDns)
+            parts.run('cluster-dns-addon', (end) =>
+              runClusterDnsAddon(addons, clusterDnsAddress(network.serviceCidr), end),
+            );
+          if (options.clusterDns && options.localPath !== false)
+            parts.run('local-path-addon', (end) => applyLocalPathAddon(addons, end));
+          for (const { name, run } of options.addons ?? []) parts.run(name, (end) => run(addons, end));
+          await parts.done;
+        },
+        signal,
+      ),
     );
 
   return {
@@ -201,7 +247,6 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     done: tasks.done,
     async stop() {
       await tasks.stop();
-      await Promise.all([scheduler?.stop(), manager?.stop(), addons?.stop()]);
       await server.stop();
     },
   };

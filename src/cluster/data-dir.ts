@@ -117,7 +117,7 @@ function makeFolder(path: string): void {
   }
 }
 
-const known = new Set(['pki', 'store', 'run', 'node', 'logs', 'hosts', 'admin.conf']);
+const known = new Set(['pki', 'store', 'etcd', 'run', 'node', 'logs', 'hosts', 'snapshots', 'admin.conf']);
 
 /** A file system's refusal as a sentence with its remedy. */
 export function unusable(path: string, error: unknown): ClusterError {

@@ -25,6 +25,8 @@ export interface DownOptions {
   readonly log: Logger;
   readonly spawner: Spawner;
   readonly progress: (text: string) => void;
+  /** Names in the data directory that stay: logs that an error speaks of. */
+  readonly keep?: readonly string[];
 }
 
 const graceMs = 20_000;
@@ -62,13 +64,15 @@ export async function takeDown(options: DownOptions): Promise<boolean> {
       'mend that and run "bireme down" again',
     );
   progress('Removing files');
-  removeFolder(dir.path);
+  removeFolder(dir.path, options.keep);
   return true;
 }
 
 /** The folder with all that is in it; a mount point stays, empty. */
-function removeFolder(path: string): void {
-  for (const name of readdirSync(path)) rmSync(join(path, name), { recursive: true, force: true });
+function removeFolder(path: string, keep: readonly string[] = []): void {
+  for (const name of readdirSync(path))
+    if (!keep.includes(name)) rmSync(join(path, name), { recursive: true, force: true });
+  if (keep.length > 0) return;
   try {
     rmdirSync(path);
   } catch (error) {

@@ -23,6 +23,10 @@ export interface HollowNodeOptions {
   readonly memoryBytes?: number;
   readonly labels?: Readonly<Record<string, string>>;
   readonly config?: Partial<KubeletConfig>;
+  /** Of the host whose node this is. Default: one that is nobody's. */
+  readonly addresses?: readonly string[];
+  /** Where somebody serves the node's handler. Default: nowhere. */
+  readonly kubeletPort?: number;
 }
 
 export interface HollowNode {
@@ -63,7 +67,7 @@ export function createHollowNodes(transport: Transport, surroundings: Surroundin
     add(name, options = {}) {
       if (nodes.has(name)) throw new Error(`There is a hollow node "${name}" already`);
       const runtime = createHollowRuntime({ clock, random });
-      const address = hollowAddress(index++);
+      const addresses = options.addresses ?? [hollowAddress(index++)];
       const pods = dispatcher.source(name);
       const kubelet = createKubelet({
         nodeName: name,
@@ -75,14 +79,15 @@ export function createHollowNodes(transport: Transport, surroundings: Surroundin
         runtimeChanges: (listener) => runtime.onChange(listener),
         environment: createHollowEnvironment(objects),
         machine: hollowMachine(name, options, random.uuid()),
-        nodeIPs: [address],
+        nodeIPs: addresses,
         clock,
         random,
         log,
         metrics: surroundings.metrics,
         config: {
           ...defaultKubeletConfig,
-          enableServer: false,
+          enableServer: options.kubeletPort !== undefined,
+          ...(options.kubeletPort === undefined ? {} : { port: options.kubeletPort }),
           ...options.config,
           nodeLabels: { ...options.labels, ...options.config?.nodeLabels },
         },
