@@ -237,7 +237,8 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
             nodeName: options.nodeName,
             nodeIp: address,
             // With workers this machine carries no pods: the API server only has to reach theirs.
-            ...(hosts ? { kubelet: false, proxyTable: `bireme-proxy-${clusterId(dir)}` } : {}),
+            // It is on their segment, whatever they use among themselves.
+            ...(hosts ? { kubelet: false, podRouting: 'auto', proxyTable: `bireme-proxy-${clusterId(dir)}` } : {}),
           },
         }),
       );

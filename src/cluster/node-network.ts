@@ -4,7 +4,13 @@ import { resources } from '../api/types/resources.ts';
 import type { InformerFactory } from '../client/informer.ts';
 import { listLinks } from '../host/network-links.ts';
 import type { Spawner } from '../host/spawner.ts';
-import { applyPodNetwork, defaultBridgeName, runNodeRoutes, tunnelOverheadBytes } from '../network/index.ts';
+import {
+  applyPodNetwork,
+  defaultBridgeName,
+  runHostPorts,
+  runNodeRoutes,
+  tunnelOverheadBytes,
+} from '../network/index.ts';
 import type { Surroundings } from './component.ts';
 import type { NodeConfig, NodeFiles } from './node-config.ts';
 
@@ -12,7 +18,7 @@ export interface NodeNetworkOptions extends Pick<Surroundings, 'clock' | 'log'> 
   readonly config: NodeConfig;
   readonly files: NodeFiles;
   readonly spawner: Spawner;
-  /** With rights to watch this Node. */
+  /** With rights to watch this Node and its Pods. */
   readonly informers: InformerFactory;
   /** With rights to watch all Nodes. */
   readonly allNodes: InformerFactory;
@@ -69,8 +75,9 @@ export async function runNodeNetwork(options: NodeNetworkOptions, signal: AbortS
         });
     }
   })();
+  const ports = runHostPorts({ ...options, nodeName: config.nodeName, bridgeName: defaultBridgeName }, signal);
   try {
-    await Promise.all([own, routes]);
+    await Promise.all([own, routes, ports]);
   } finally {
     remove();
     signal.removeEventListener('abort', wake);

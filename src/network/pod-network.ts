@@ -5,6 +5,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Spawner } from '../host/spawner.ts';
+import { hostPortsTableName } from './host-ports.ts';
 
 export interface PodNetworkOptions {
   /** This node's range, e.g. 10.244.1.0/24. */
@@ -85,7 +86,7 @@ export async function removePodNetwork(
 ): Promise<void> {
   await nft(
     spawner,
-    `add table ip ${networkTableName}\ndelete table ip ${networkTableName}\n`,
+    [networkTableName, hostPortsTableName].map((name) => `add table ip ${name}\ndelete table ip ${name}\n`).join(''),
     'remove the masquerade rules of the pod network',
   );
   const link = await spawner.run('ip', ['link', 'delete', bridgeName], { timeoutMs: nftTimeoutMs });

@@ -56,8 +56,8 @@ export interface Machine {
 export const port = 6443;
 const timeoutMs = 90_000;
 
-/** It ends, with everything in it, when the test does. */
-export async function startMachine(t: TestContext): Promise<Machine> {
+/** It ends, with everything in it, when the test does. @param program another `bireme` than this checkout's. */
+export async function startMachine(t: TestContext, program = launcher): Promise<Machine> {
   // Short: a unix socket's path has 107 bytes.
   const folder = mkdtempSync(join(tmpdir(), 'be-'));
   const dataDir = join(folder, 'data');
@@ -109,7 +109,7 @@ export async function startMachine(t: TestContext): Promise<Machine> {
   const enter = ['-t', String(inside), '-n', '-m', '-u', '-i', '-p', '--'];
   const kubeconfig = join(folder, 'kubeconfig');
   const env = { ...process.env, HOME: join(folder, 'home'), KUBECONFIG: kubeconfig };
-  const run: Machine['run'] = (program, ...args) => execute('nsenter', [...enter, program, ...args], env);
+  const run: Machine['run'] = (file, ...args) => execute('nsenter', [...enter, file, ...args], env);
   const machine: Machine = {
     folder,
     dataDir,
@@ -117,14 +117,14 @@ export async function startMachine(t: TestContext): Promise<Machine> {
     address,
     enter,
     run,
-    async ok(program, ...args) {
-      const { code, stdout, stderr } = await run(program, ...args);
-      if (code !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${code}:\n${stdout}${stderr}`);
+    async ok(file, ...args) {
+      const { code, stdout, stderr } = await run(file, ...args);
+      if (code !== 0) throw new Error(`${file} ${args.join(' ')} ended with ${code}:\n${stdout}${stderr}`);
       return stdout;
     },
     bireme: (command, ...args) => {
       const own = command === 'up' ? ['--detach', '--kubeconfig', kubeconfig, '--port', String(port)] : [];
-      return run(process.execPath, launcher, ...command.split(' '), '--data-dir', dataDir, ...own, ...args);
+      return run(process.execPath, program, ...command.split(' '), '--data-dir', dataDir, ...own, ...args);
     },
     async pids(text) {
       const { stdout } = await run(
