@@ -107,6 +107,42 @@ test('hosts: three workers carry an application, lose one of them, and leave not
     }
   });
 
+  await t.test('a host port leads to its container, from other hosts and on the loopback address', async () => {
+    await client.resource(resources.pods).create({
+      metadata: { namespace, name: 'host-port' },
+      spec: {
+        ...server,
+        nodeName: 'worker-3',
+        containers: [
+          {
+            ...server.containers[0]!,
+            ports: [
+              { containerPort: 8080, hostPort: 9080 },
+              { containerPort: 8080, hostPort: 9081, hostIP: '127.0.0.1' },
+            ],
+          },
+        ],
+      },
+    });
+    const [{ status } = {}] = await cluster.until(resources.pods, 'the pod is ready', allReady(1), {
+      namespace,
+      fieldSelector: 'metadata.name=host-port',
+    });
+    const outside = await machine.ok('busybox', 'wget', '-q', '-O', '-', `http://${status?.hostIP}:9080/`);
+    assert.equal(outside.trim(), 'host-port');
+    const inside = await ran(cluster, 'asks-host-port', {
+      nodeName: 'worker-3',
+      hostNetwork: true,
+      containers: [busybox(['127.0.0.1:9080', '127.0.0.1:9081', `${status?.hostIP}:9080`].map(fetch).join('\n'))],
+    });
+    assert.equal(inside, 'host-port\n'.repeat(3));
+    const refused = await ran(cluster, 'asks-wrongly', {
+      nodeName: 'worker-1',
+      containers: [busybox(fetch(`${status?.hostIP}:9081`))],
+    });
+    assert.match(refused, /lost\n$/);
+  });
+
   await t.test(
     'requests stay on the client’s node while an endpoint is there; none is lost when it is deleted',
     async () => {
