@@ -277,3 +277,22 @@ test('accept: kinds that are only asked have no table', async () => {
   });
   assert.equal(asked.status, 406);
 });
+
+test('eviction: the pod says that it was disrupted before it goes; the caller may name the version it saw', async () => {
+  await t.create(pods, pod('evicted', 'n'));
+  const evict = (resourceVersion: string) =>
+    t.send('POST', `${pods}/evicted/eviction`, {
+      apiVersion: 'policy/v1',
+      kind: 'Eviction',
+      metadata: { name: 'evicted' },
+      deleteOptions: { preconditions: { resourceVersion } },
+    });
+  assert.equal((await evict('1')).status, 409);
+  const { resourceVersion } = meta((await t.send('GET', `${pods}/evicted`)).body);
+  assert.equal((await evict(resourceVersion!)).status, 201);
+  const { body } = await t.send('GET', `${pods}/evicted`);
+  const status = body.status as unknown as { conditions: { type: string; status: string; reason: string }[] };
+  const { type, status: value, reason } = status.conditions.at(-1)!;
+  assert.deepEqual([type, value, reason], ['DisruptionTarget', 'True', 'EvictionByEvictionAPI']);
+  assert.notEqual(meta(body).deletionTimestamp, undefined);
+});

@@ -10,7 +10,7 @@ import { type AdmissionSubject, admit, validateAdmission } from '../admit.ts';
 import type { RequestContext } from '../context.ts';
 import { deleteObject } from '../delete.ts';
 import { metadataOf, storedForm } from '../object-meta.ts';
-import { parseDeleteOptions, parseWriteOptions } from '../options.ts';
+import { type DeleteRequest, parseDeleteOptions, parseWriteOptions } from '../options.ts';
 import type { Registry } from '../registry.ts';
 import { endpoint, methodNotAllowed } from '../resource-handler.ts';
 import { objectKey, type StoredResource } from '../resources.ts';
@@ -52,7 +52,16 @@ export const evictionHandler: SubresourceHandler = async ({ context, handler, se
   if (pod === undefined) throw ApiError.notFound(served.qualified, name);
   const value = registry.cache.valueOf(pod) as unknown as Pod;
   if (!mayIgnoreBudgets(value)) await spendBudget(registry, context, namespace, value, dryRun);
-  await deleteObject(registry, context, served, stored, namespace, name, { ...options, dryRun });
+  const revision = dryRun ? undefined : await markDisrupted(registry, context, stored, namespace, name, options);
+  const { preconditions } = options;
+  await deleteObject(registry, context, served, stored, namespace, name, {
+    ...options,
+    dryRun,
+    // The mark itself changed the object that the caller named by its version.
+    ...(preconditions.resourceVersion && revision !== undefined
+      ? { preconditions: { ...preconditions, resourceVersion: revision } }
+      : {}),
+  });
   return handler.value(
     201,
     context,
@@ -60,6 +69,61 @@ export const evictionHandler: SubresourceHandler = async ({ context, handler, se
     negotiated,
   );
 };
+
+/**
+ * The condition that tells a disruption from a failure (a Job's podFailurePolicy asks for it), set before the pod goes.
+ * @returns the pod's resource version afterwards.
+ */
+async function markDisrupted(
+  registry: Registry,
+  context: RequestContext,
+  pods: StoredResource,
+  namespace: string,
+  name: string,
+  { preconditions }: DeleteRequest,
+): Promise<string | undefined> {
+  const outcome = await registry.rounds.update(
+    pods,
+    objectKey(namespace, name),
+    (current) => {
+      if (current === undefined) return { kind: 'keep' };
+      const pod = registry.cache.valueOf(current);
+      const { uid, resourceVersion } = preconditions;
+      if (uid && uid !== metadataOf(pod).uid)
+        throw ApiError.conflict(
+          { group: '', resource: 'Pod' },
+          name,
+          `the UID in the precondition (${uid}) does not match the UID in record (${metadataOf(pod).uid}). The object might have been deleted and then recreated`,
+        );
+      if (resourceVersion && resourceVersion !== String(current.revision))
+        throw ApiError.conflict(
+          { group: '', resource: 'Pod' },
+          name,
+          `the ResourceVersion in the precondition (${resourceVersion}) does not match the ResourceVersion in record (${current.revision}). The object might have been modified`,
+        );
+      const status = withDisruptionTarget((pod.status ?? {}) as JsonObject, formatTime(registry.clock.now()));
+      const marked = Object.freeze({ ...pod, status });
+      return { kind: 'write', value: storedForm(marked, pods.gvk.kind, pods.apiVersion) };
+    },
+    context.signal,
+  );
+  return outcome && String(outcome.object.revision);
+}
+
+function withDisruptionTarget(status: JsonObject, now: string): JsonObject {
+  const conditions = (status.conditions ?? []) as readonly JsonObject[];
+  const before = conditions.find(({ type }) => type === 'DisruptionTarget');
+  const condition = Object.freeze({
+    type: 'DisruptionTarget',
+    status: 'True',
+    lastProbeTime: before?.lastProbeTime ?? null,
+    lastTransitionTime: before?.status === 'True' ? (before.lastTransitionTime ?? now) : now,
+    reason: 'EvictionByEvictionAPI',
+    message: 'Eviction API: evicting',
+  });
+  const next = before ? conditions.map((c) => (c === before ? condition : c)) : [...conditions, condition];
+  return Object.freeze({ ...status, conditions: Object.freeze(next) });
+}
 
 /** Pods that are over, not begun or on their way out disturb nobody. */
 function mayIgnoreBudgets({ metadata, status }: Pod): boolean {
