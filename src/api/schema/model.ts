@@ -87,7 +87,11 @@ export interface StructType {
   /**
    * A custom kind: values are read by this schema; the fields say how they are merged.
    */
-  readonly custom?: { readonly schema: JSONSchemaProps | undefined };
+  readonly custom?: {
+    readonly schema: JSONSchemaProps | undefined;
+    /** `spec.color`: published with the schema. */
+    readonly selectableFields?: readonly string[];
+  };
   /** Members that no field names: values owned by what they are. */
   readonly open?: boolean;
   readonly name: TypeName;

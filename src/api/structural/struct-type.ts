@@ -7,9 +7,11 @@ export interface CustomTypeOptions {
   readonly schema: Structural | undefined;
   /** `meta.v1.ObjectMeta` */
   readonly objectMeta: StructType;
+  /** `spec.color` */
+  readonly selectableFields?: readonly string[];
 }
 
-export function customStructType({ gvk, schema, objectMeta }: CustomTypeOptions): StructType {
+export function customStructType({ gvk, schema, objectMeta, selectableFields }: CustomTypeOptions): StructType {
   const { group, version, kind } = gvk;
   const reversed = group.split('.').reverse().join('.');
   const build = new Builder(objectMeta);
@@ -18,7 +20,37 @@ export function customStructType({ gvk, schema, objectMeta }: CustomTypeOptions)
     ...build.struct(name, schema ?? {}, { root: true, open: schema === undefined || preserves(schema) }),
     openapiName: `${reversed}.${version}.${kind}`,
     gvks: [gvk],
-    custom: { schema },
+    custom: { schema, ...(selectableFields?.length ? { selectableFields } : {}) },
+  };
+}
+
+/** The list of a kind, as a struct of the schema's model. */
+export function customListType(item: StructType, listKind: string, listMeta: StructType): StructType {
+  const { group, version } = item.gvks[0]!;
+  const field = (name: string, type: FieldSchema['type'], required: boolean, index: number): FieldSchema => ({
+    name,
+    index,
+    type,
+    required,
+    omitEmpty: !required,
+    omitZero: false,
+    pointer: false,
+  });
+  const text = { kind: 'scalar', scalar: 'string' } as const;
+  const fields = [
+    field('kind', text, false, 0),
+    field('apiVersion', text, false, 1),
+    field('metadata', { kind: 'struct', type: listMeta }, false, 2),
+    field('items', { kind: 'list', element: { kind: 'struct', type: item } }, true, 3),
+  ];
+  return {
+    name: `${item.name}List`,
+    openapiName: `${group.split('.').reverse().join('.')}.${version}.${listKind}`,
+    gvks: [{ group, version, kind: listKind }],
+    unions: [],
+    fields,
+    fieldsByName: new Map(fields.map((one) => [one.name, one])),
+    alwaysWritten: [],
   };
 }
 

@@ -366,3 +366,24 @@ test('custom resources: a server that starts on a filled store serves at once', 
   await two.stop();
   await one.stop();
 });
+
+test('custom resources: OpenAPI v2 and v3 tell of the kind, and no longer once it is gone', () =>
+  withKind(async (server) => {
+    const name = 'com.example.stable.v1.CronTab';
+    const v2 = async () =>
+      (await server.send('GET', '/openapi/v2')).body.definitions as Record<
+        string,
+        { properties: Record<string, unknown> }
+      >;
+    const definition = (await v2())[name]!;
+    assert.deepEqual(Object.keys(definition.properties), ['apiVersion', 'kind', 'metadata', 'spec', 'status']);
+    const v3 = await server.send('GET', `/openapi/v3/apis/${group}/v1`);
+    const paths = v3.body.paths as Record<string, { patch?: { requestBody: { content: object } } }>;
+    assert.deepEqual(
+      Object.keys(paths[`/apis/${group}/v1/namespaces/{namespace}/crontabs/{name}`]!.patch!.requestBody.content),
+      ['application/json-patch+json', 'application/merge-patch+json', 'application/apply-patch+yaml'],
+    );
+    await server.send('DELETE', `${definitions}/crontabs.${group}`);
+    await server.clock.advance(5_000);
+    assert.equal((await v2())[name], undefined);
+  }));

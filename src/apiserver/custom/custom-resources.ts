@@ -9,7 +9,7 @@ import { sameJson } from '../../api/edit.ts';
 import { deepFreeze } from '../../api/freeze.ts';
 import type { JsonObject } from '../../api/json.ts';
 import type { LiveSchema, SchemaGroup } from '../../api/schema/live-schema.ts';
-import type { StructType } from '../../api/schema/model.ts';
+import type { ResourceSchema, StructType } from '../../api/schema/model.ts';
 import { formatTime } from '../../api/time.ts';
 import type { CustomResourceDefinition, CustomResourceDefinitionStatus } from '../../api/types/apiextensions-v1.ts';
 import type { Logger } from '../../base/log.ts';
@@ -38,7 +38,7 @@ export interface CustomResourcesOptions {
   readonly reader: ObjectReader;
   readonly log: Logger;
   /** What a kind is made with: rules, conversion. May load what it needs. */
-  readonly kindOptions: (definition: CustomResourceDefinition) => Promise<Omit<KindOptions, 'objectMeta'>>;
+  readonly kindOptions: (definition: CustomResourceDefinition) => Promise<Omit<KindOptions, 'objectMeta' | 'listMeta'>>;
 }
 
 interface Loaded {
@@ -47,6 +47,10 @@ interface Loaded {
 }
 
 const retryMs = 1_000;
+
+/** As discovery shows it; the same value while nothing changes, so that documents made from it are kept. */
+const discovered = (resource: ResourceSchema): ResourceSchema =>
+  resource.custom!.terminating ? { ...resource, verbs: discoveredVerbs(true) } : resource;
 
 export class CustomResources {
   readonly #options: CustomResourcesOptions;
@@ -193,7 +197,7 @@ export class CustomResources {
     }
     const kind = makeKind(deepFreeze(definition), {
       ...(await kindOptions(definition)),
-      objectMeta: this.#objectMeta(),
+      ...this.#metaTypes(),
     });
     const { stored } = kind;
     await registry.cache.add(
@@ -218,10 +222,11 @@ export class CustomResources {
     this.#options.registry.cache.remove(loaded.kind.stored.prefix);
   }
 
-  #objectMeta(): StructType {
-    const type = this.#options.schema.type('meta.v1.ObjectMeta');
-    if (!type) throw new Error('The schema has no ObjectMeta');
-    return type;
+  #metaTypes(): { readonly objectMeta: StructType; readonly listMeta: StructType } {
+    const objectMeta = this.#options.schema.type('meta.v1.ObjectMeta');
+    const listMeta = this.#options.schema.type('meta.v1.ListMeta');
+    if (!objectMeta || !listMeta) throw new Error('The schema has no ObjectMeta or ListMeta');
+    return { objectMeta, listMeta };
   }
 
   /** Shows the table and the schema what is loaded now. Discovery and OpenAPI tell of established kinds alone. */
@@ -230,9 +235,7 @@ export class CustomResources {
     const kinds = [...this.#loaded.values()].map(({ kind }) => kind).sort((a, b) => (a.name < b.name ? -1 : 1));
     table.setCustom(kinds.flatMap(({ served }) => served));
     const shown = kinds.filter(({ definition }) => isTrue(definition, 'Established'));
-    const resources = shown.flatMap(({ served }) =>
-      served.map(({ schema: one }) => ({ ...one, verbs: discoveredVerbs(one.custom!.terminating) })),
-    );
+    const resources = shown.flatMap(({ served }) => served.map(({ schema: one }) => discovered(one)));
     const versions = new Map<string, Set<string>>();
     for (const { group, version } of resources) {
       const known = versions.get(group);
@@ -248,7 +251,7 @@ export class CustomResources {
     schema.setCustom(
       groups,
       resources,
-      kinds.flatMap(({ versions: all }) => all.map(({ gvk, schema: one }) => [gvk, one.type] as const)),
+      kinds.flatMap(({ types }) => types),
     );
   }
 

@@ -4,9 +4,9 @@ import { coerceStored } from '../../api/codec/custom.ts';
 import { sameJson } from '../../api/edit.ts';
 import { deepFreeze } from '../../api/freeze.ts';
 import type { JsonObject } from '../../api/json.ts';
-import type { ResourceSchema, StructType, SubresourceSchema } from '../../api/schema/model.ts';
+import type { GroupVersionKind, ResourceSchema, StructType, SubresourceSchema } from '../../api/schema/model.ts';
 import { applySchemaDefaults } from '../../api/structural/defaults.ts';
-import { customStructType } from '../../api/structural/struct-type.ts';
+import { customListType, customStructType } from '../../api/structural/struct-type.ts';
 import type {
   CustomResourceDefinition,
   CustomResourceDefinitionNames,
@@ -26,10 +26,13 @@ export interface CustomKind {
   readonly versions: readonly ServedResource[];
   /** Those that requests reach. */
   readonly served: readonly ServedResource[];
+  /** Structs of the objects and of their lists. */
+  readonly types: readonly (readonly [GroupVersionKind, StructType])[];
 }
 
 export interface KindOptions {
   readonly objectMeta: StructType;
+  readonly listMeta: StructType;
   /** Rules of a version's schema. */
   readonly rules: (type: StructType, version: CustomResourceDefinitionVersion) => RuleValidator | undefined;
   /** Brings objects from version to version by a webhook. Absent: its definition asks for none. */
@@ -51,6 +54,7 @@ export function makeKind(definition: CustomResourceDefinition, options: KindOpti
         gvk: { group, version: version.name, kind: names.kind },
         schema: version.schema?.openAPIV3Schema,
         objectMeta: options.objectMeta,
+        selectableFields: (version.selectableFields ?? []).map(({ jsonPath }) => jsonPath.replace(/^\./, '')),
       }),
     ]),
   );
@@ -98,16 +102,22 @@ export function makeKind(definition: CustomResourceDefinition, options: KindOpti
     stored,
     versions,
     served: versions.filter((_, i) => spec.versions[i]!.served),
+    types: resources.flatMap(({ version, type, custom }) => [
+      [{ group, version, kind: names.kind }, type] as const,
+      [{ group, version, kind: custom!.listKind }, customListType(type, custom!.listKind, options.listMeta)] as const,
+    ]),
   };
 }
 
 /** The same kind under a definition whose conditions changed. */
 export function withDefinition(kind: CustomKind, definition: CustomResourceDefinition): CustomKind {
+  const terminating = isTrue(definition, 'Terminating');
+  if (kind.versions.every(({ schema }) => schema.custom!.terminating === terminating)) return { ...kind, definition };
   const versions = kind.versions.map((served) => ({
     ...served,
     schema: {
       ...served.schema,
-      custom: { ...served.schema.custom!, terminating: isTrue(definition, 'Terminating') },
+      custom: { ...served.schema.custom!, terminating },
     },
   }));
   return {

@@ -47,7 +47,7 @@ export function createDocumentRoutes(options: DocumentOptions): DocumentRoutes {
   return async (request) => {
     if (request.method !== 'GET' && request.method !== 'HEAD') return undefined;
     const schema = currentSchema();
-    if (documents?.schema !== schema) documents = new Documents(schema, options);
+    if (documents?.schema !== schema) documents = new Documents(schema, options, documents);
     return documents.answer(request);
   };
 }
@@ -71,9 +71,11 @@ class Documents {
   readonly #encoded = new Map<string, Uint8Array>();
   readonly #aggregated = new Map<string, Tagged>();
   #openApi: OpenApiDocuments | undefined;
+  #previous: OpenApiDocuments | undefined;
 
-  constructor(schema: Schema, options: DocumentOptions) {
+  constructor(schema: Schema, options: DocumentOptions, previous: Documents | undefined) {
     this.schema = schema;
+    this.#previous = previous && (previous.#openApi ?? previous.#previous);
     this.#options = options;
     this.#groups = discoveryGroups(schema, options.serves);
     const groups = this.#groups;
@@ -112,7 +114,9 @@ class Documents {
         groups: this.#groups,
         gitVersion: this.#options.version.gitVersion,
         yield: this.#options.yield ?? nothing,
+        previous: this.#previous,
       });
+      this.#previous = undefined;
     }
     return this.#openApi;
   }

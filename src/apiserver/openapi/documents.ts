@@ -6,7 +6,7 @@ import { encode, encodeText, parseJson } from '../../api/codec/index.ts';
 import { ApiError } from '../../api/errors.ts';
 import type { ApiRequest, ApiResponse, Headers } from '../../api/exchange.ts';
 import type { JsonObject } from '../../api/json.ts';
-import type { Schema } from '../../api/schema/model.ts';
+import type { ResourceSchema, Schema, StructType } from '../../api/schema/model.ts';
 import type { DiscoveryGroup } from '../discovery/discovery.ts';
 import { parseAccept } from '../negotiation/accept-header.ts';
 import { type Tagged, tagged, taggedAnswer } from './etag.ts';
@@ -32,6 +32,8 @@ export interface OpenApiOptions {
   readonly gitVersion: string;
   /** Lets other work run between two parts of a long building (decision 11). */
   readonly yield: () => Promise<void>;
+  /** Documents of an earlier state: what did not change since is taken from them. */
+  readonly previous?: OpenApiDocuments | undefined;
 }
 
 /** How many paths or definitions are encoded between two yields: about two milliseconds of work. */
@@ -42,11 +44,44 @@ export class OpenApiDocuments {
   readonly #v3 = new Map<string, Promise<Built>>();
   #v2: Promise<Built> | undefined;
   #index: Promise<Tagged> | undefined;
-  /** Encoded definitions by name: most documents share the greater part of theirs. */
-  readonly #definitions: Readonly<Record<OpenApiVersion, Map<string, string>>> = { v2: new Map(), v3: new Map() };
+  /** Encoded definitions: most documents share the greater part of theirs. */
+  readonly #definitions: Readonly<Record<OpenApiVersion, WeakMap<StructType, string>>>;
+  /** Paths for v2 by document. */
+  readonly #paths2 = new Map<string, PathSet>();
 
   constructor(options: OpenApiOptions) {
     this.#options = options;
+    const { previous } = options;
+    this.#definitions = previous ? previous.#definitions : { v2: new WeakMap(), v3: new WeakMap() };
+    if (previous)
+      for (const name of this.#names()) {
+        if (!this.#unchanged(name, previous)) continue;
+        const built = previous.#v3.get(name);
+        const paths = previous.#paths2.get(name);
+        if (built) this.#v3.set(name, built);
+        if (paths) this.#paths2.set(name, paths);
+      }
+  }
+
+  #unchanged(name: string, previous: OpenApiDocuments): boolean {
+    const now = this.#resources(name);
+    const before = previous.#resources(name);
+    return (
+      now !== undefined &&
+      before !== undefined &&
+      now.length === before.length &&
+      now.every((resource, i) => resource === before[i])
+    );
+  }
+
+  /** What the document of a group version tells of. */
+  #resources(name: string): readonly ResourceSchema[] | undefined {
+    for (const group of this.#options.groups) {
+      const base = group.name === '' ? 'api' : `apis/${group.name}`;
+      if (!name.startsWith(base)) continue;
+      for (const { version, resources } of group.versions) if (name === `${base}/${version}`) return resources;
+    }
+    return undefined;
   }
 
   /** @returns undefined for paths below `/openapi/` that do not exist. */
@@ -112,7 +147,12 @@ export class OpenApiDocuments {
   async #buildV2(): Promise<Built> {
     const all: PathSet = { paths: {}, types: new Set() };
     for (const name of this.#names()) {
-      const { paths, types } = this.#paths(name, 'v2');
+      let set = this.#paths2.get(name);
+      if (set === undefined) {
+        set = this.#paths(name, 'v2');
+        this.#paths2.set(name, set);
+      }
+      const { paths, types } = set;
       Object.assign(all.paths, paths);
       for (const type of types) all.types.add(type);
       await this.#options.yield();
@@ -125,11 +165,10 @@ export class OpenApiDocuments {
     const info = encodeText({ title: 'Kubernetes', version: this.#options.gitVersion });
     const pathTexts = await this.#pieces(Object.entries(paths), ([path, item]) => `"${path}":${encodeText(item)}`);
     const schemas = await this.#pieces(reachable(types), ([name, definition]) => {
-      let text = this.#definitions[openApi].get(name);
-      if (text === undefined) {
-        text = `"${name}":${encodeText(definitionSchema(definition, openApi))}`;
-        this.#definitions[openApi].set(name, text);
-      }
+      const known = typeof definition === 'string' ? undefined : this.#definitions[openApi].get(definition);
+      if (known !== undefined) return known;
+      const text = `"${name}":${encodeText(definitionSchema(definition, openApi))}`;
+      if (typeof definition !== 'string') this.#definitions[openApi].set(definition, text);
       return text;
     });
     const text =

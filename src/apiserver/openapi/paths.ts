@@ -20,6 +20,8 @@ interface Operation {
   readonly body?: StructType | 'patch';
   readonly answer?: StructType;
   readonly subresource: string;
+  /** Of a custom kind: neither protobuf nor strategic merge. */
+  readonly custom?: boolean;
 }
 
 /** Of one group version, the version's own document (`/apis/GROUP/VERSION/`) included. */
@@ -44,7 +46,10 @@ export function versionPaths(
     const present = operations.filter((operation) => operation !== undefined);
     if (present.length > 0) set.paths[path] = pathItem(path, present, tagOf(group, version), set, openApi);
   };
-  for (const resource of resources) addResource(resource, base, schema, add);
+  for (const resource of resources)
+    addResource(resource, base, schema, (path, operations) =>
+      add(path, resource.custom ? operations.map((one) => one && { ...one, custom: true }) : operations),
+    );
   return {
     paths: Object.fromEntries(Object.entries(set.paths).sort(([a], [b]) => (a < b ? -1 : 1))),
     types: set.types,
@@ -129,7 +134,7 @@ function addResource(
   const scoped = `${namespaced ? 'Namespaced' : ''}${kind}`;
   const can = (verb: string, operation: Omit<Operation, 'gvk' | 'subresource'>): Operation | undefined =>
     verbs.includes(verb) ? { ...operation, gvk, subresource: '' } : undefined;
-  const list = schema.byGvk({ group, version, kind: `${kind}List` });
+  const list = schema.byGvk({ group, version, kind: resource.custom?.listKind ?? `${kind}List` });
   const status = schema.byGvk({ group: '', version: 'v1', kind: 'Status' })!;
   const options = schema.byGvk({ group: '', version: 'v1', kind: 'DeleteOptions' })!;
   const deleted =
@@ -244,6 +249,12 @@ const streamTypes = [
   'application/vnd.kubernetes.protobuf;stream=watch',
   'application/yaml',
 ];
+const customTypes = [json, 'application/yaml'];
+const customPatchTypes = [
+  'application/json-patch+json',
+  'application/merge-patch+json',
+  'application/apply-patch+yaml',
+];
 const patchTypes = [
   'application/apply-patch+yaml',
   'application/json-patch+json',
@@ -268,15 +279,22 @@ function operationObject(operation: Operation, tag: string, set: PathSet, openAp
   const { action, gvk, id, body, answer, subresource } = operation;
   if (answer) set.types.add(answer);
   if (body && body !== 'patch') set.types.add(body);
-  const produces =
-    action === 'connect'
+  const produces = operation.custom
+    ? customTypes
+    : action === 'connect'
       ? ['*/*']
       : subresource === 'log'
         ? ['text/plain', ...plainTypes]
         : action === 'list'
           ? streamTypes
           : plainTypes;
-  const consumes = body === 'patch' ? patchTypes : ['*/*'];
+  const consumes = operation.custom
+    ? body === 'patch'
+      ? customPatchTypes
+      : customTypes
+    : body === 'patch'
+      ? patchTypes
+      : ['*/*'];
   const bodyName = body === 'patch' ? patchDefinition : body?.openapiName;
   const query = queryParameters(action, gvk.kind, subresource, openApi);
   const codes: Record<string, string> =

@@ -1,6 +1,7 @@
 /** Struct types as OpenAPI definitions. v2 and v3 differ in how they refer to each other and in a few special types. */
 import type { JsonObject, JsonValue } from '../../api/json.ts';
 import type { FieldSchema, SpecialType, StructType, TypeRef } from '../../api/schema/model.ts';
+import { customDefinition } from './custom.ts';
 
 export type OpenApiVersion = 'v2' | 'v3';
 
@@ -59,12 +60,17 @@ export function reachable(roots: Iterable<StructType>): [name: string, definitio
     else if (type.kind === 'special') found.set(specials[type.special][0], type.special);
   };
   for (const root of roots) meetStruct(root);
-  for (let type = open.pop(); type; type = open.pop()) for (const field of type.fields) meet(field.type);
+  for (let type = open.pop(); type; type = open.pop()) {
+    // A custom kind refers to nothing but metadata: its own parts stand in its schema.
+    const fields = type.custom ? type.fields.filter(({ name }) => name === 'metadata') : type.fields;
+    for (const field of fields) meet(field.type);
+  }
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 export function definitionSchema(definition: Definition, version: OpenApiVersion): JsonObject {
-  if (typeof definition !== 'string') return structSchema(definition, version);
+  if (typeof definition !== 'string')
+    return definition.custom ? customDefinition(definition, version, reference) : structSchema(definition, version);
   const [, v2, v3] = specials[definition];
   return version === 'v3' ? (v3 ?? v2) : v2;
 }
