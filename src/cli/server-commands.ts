@@ -37,6 +37,24 @@ export function addServerCommands(program: Command): void {
     .option('--certificate-key <hex>', 'key of the uploaded certificates, for --control-plane and --etcd-witness')
     .action(async (server, options) => (await import('./servers.ts')).join(server, options));
   program
+    .command('reset')
+    .description('take this server out of its cluster and remove all that made it one')
+    .option(...dataDir)
+    .option('--force', 'also when the others then have no majority', false)
+    .action(async (options) => (await import('./server.ts')).reset(options));
+  const certs = program.command('certs').description("this server's certificates");
+  certs
+    .command('check')
+    .description('say when each ends')
+    .option(...dataDir)
+    .addOption(new Option('-o, --output <format>', 'output format').choices(['text', 'json']).default('text'))
+    .action(async (options) => (await import('./certificates.ts')).certsCheck(options));
+  certs
+    .command('renew')
+    .description('make new ones for all that the authorities on this host sign')
+    .option(...dataDir)
+    .action(async (options) => (await import('./certificates.ts')).certsRenew(options));
+  program
     .command('start')
     .description('start this server of a cluster again')
     .option(...dataDir)

@@ -4,14 +4,15 @@ import { createMetricsRegistry } from '../base/metrics.ts';
 import { createRealRandom } from '../base/real-random.ts';
 import { ClusterError } from '../cluster/cluster-error.ts';
 import { dataDirAt, openDataDir } from '../cluster/data-dir.ts';
-import { createForkedSpawner } from '../cluster/host-spawner.ts';
+import { createForkedSpawner, createSpawner } from '../cluster/host-spawner.ts';
 import { isBatchRejection } from '../cluster/local-cluster.ts';
 import { assertNotRunning, thisProcess } from '../cluster/run-record.ts';
 import { readHostConfig } from '../cluster/servers/host-config.ts';
+import { resetHost } from '../cluster/servers/reset.ts';
 import { runHost, writeFailure } from '../cluster/servers/run-host.ts';
 import { startHostProcess, writeReady } from '../cluster/servers/start-host.ts';
 import { clock, defaultDataDir, selfCommand } from './defaults.ts';
-import { plainProgress, terminalProgress } from './progress.ts';
+import { progressOf } from './servers.ts';
 
 export async function server(options: { readonly dataDir: string }): Promise<void> {
   const stopping = new AbortController();
@@ -61,9 +62,7 @@ export async function start(options: { readonly dataDir?: string }): Promise<voi
   if (!config)
     throw new ClusterError(`"${dir.path}" makes no server of a cluster`, 'run "bireme init" or "bireme join" first');
   assertNotRunning(dir);
-  const progress = process.stdout.isTTY
-    ? terminalProgress(process.stdout, clock)
-    : plainProgress((line) => process.stdout.write(line));
+  const progress = progressOf();
   progress.step(`Starting ${config.role} ${config.nodeName}`);
   try {
     await startHostProcess({
@@ -78,4 +77,30 @@ export async function start(options: { readonly dataDir?: string }): Promise<voi
     throw error;
   }
   progress.done('It runs.');
+}
+
+export async function reset(options: { readonly dataDir?: string; readonly force: boolean }): Promise<void> {
+  const dataDir = options.dataDir ?? defaultDataDir();
+  const progress = progressOf();
+  const spawner = createSpawner(clock);
+  try {
+    const found = await resetHost({
+      dataDir,
+      force: options.force,
+      clock,
+      log: createLogger({ clock, level: 'warn', write: (line) => void process.stderr.write(line) }),
+      spawner,
+      progress: (text) => progress.step(text),
+    });
+    progress.done(
+      found
+        ? 'This host is no server of a cluster any more. Its Node object, if it had one, is still there: kubectl delete node NAME.'
+        : `There is nothing in "${dataDir}".`,
+    );
+  } catch (error) {
+    progress.fail();
+    throw error;
+  } finally {
+    await spawner.close();
+  }
 }

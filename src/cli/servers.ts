@@ -146,7 +146,7 @@ export function quorumText(voters: number, tolerated: number): string {
   return `${has}: it tolerates no failure, because both are needed for a majority. Join a third: a control-plane host, or a small host that only votes (bireme join --etcd-witness).`;
 }
 
-function serverOptions(flags: ServerFlags, progress: Progress): ServerOptions {
+export function serverOptions(flags: ServerFlags, progress: Progress): ServerOptions {
   const dataDir = flags.dataDir ?? defaultDataDir();
   const address = flags.apiserverAdvertiseAddress ?? nodeAddress();
   if (address === undefined)

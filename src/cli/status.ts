@@ -1,6 +1,6 @@
 /** `bireme status`. Exit code 1 when there is no cluster or it is not ready. */
 import { stringify } from 'yaml';
-import { clusterStatus } from '../cluster/status.ts';
+import { type ClusterStatus, clusterStatus } from '../cluster/status.ts';
 import { clock, defaultDataDir } from './defaults.ts';
 
 export async function status(options: { readonly dataDir?: string; readonly output: string }): Promise<void> {
@@ -31,9 +31,29 @@ export async function status(options: { readonly dataDir?: string; readonly outp
       console.log(`Data        ${found.dataDir}`);
       for (const process of found.processes)
         console.log(`Process     ${process.name} ${process.pid} ${process.running ? 'runs' : 'has ended'}`);
+      if (found.role) console.log(`Role        ${found.role}`);
+      for (const member of found.etcd?.members ?? [])
+        console.log(
+          `etcd        ${member.name || '(not started)'} ${member.endpoint} ${member.role}${member.version ? ` ${member.version}, ${Math.round(member.dbSizeBytes / 1024)} KiB` : ''}`,
+        );
+      if (found.etcd) console.log(`Quorum      ${quorumLine(found.etcd)}`);
+      for (const alarm of found.etcd?.alarms ?? []) console.log(`Alarm       ${alarm}`);
+      for (const [component, host] of Object.entries(found.leaders ?? {}))
+        console.log(`Leader      ${component} on ${host}`);
       for (const node of found.nodes)
         console.log(
           `Node        ${node.name} ${node.ready ? 'Ready' : 'NotReady'} ${node.version}, ${node.pods} pod${node.pods === 1 ? '' : 's'}`,
         );
   }
+}
+
+function quorumLine({ voters, answering, hasQuorum, toleratesFailures }: NonNullable<ClusterStatus['etcd']>): string {
+  const of = `${answering} of ${voters} members answer`;
+  if (!hasQuorum) return `lost: ${of}; nothing can be written until ${Math.floor(voters / 2) + 1} do`;
+  if (toleratesFailures > 0) return `${of}; ${toleratesFailures} more may fail`;
+  const advice =
+    voters < 3
+      ? 'join a third: a control-plane host, or a small one that only votes (bireme join --etcd-witness)'
+      : 'bring back those that do not answer';
+  return `${of}; no failure is tolerated: ${advice}`;
 }

@@ -11,7 +11,7 @@ import { fetchPodRuntimeStatus } from '../kubelet/containers/runtime-status.ts';
 import { createHollowEnvironment } from '../kubelet/environment-hollow.ts';
 import { createKubelet, type Kubelet } from '../kubelet/kubelet.ts';
 import { createObjectSource } from '../kubelet/object-source.ts';
-import { createPodDispatcher } from '../kubelet/pod-source.ts';
+import { createNodePodSource, createPodDispatcher } from '../kubelet/pod-source.ts';
 import { hollowLogReader } from '../kubelet/server/hollow-log.ts';
 import { createKubeletHandler } from '../kubelet/server/kubelet-handler.ts';
 import { createHollowRuntime, type HollowRuntime } from '../runtime/hollow/hollow-runtime.ts';
@@ -47,11 +47,21 @@ export interface HollowNodes {
   stop(): Promise<void>;
 }
 
-/** @param transport with rights of a node's agent; in process, all hollow nodes share one identity of group system:masters. */
-export function createHollowNodes(transport: Transport, surroundings: Surroundings): HollowNodes {
+/**
+ * @param transport with rights of a node's agent; in process, all hollow nodes share one identity of group system:masters.
+ * @param options.only the one node there will be, where the transport has no more than that node's rights.
+ */
+export function createHollowNodes(
+  transport: Transport,
+  surroundings: Surroundings,
+  options: { readonly only?: string } = {},
+): HollowNodes {
   const { clock, random, log } = surroundings;
   const component = createComponent(transport, 'kubelet', surroundings);
-  const dispatcher = createPodDispatcher(component.informers);
+  const dispatcher =
+    options.only === undefined
+      ? createPodDispatcher(component.informers)
+      : { source: (name: string) => createNodePodSource(component.informers, name) };
   const objects = createObjectSource({
     client: component.client,
     clock,
@@ -64,7 +74,7 @@ export function createHollowNodes(transport: Transport, surroundings: Surroundin
 
   return {
     nodes,
-    add(name, options = {}) {
+    add(name, options: HollowNodeOptions = {}) {
       if (nodes.has(name)) throw new Error(`There is a hollow node "${name}" already`);
       const runtime = createHollowRuntime({ clock, random });
       const addresses = options.addresses ?? [hollowAddress(index++)];

@@ -29,6 +29,7 @@ import { type Component, createComponent, type Surroundings } from './component.
 import { type DataDir, readFileIfPresent, writeFileAtomically } from './data-dir.ts';
 import { type NodeConfig, type NodeFiles, nodeFiles, podCgroupRoot, readNodeConfig, required } from './node-config.ts';
 import { runNodeNetwork, runRoutes } from './node-network.ts';
+import { keepNodeCertificates } from './servers/node-certificates.ts';
 import { version } from './version.ts';
 
 export interface NodeProcessOptions extends Surroundings {
@@ -151,6 +152,21 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
         folder: files.localVolumes,
         clock,
         log: log.with({ component: 'local-path' }),
+      },
+      stop,
+    ),
+  );
+  tasks.run('node-certificates', (stop) =>
+    keepNodeCertificates(
+      {
+        dir,
+        nodeName: config.nodeName,
+        address: config.nodeIp,
+        client: node.client,
+        clock,
+        random,
+        log: node.log,
+        onServing: (pair) => server.reloadCertificates({ ...pair, clientCa: required(files.clientCa) }),
       },
       stop,
     ),

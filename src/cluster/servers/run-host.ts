@@ -46,7 +46,10 @@ export async function runHost(options: HostOptions, signal: AbortSignal): Promis
   const before = assertNotRunning(dir);
   const record: RunRecord = {
     controlPlane: thisProcess(pid),
-    server: serverUrl(config.address, config.port),
+    server:
+      config.role === 'worker'
+        ? serverUrl('127.0.0.1', config.balancerPort ?? ports.balancer)
+        : serverUrl(config.address, config.port),
     runtime: config.runtime === 'containerd' ? 'containerd' : 'hollow',
     ...(before?.kubeconfig ? { kubeconfig: before.kubeconfig } : {}),
     startedAt: new Date(clock.now()).toISOString(),
@@ -122,7 +125,7 @@ async function runHollowNode(options: HostOptions, config: HostConfig, signal: A
   const files = nodeFiles(dir);
   const surroundings: Surroundings = { clock, random, log, metrics };
   const transport = transportFrom(files.kubeletKubeconfig, options);
-  const hollow = createHollowNodes(transport, surroundings);
+  const hollow = createHollowNodes(transport, surroundings, { only: config.nodeName });
   const node = hollow.add(config.nodeName, { addresses: [config.address], kubeletPort: ports.kubelet });
   const server = await startHttpsServer({
     handler: node.handler,

@@ -38,7 +38,8 @@ export interface EtcdMemberStatus {
 export type EtcdAlarm = { readonly memberId: string; readonly alarm: 'NOSPACE' | 'CORRUPT' | 'NONE' };
 
 export interface EtcdCluster {
-  members(signal?: AbortSignal): Promise<readonly EtcdMember[]>;
+  /** @param options.local what the member that is asked remembers, also without a majority. Default: what the majority says. */
+  members(signal?: AbortSignal, options?: { readonly local?: boolean }): Promise<readonly EtcdMember[]>;
   /** Before the member is started. @returns its id, and all members with it. */
   addMember(
     peerUrl: string,
@@ -96,9 +97,9 @@ function createEtcdCluster(connections: Connections): EtcdCluster {
     }
   };
   return {
-    async members(signal) {
+    async members(signal, { local = false } = {}) {
       // A member cut off from the others must not answer from its memory (3.4 ignores the field and does).
-      const answer = await connections.call('Cluster/MemberList', { linearizable: true }, signal);
+      const answer = await connections.call('Cluster/MemberList', { linearizable: !local }, signal);
       return (answer as { readonly members: readonly WireMember[] }).members.map(fromMember);
     },
     async addMember(peerUrl, { learner }, signal) {
