@@ -100,6 +100,21 @@ const cases: readonly { name: string; got: () => unknown; want: unknown }[] = [
     want: ['type', 'sessionAffinity', 'externalName'],
   },
   {
+    name: 'an address of a load balancer is a virtual one, unless it says otherwise',
+    got: () =>
+      apply('core.v1.Service', {
+        spec: { type: 'LoadBalancer' },
+        status: {
+          loadBalancer: { ingress: [{ ip: '203.0.113.1' }, { ip: '203.0.113.2', ipMode: 'Proxy' }, { hostname: 'x' }] },
+        },
+      }).status,
+    want: {
+      loadBalancer: {
+        ingress: [{ ip: '203.0.113.1', ipMode: 'VIP' }, { ip: '203.0.113.2', ipMode: 'Proxy' }, { hostname: 'x' }],
+      },
+    },
+  },
+  {
     name: 'ClientIP affinity lasts three hours',
     got: () =>
       (apply('core.v1.Service', { spec: { sessionAffinity: 'ClientIP' } }).spec as JsonObject).sessionAffinityConfig,

@@ -20,25 +20,31 @@ const own = new Set([
   'deprecated.deployment.rollback.to',
 ]);
 
-/** 0 when there is none. */
-export function revisionOf({ metadata }: { readonly metadata: { readonly annotations?: Annotations } }): number {
-  const text = metadata.annotations?.[revisionAnnotation];
-  return text !== undefined && /^-?\d+$/.test(text) ? Number(text) : 0;
+const int64Max = 2n ** 63n - 1n;
+
+/** An int64, which anybody may have set by hand; 0 when there is none, or one that does not fit. */
+export function revisionOf({ metadata }: { readonly metadata: { readonly annotations?: Annotations } }): bigint {
+  return parseRevision(metadata.annotations?.[revisionAnnotation]);
+}
+
+function parseRevision(text: string | undefined): bigint {
+  if (text === undefined || !/^[+-]?\d{1,19}$/.test(text)) return 0n;
+  const value = BigInt(text.startsWith('+') ? text.slice(1) : text);
+  return value > int64Max || value < -int64Max - 1n ? 0n : value;
 }
 
 /** The new ReplicaSet's annotations: the Deployment's own, its revision, and (when it is made) the sizes. */
 export function newReplicaSetAnnotations(
   deployment: Deployment,
   current: Annotations,
-  revision: number,
+  revision: bigint,
   options: { readonly exists: boolean },
 ): Annotations {
   const next: Record<string, string> = { ...current };
   for (const [key, value] of Object.entries(deployment.metadata.annotations ?? {}))
     if (!own.has(key)) next[key] = value;
   const before = next[revisionAnnotation];
-  const oldRevision = before !== undefined && /^-?\d+$/.test(before) ? Number(before) : 0;
-  if (oldRevision < revision) {
+  if (parseRevision(before) < revision) {
     next[revisionAnnotation] = `${revision}`;
     // Rolled back to: what it was once is remembered, as long as there is room.
     if (before !== undefined) {

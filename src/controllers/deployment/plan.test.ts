@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Deployment, ReplicaSet } from '../../api/types/apps-v1.ts';
+import { newReplicaSetAnnotations, revisionOf } from './annotations.ts';
 import { maxSurge, maxUnavailable } from './fenceposts.ts';
 import { isScalingEvent, newReplicaSetSize, planCleanup, planRollingUpdate, planScaling } from './plan.ts';
 import type { Scaling } from './replica-sets.ts';
@@ -210,4 +211,15 @@ test('deployment: clean-up keeps the history limit and whatever still has or wan
   assert.deepEqual(names(10), []);
   assert.deepEqual(names(undefined), []);
   assert.deepEqual(names(2 ** 31 - 1), []);
+});
+
+test('revisions: all 64 bits count, what is no int64 does not', () => {
+  const annotated = (revision: string) => ({
+    metadata: { annotations: { 'deployment.kubernetes.io/revision': revision } },
+  });
+  assert.equal(revisionOf(annotated('3546343826724305832')), 3546343826724305832n);
+  assert.equal(revisionOf(annotated('9223372036854775808')), 0n);
+  assert.equal(revisionOf(annotated('1.5')), 0n);
+  const next = newReplicaSetAnnotations(deployment({ replicas: 1 }), {}, 3546343826724305833n, { exists: true });
+  assert.equal(next['deployment.kubernetes.io/revision'], '3546343826724305833');
 });

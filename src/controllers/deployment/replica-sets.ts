@@ -20,7 +20,10 @@ const createdMs = ({ metadata }: ReplicaSet): number =>
 export function byCreation(a: ReplicaSet, b: ReplicaSet): number {
   return createdMs(a) - createdMs(b) || (a.metadata.name! < b.metadata.name! ? -1 : 1);
 }
-export const byRevision = (a: ReplicaSet, b: ReplicaSet): number => revisionOf(a) - revisionOf(b) || byCreation(a, b);
+export function byRevision(a: ReplicaSet, b: ReplicaSet): number {
+  const [first, second] = [revisionOf(a), revisionOf(b)];
+  return first === second ? byCreation(a, b) : first < second ? -1 : 1;
+}
 
 /** The ReplicaSet of the Deployment's present template, if there is one: the oldest, should there be several. */
 export function findNewReplicaSet(deployment: Deployment, replicaSets: readonly ReplicaSet[]): ReplicaSet | undefined {

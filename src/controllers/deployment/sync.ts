@@ -115,7 +115,7 @@ export class DeploymentSync {
 
   /** The ReplicaSet of the present template with its revision brought up to date; made when it is missing and `create` is set. */
   private async newReplicaSet(options: { readonly create: boolean }): Promise<ReplicaSet | undefined> {
-    const revision = Math.max(0, ...this.old().map(revisionOf)) + 1;
+    const revision = this.old().reduce((last, replicaSet) => maxOf(last, revisionOf(replicaSet)), 0n) + 1n;
     const existing = this.current();
     if (!existing) return options.create ? this.createReplicaSet(revision) : undefined;
     const annotations = newReplicaSetAnnotations(this.deployment, existing.metadata.annotations ?? {}, revision, {
@@ -138,7 +138,7 @@ export class DeploymentSync {
     return next;
   }
 
-  private async createReplicaSet(revision: number): Promise<ReplicaSet> {
+  private async createReplicaSet(revision: bigint): Promise<ReplicaSet> {
     const { client, events } = this.context;
     const { deployment } = this;
     const hash = templateHash(deployment.spec!.template as JsonObject, deployment.status?.collisionCount);
@@ -296,6 +296,8 @@ export class DeploymentSync {
     return result;
   }
 }
+
+const maxOf = (a: bigint, b: bigint): bigint => (a > b ? a : b);
 
 function sameMap(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
   const keys = Object.keys(a);

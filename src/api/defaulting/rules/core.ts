@@ -1,6 +1,7 @@
 /** Defaults of the core group's other kinds. */
 import type {
   LimitRangeItem,
+  LoadBalancerIngress,
   Namespace,
   NodeSpec,
   NodeStatus,
@@ -9,6 +10,7 @@ import type {
   PersistentVolumeSpec,
   ReplicationController,
   Secret,
+  Service,
   ServicePort,
   ServiceSpec,
 } from '../../types/core-v1.ts';
@@ -44,6 +46,7 @@ export const coreRules: DefaultingRules = {
       : {}),
   }),
   'core.v1.ServiceSpec': serviceDefaults,
+  'core.v1.Service': loadBalancerModes,
   'core.v1.ReplicationController': ({ metadata, spec }: ReplicationController) => {
     const labels = spec?.template?.metadata?.labels;
     if (!labels || Object.keys(labels).length === 0) return undefined;
@@ -65,6 +68,16 @@ export const coreRules: DefaultingRules = {
   'core.v1.EndpointPort': (port: { readonly protocol?: string }) => (port.protocol ? undefined : { protocol: 'TCP' }),
   'core.v1.LimitRangeItem': limitRangeDefaults,
 };
+
+/** An address without a mode is a virtual one. */
+function loadBalancerModes({ spec, status }: Service): object | undefined {
+  const ingress = status?.loadBalancer?.ingress;
+  if (spec?.type !== 'LoadBalancer' || !ingress?.some(needsMode)) return undefined;
+  const modes = ingress.map((item) => (needsMode(item) ? { ...item, ipMode: 'VIP' } : item));
+  return { status: { ...status, loadBalancer: { ...status?.loadBalancer, ingress: modes } } };
+}
+const needsMode = ({ ip, ipMode }: LoadBalancerIngress): boolean =>
+  ip !== undefined && ip !== '' && ipMode === undefined;
 
 function serviceDefaults(spec: ServiceSpec): object {
   const type = spec.type || 'ClusterIP';
