@@ -5,6 +5,7 @@ import type { SegmentRecord } from '../host/segment.ts';
 import { libFolder } from '../host/simulated-host.ts';
 import type { ProcessIdentity } from '../host/spawner.ts';
 import { ClusterError } from './cluster-error.ts';
+import type { ClusterNetwork } from './control-plane.ts';
 import { type DataDir, dataDirAt, readFileIfPresent, writeFileAtomically } from './data-dir.ts';
 
 export interface HostRecord {
@@ -19,6 +20,8 @@ export interface HostRecord {
 export interface HostsRecord {
   readonly segment: SegmentRecord;
   readonly hosts: readonly HostRecord[];
+  /** Where another cluster's pods or Services on this machine would be in the way of the usual ranges, others; for good, since objects hold such addresses. */
+  readonly ranges: Pick<ClusterNetwork, 'podCidr' | 'serviceCidr'>;
   /** Kernel parameters of the machine before: name to value. */
   readonly sysctls: Readonly<Record<string, string>>;
 }

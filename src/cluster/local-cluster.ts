@@ -106,7 +106,7 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     throw error;
   }
   progress({ kind: 'note', text: rungText(rung, options) });
-  const network: ClusterNetwork = { ...defaultClusterNetwork, ...options.network };
+  let network: ClusterNetwork = { ...defaultClusterNetwork, ...options.network };
   const server = `https://127.0.0.1:${options.port}`;
   const undo: (() => Promise<void>)[] = [];
   let record: RunRecord | undefined;
@@ -120,7 +120,8 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
       // The port before the segment: a start that cannot succeed leaves the machine alone.
       await assertPortFree(options.listenAddress, options.port);
       step(`Network segment for ${workers === 1 ? 'one worker' : `${workers} workers`}`);
-      hosts = await openSegment({ ...options, dir, workers, serviceCidr: network.serviceCidr });
+      hosts = await openSegment({ ...options, dir, workers, network });
+      network = { ...network, ...hosts.ranges };
     }
     const address = hosts?.segment.gateway ?? options.nodeAddress ?? '127.0.0.1';
     step('Certificates');

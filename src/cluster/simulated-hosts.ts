@@ -9,11 +9,12 @@ import type { Logger } from '../base/log.ts';
 import { createTaskGroup } from '../base/task-group.ts';
 import { createNft } from '../host/nft.ts';
 import { isAlive, signalProcess } from '../host/process-table.ts';
-import { attachToSegment, createSegment, freeSegmentCidr, type SegmentRecord, uplinkMtu } from '../host/segment.ts';
+import { attachToSegment, createSegment, freeRange, type SegmentRecord, uplinkMtu } from '../host/segment.ts';
 import { commandInHost, startSimulatedHost } from '../host/simulated-host.ts';
 import type { ProcessIdentity, Spawner } from '../host/spawner.ts';
 import { readSysctl, writeSysctl } from '../host/sysctl.ts';
 import { upstreamsOf } from '../network/index.ts';
+import type { ClusterNetwork } from './control-plane.ts';
 import { type DataDir, openDataDir, readFileIfPresent } from './data-dir.ts';
 import {
   dataDirOfHost,
@@ -46,16 +47,20 @@ const retryMs = 10_000;
  * towards the world.
  */
 export async function openSegment(
-  options: HostsOptions & { readonly workers: number; readonly serviceCidr: string },
+  options: HostsOptions & { readonly workers: number; readonly network: ClusterNetwork },
 ): Promise<HostsRecord> {
-  const { dir, spawner, clock, workers, serviceCidr } = options;
+  const { dir, spawner, clock, workers, network } = options;
   const before = readHostsRecord(dir);
   const id = clusterId(dir);
   let segment = before?.segment;
+  const ranges = before?.ranges ?? {
+    podCidr: await freeRange('pods', [network.podCidr, ...podRanges()], spawner),
+    serviceCidr: await freeRange('Services', [network.serviceCidr, ...serviceRanges()], spawner),
+  };
   if (!segment || !isAlive(segment.keeper)) {
     // Hosts of a segment that is gone have lost their links: they start anew on the same addresses.
     for (const { init } of before?.hosts ?? []) if (init) signalProcess(init, 'SIGKILL');
-    const cidr = segment?.cidr ?? (await freeSegmentCidr(candidates(), spawner));
+    const cidr = segment?.cidr ?? (await freeRange('a network segment', segmentRanges(), spawner));
     segment = await createSegment({
       spawner,
       clock,
@@ -72,6 +77,7 @@ export async function openSegment(
   const record: HostsRecord = {
     segment,
     hosts: names.map((name, i) => known.get(name) ?? { name, address: nth(cidr, firstHostNumber + i + 1) }),
+    ranges,
     sysctls: before?.sysctls ?? {
       [forwarding]: readSysctl(forwarding) ?? '1',
       [inotifyInstances.name]: readSysctl(inotifyInstances.name) ?? String(inotifyInstances.atLeast),
@@ -85,7 +91,7 @@ export async function openSegment(
     writeSysctl(inotifyInstances.name, String(inotifyInstances.atLeast));
   await createNft(spawner).apply(renderUplink(id, segment));
   // Services are reached through the segment, where the proxy's rules find them; a machine without a default route would find no way at all.
-  await spawner.run('ip', ['route', 'add', serviceCidr, 'dev', segment.linkName, 'src', segment.gateway], {
+  await spawner.run('ip', ['route', 'add', ranges.serviceCidr, 'dev', segment.linkName, 'src', segment.gateway], {
     timeoutMs: 10_000,
   });
   return record;
@@ -257,8 +263,16 @@ export const hostCgroup = (dir: DataDir, name: string): string => `${podCgroupRo
 export const clusterId = (dir: DataDir): string => podCgroupRoot(dir).slice(-8);
 
 /** Ranges that hardly anybody uses. */
-function* candidates(): Generator<string> {
+function* segmentRanges(): Generator<string> {
   for (let i = 0; i < 256; i++) yield `10.190.${i}.0/24`;
+}
+
+function* podRanges(): Generator<string> {
+  for (let i = 245; i < 255; i++) yield `10.${i}.0.0/16`;
+}
+
+function* serviceRanges(): Generator<string> {
+  for (let i = 112; i < 176; i += 16) yield `10.${i}.0.0/12`;
 }
 
 const nth = (cidr: string, number: number): string => cidr.replace(/\.\d+\/\d+$/, `.${number}`);

@@ -94,17 +94,30 @@ export async function attachToSegment(
   ]);
 }
 
-/** The first of the candidates that overlaps none of the machine's routes and addresses. @throws HostError when none is free. */
-export async function freeSegmentCidr(candidates: Iterable<string>, spawner: Spawner): Promise<string> {
-  const taken: string[] = [];
+/** The first of the candidates that is nobody's on this machine, by its routes. @throws HostError when none is free. */
+export async function freeRange(what: string, candidates: Iterable<string>, spawner: Spawner): Promise<string> {
   const routes = (await ipJson(spawner, ['-4', 'route', 'show', 'table', 'all'])) as readonly {
     readonly dst?: string;
   }[];
-  for (const { dst } of routes) if (dst !== undefined && dst !== 'default') taken.push(dst);
-  for (const candidate of candidates) if (!taken.some((other) => overlap(candidate, other))) return candidate;
-  throw new HostError('There is no free address range for a network segment', {
+  const found = firstFree(
+    [...candidates],
+    routes.flatMap(({ dst }) => (dst === undefined || dst === 'default' ? [] : [dst])),
+  );
+  if (found !== undefined) return found;
+  throw new HostError(`There is no free address range for ${what}`, {
     remedy: 'End other clusters on this machine ("bireme down")',
   });
+}
+
+/**
+ * Pure. A range apart from all others if there is one; else one that at least holds no other: the more specific route wins, so a company's
+ * 10.0.0.0/8 goes on to work beside it.
+ */
+export function firstFree(candidates: readonly string[], taken: readonly string[]): string | undefined {
+  return (
+    candidates.find((candidate) => !taken.some((other) => overlap(candidate, other))) ??
+    candidates.find((candidate) => !taken.some((other) => holds(candidate, other)))
+  );
 }
 
 /** MTU of the link with the default route, 1500 on a machine without one. */
@@ -121,6 +134,12 @@ export function overlap(a: string, b: string): boolean {
   const first = rangeOf(a);
   const second = rangeOf(b);
   return first !== undefined && second !== undefined && first[0] <= second[1] && second[0] <= first[1];
+}
+
+function holds(outer: string, inner: string): boolean {
+  const first = rangeOf(outer);
+  const second = rangeOf(inner);
+  return first !== undefined && second !== undefined && first[0] <= second[0] && second[1] <= first[1];
 }
 
 function rangeOf(cidr: string): readonly [number, number] | undefined {
