@@ -17,6 +17,8 @@ export interface PeerCertificate {
   readonly fingerprint?: string;
   /** Set when a certificate was shown but does not verify (unknown authority, expired, wrong use): the authenticator answers 401. */
   readonly verificationError?: string;
+  /** It verifies as a front proxy's: who sends it may say in headers for whom it speaks. */
+  readonly frontProxy?: boolean;
 }
 
 export interface ApiRequest {
@@ -26,6 +28,8 @@ export interface ApiRequest {
   /** Raw query string without `?`. */
   readonly query: string;
   readonly headers: Headers;
+  /** Each line of a header by itself, where that matters: a name may hold commas. Absent: `headers` is all there is. */
+  readonly lines?: (name: string) => readonly string[];
   /** `value` comes from in-process callers; the codec copies it into a tree of its own. Bodies above the limit never get here. */
   readonly body?: { readonly bytes: Uint8Array } | { readonly value: JsonValue };
   /**

@@ -10,6 +10,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import { StoreError } from '../store/store.ts';
+import type { Aggregation } from './aggregation/index.ts';
 import type { UserInfo } from './authentication/authenticator.ts';
 import type { Authenticate } from './authentication/chain.ts';
 import { impersonated } from './authentication/impersonation.ts';
@@ -34,6 +35,8 @@ export interface ChainOptions {
   readonly resources: ResourceHandler;
   /** Discovery, OpenAPI, version and other documents; undefined for paths they do not know. */
   readonly documents: (request: ApiRequest) => ApiResponse | undefined | Promise<ApiResponse | undefined>;
+  /** Groups that other servers answer. */
+  readonly aggregation?: Aggregation;
   readonly checks: readonly HealthCheck[];
   /** Prometheus text. */
   readonly metricsText: () => Promise<string>;
@@ -87,6 +90,8 @@ async function answer(
   const asked = options.authorizer.authorize(attributes, request.signal);
   const decision = asked instanceof Promise ? await asked : asked;
   if (decision.kind !== 'allow') throw forbidden(attributes, decision.reason);
+  const remote = options.aggregation?.find(info);
+  if (remote) return options.aggregation!.pass(remote, request, user);
   if (info.isResourceRequest && info.parts.length > 0) {
     const context: RequestContext = {
       request,
@@ -98,7 +103,7 @@ async function answer(
     };
     return options.resources.handle(context);
   }
-  return other(options, request, query);
+  return (await options.aggregation?.passOpenApi(request, user)) ?? other(options, request, query);
 }
 
 /** `?timeout=` of ordinary requests must be a duration; watches and logs have their own limits. */

@@ -15,6 +15,7 @@ import { builtinSchema } from '../api/schema/builtin.ts';
 import { LiveSchema } from '../api/schema/live-schema.ts';
 import type { ResourceSchema, Schema } from '../api/schema/model.ts';
 import type { Info } from '../api/types/apimachinery.ts';
+import type { Status } from '../api/types/meta-v1.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { MetricsRegistry } from '../base/metrics.ts';
@@ -24,6 +25,7 @@ import type { Store } from '../store/store.ts';
 import type { AdmissionPlugin } from './admission/admission.ts';
 import { createWebhookAdmission } from './admission/webhooks/index.ts';
 import type { CompileMatchConditions } from './admission/webhooks/match-conditions.ts';
+import { createAggregation, type ProxyCertificate } from './aggregation/index.ts';
 import type { UserInfo } from './authentication/authenticator.ts';
 import type { TokenAuthenticator } from './authentication/bearer-token.ts';
 import type { Authenticate } from './authentication/chain.ts';
@@ -118,6 +120,8 @@ export interface ApiServerOptions {
   readonly reach?: (host: string, port: number) => { readonly host: string; readonly port: number };
   /** How webhooks are called. Default: over HTTPS. */
   readonly webhooks?: WebhookClient;
+  /** Shown to extension API servers: `--proxy-client-cert-file`, `--proxy-client-key-file`. */
+  readonly proxyClient?: ProxyCertificate;
   readonly watchLimits?: Partial<WatchLimits>;
   /** Encoded bytes of objects whose parsed values are kept. Default 32 MiB. */
   readonly valueBudgetBytes?: number;
@@ -205,6 +209,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   };
   const security = options.security(context);
   const http = createHttpClient({ clock, ...(options.reach ? { reach: options.reach } : {}) });
+  const resolve = createServiceResolver(reader, random);
   const webhookAdmission = createWebhookAdmission({
     reader,
     registry: () => registry,
@@ -226,7 +231,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     fieldManager: createFieldManager(),
     applier: createApplier(),
     hooks: options.hooks?.(context) ?? noHooks,
-    webhooks: options.webhooks ?? createWebhookClient({ http, clock, resolve: createServiceResolver(reader, random) }),
+    webhooks: options.webhooks ?? createWebhookClient({ http, clock, resolve }),
   };
   const custom = new CustomResources({
     registry,
@@ -257,8 +262,23 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     settled: (group, resource) => custom.settled(group, resource),
   });
   const stopping = new AbortController();
+  const asServer = (method: string, path: string, body?: JsonObject): Promise<void> =>
+    writeAsServer(chain.handlerAs(apiServerUser), method, path, body, stopping.signal);
+  const apiServices = '/apis/apiregistration.k8s.io/v1/apiservices';
+  const aggregation = createAggregation({
+    reader,
+    writer: createStatusWriter(table, cache, rounds),
+    resolve,
+    dialer: { http, clock, reach: options.reach },
+    clock,
+    log,
+    certificate: options.proxyClient,
+    create: (object) => asServer('POST', apiServices, object),
+    remove: (name) => asServer('DELETE', `${apiServices}/${name}`),
+  });
   const documents = createDocumentRoutes({
     schema: () => schema.current,
+    remote: aggregation.discovery,
     ...(options.serves ? { serves: options.serves } : {}),
     version: options.version ?? followedVersion,
     serverAddress: options.serverAddress ?? '127.0.0.1:6443',
@@ -288,6 +308,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     authenticate: security.authenticate,
     authorizer: security.authorizer,
     resources,
+    aggregation,
     documents: (request) => security.documents?.get(request.path) ?? documents(request),
     checks,
     metricsText: () => metrics.text(),
@@ -299,11 +320,12 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     collect: (gauge) => gauge.set({} as Record<never, string>, cache.watcherCount()),
   });
   let running: Promise<void> | undefined;
+  let aggregated: Promise<void> | undefined;
 
   return {
     handler: guarded(chain.handler, stopping.signal),
     handlerAs: (user) => guarded(chain.handlerAs(user), stopping.signal),
-    streamsBody: (_, path) => isProxyPath(path),
+    streamsBody: (_, path) => isProxyPath(path) || aggregation.streamsBody(path),
     reader,
     registry,
     checks,
@@ -335,6 +357,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         log.error('The watch cache failed', { error });
         filled.reject(error);
       });
+      // What is missing from a cache that is only filling would be taken for gone.
+      aggregated = filled.promise.then(
+        () => aggregation.run(stopping.signal),
+        () => undefined,
+      );
       signal?.addEventListener('abort', () => stopping.abort(), { once: true });
       if (signal?.aborted) stopping.abort();
       return filled.promise;
@@ -343,6 +370,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       stopping.abort();
       http.close();
       await running;
+      await aggregated;
     },
   };
 }
@@ -386,4 +414,29 @@ function withWebhooks(
   const quota = plugins.findIndex(({ name }) => name === 'ResourceQuota');
   const at = quota < 0 ? plugins.length : quota;
   return [...plugins.slice(0, at), ...webhooks, ...plugins.slice(at)];
+}
+
+/** As whom the API server writes its own objects. */
+const apiServerUser: UserInfo = Object.freeze({ name: 'system:apiserver', groups: Object.freeze(['system:masters']) });
+
+/** @throws ApiError */
+async function writeAsServer(
+  handler: ApiHandler,
+  method: string,
+  path: string,
+  body: JsonObject | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const answer = await handler({
+    method,
+    path,
+    query: '',
+    headers: { 'user-agent': 'kube-apiserver', ...(body ? { 'content-type': 'application/json' } : {}) },
+    ...(body ? { body: { value: body } } : {}),
+    remoteAddress: 'in-process',
+    signal,
+  });
+  if (answer.status < 400) return;
+  if (answer.body.kind !== 'object') throw new Error(`${method} ${path} was answered with ${answer.status}`);
+  throw ApiError.fromStatus(answer.body.object.value() as unknown as Status);
 }

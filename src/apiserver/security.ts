@@ -11,6 +11,7 @@ import {
   createBearerTokenAuthenticator,
   createBootstrapTokens,
   createClientCertificateAuthenticator,
+  createRequestHeaderAuthenticator,
   createServiceAccountTokens,
   createStaticTokens,
   createTokenIssuer,
@@ -38,6 +39,8 @@ export interface ClusterSecurityOptions {
   readonly jwksUri: string;
   /** Tokens of callers in the same process. */
   readonly staticTokens?: ReadonlyMap<string, UserInfo>;
+  /** `--requestheader-allowed-names`. Default: kubeadm's `front-proxy-client`. */
+  readonly requestHeaderNames?: readonly string[];
   /** `--anonymous-auth` */
   readonly anonymousAllowed?: boolean;
   /** `--disable-admission-plugins` */
@@ -55,7 +58,11 @@ export function createClusterSecurity(options: ClusterSecurityOptions): (context
       createBootstrapTokens({ reader, clock, log }),
     ]);
     const authenticate = createAuthenticate({
-      authenticators: [createClientCertificateAuthenticator(), createBearerTokenAuthenticator(tokens, audiences)],
+      authenticators: [
+        createRequestHeaderAuthenticator({ allowedNames: options.requestHeaderNames ?? ['front-proxy-client'] }),
+        createClientCertificateAuthenticator(),
+        createBearerTokenAuthenticator(tokens, audiences),
+      ],
       anonymousAllowed: options.anonymousAllowed ?? true,
     });
     const index = createRbacIndex(reader);

@@ -28,6 +28,7 @@ import { clusterDnsAddress } from './cluster-dns-objects.ts';
 import type { Component, Surroundings } from './component.ts';
 import { runLeading } from './lead.ts';
 import { applyLocalPathAddon } from './local-path-addon.ts';
+import type { KeyPair } from './pki.ts';
 import { version } from './version.ts';
 
 export interface ControlPlaneOptions extends Surroundings {
@@ -45,6 +46,8 @@ export interface ControlPlaneOptions extends Surroundings {
   /** PEM of the authority that signs client certificates, for `extension-apiserver-authentication`. */
   readonly clientCa?: string;
   readonly frontProxyCa?: string;
+  /** What extension API servers know this one by. */
+  readonly frontProxyClient?: KeyPair;
   /** Signs certificate requests with the cluster's authority. Absent: nobody does. */
   readonly certificateSigner?: RequestSigner;
   readonly hostname?: string;
@@ -155,6 +158,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     },
     serverAddress: `${advertiseAddress}:${port}`,
     ...(options.kubelet ? { kubelet: options.kubelet } : {}),
+    ...(options.frontProxyClient ? { proxyClient: options.frontProxyClient } : {}),
     ...options.tuning,
   });
   const tasks = createTaskGroup();

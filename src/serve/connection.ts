@@ -2,16 +2,16 @@
 import type { TLSSocket } from 'node:tls';
 import type { PeerCertificate } from '../api/exchange.ts';
 import type { Clock } from '../base/clock.ts';
-import { type ConnectionPeer, readPeer } from './peer.ts';
+import { type ConnectionPeer, type PeerAuthorities, readPeer } from './peer.ts';
 
 export class Connection {
   readonly remoteAddress: string;
   readonly #peer: ConnectionPeer | undefined;
   readonly #clock: Clock;
 
-  constructor(socket: TLSSocket, clientCertificates: boolean, clock: Clock) {
+  constructor(socket: TLSSocket, authorities: PeerAuthorities | undefined, clock: Clock) {
     this.remoteAddress = socket.remoteAddress ?? '';
-    this.#peer = clientCertificates ? readPeer(socket) : undefined;
+    this.#peer = authorities ? readPeer(socket, authorities) : undefined;
     this.#clock = clock;
   }
 

@@ -70,6 +70,7 @@ function incoming(message: IncomingMessage, connection: Connection): IncomingReq
     message.headers as Headers, // every value is a string except set-cookie, which no client sends
     connection.peer(),
     connection.remoteAddress,
+    message.rawHeaders,
   );
 }
 

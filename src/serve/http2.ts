@@ -35,10 +35,10 @@ export function serveHttp2(serving: Serving, socket: TLSSocket, connection: Conn
   session.setLocalWindowSize(limits.connectionWindowBytes);
   let open = 0;
   let used = false;
-  session.on('stream', (stream, headers, flags) => {
+  session.on('stream', (stream, headers, flags, raw) => {
     open++;
     used = true;
-    const request = incoming(headers, connection);
+    const request = incoming(headers, connection, raw);
     stream.on('close', () => {
       open--;
       request.abort();
@@ -73,7 +73,7 @@ export function serveHttp2(serving: Serving, socket: TLSSocket, connection: Conn
   return session;
 }
 
-function incoming(headers: IncomingHttpHeaders, connection: Connection): IncomingRequest {
+function incoming(headers: IncomingHttpHeaders, connection: Connection, raw: readonly string[]): IncomingRequest {
   if (headers.host === undefined && headers[':authority'] !== undefined) headers.host = headers[':authority'];
   return new IncomingRequest(
     headers[':method'] ?? 'GET',
@@ -81,6 +81,7 @@ function incoming(headers: IncomingHttpHeaders, connection: Connection): Incomin
     headers as Headers, // every value is a string except set-cookie, which no client sends
     connection.peer(),
     connection.remoteAddress,
+    raw,
   );
 }
 

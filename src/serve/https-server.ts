@@ -17,6 +17,7 @@ import { createHttp1 } from './http1.ts';
 import { closeGracefully, serveHttp2 } from './http2.ts';
 import { defaultServeLimits, type ServeLimits } from './limits.ts';
 import { listenError } from './listen-error.ts';
+import { peerAuthorities } from './peer.ts';
 import { Serving, type StreamsBody } from './serving.ts';
 
 /** PEM texts. A chain in `cert` starts with the leaf. */
@@ -25,6 +26,8 @@ export interface ServerCertificates {
   readonly cert: string;
   /** With it, clients are asked for a certificate (never required): one that does not verify reaches the handler as `peer.verificationError`. */
   readonly clientCa?: string;
+  /** Of front proxies, which say in headers for whom they speak. Its certificates are no users'. */
+  readonly frontProxyCa?: string;
 }
 
 export interface HttpsServerOptions extends ServerCertificates {
@@ -71,6 +74,7 @@ export async function startHttpsServer(options: HttpsServerOptions): Promise<Htt
   });
   watchGauge.set({}, 0);
 
+  let authorities = peerAuthorities(options);
   const http1 = createHttp1(serving, (socket) => connections.get(socket)!);
   const server = createServer(
     {
@@ -85,7 +89,7 @@ export async function startHttpsServer(options: HttpsServerOptions): Promise<Htt
       keepAliveInitialDelay: limits.tcpKeepAliveMs,
     },
     (socket: TLSSocket) => {
-      const connection = new Connection(socket, options.clientCa !== undefined, clock);
+      const connection = new Connection(socket, options.clientCa === undefined ? undefined : authorities, clock);
       connections.set(socket, connection);
       socket.on('error', (error) => {
         log.debug('Connection broke', { remoteAddress: connection.remoteAddress, error });
@@ -145,10 +149,18 @@ export async function startHttpsServer(options: HttpsServerOptions): Promise<Htt
     address: bound.address,
     port: bound.port,
     stop: ({ graceMs }) => (stopped ??= stop(graceMs)),
-    reloadCertificates: (certificates) => server.setSecureContext(secureContext(certificates)),
+    reloadCertificates: (certificates) => {
+      server.setSecureContext(secureContext(certificates));
+      authorities = peerAuthorities(certificates);
+    },
   };
 }
 
-function secureContext({ key, cert, clientCa }: ServerCertificates): { key: string; cert: string; ca?: string } {
-  return clientCa === undefined ? { key, cert } : { key, cert, ca: clientCa };
+function secureContext({ key, cert, clientCa, frontProxyCa }: ServerCertificates): {
+  key: string;
+  cert: string;
+  ca?: string[];
+} {
+  if (clientCa === undefined) return { key, cert };
+  return { key, cert, ca: frontProxyCa === undefined ? [clientCa] : [clientCa, frontProxyCa] };
 }

@@ -17,7 +17,18 @@ export class IncomingRequest implements ApiRequest {
   #aborted = false;
   #answered = false;
 
-  constructor(method: string, url: string, headers: Headers, peer: PeerCertificate | undefined, remoteAddress: string) {
+  readonly #rawHeaders: readonly string[];
+
+  /** @param rawHeaders names alternating with values, as they came */
+  constructor(
+    method: string,
+    url: string,
+    headers: Headers,
+    peer: PeerCertificate | undefined,
+    remoteAddress: string,
+    rawHeaders: readonly string[],
+  ) {
+    this.#rawHeaders = rawHeaders;
     const mark = url.indexOf('?');
     this.method = method;
     this.path = mark < 0 ? url : url.slice(0, mark);
@@ -25,6 +36,13 @@ export class IncomingRequest implements ApiRequest {
     this.headers = headers;
     if (peer !== undefined) this.peer = peer;
     this.remoteAddress = remoteAddress;
+  }
+
+  lines(name: string): readonly string[] {
+    const raw = this.#rawHeaders;
+    const found: string[] = [];
+    for (let i = 0; i + 1 < raw.length; i += 2) if (raw[i]!.toLowerCase() === name) found.push(raw[i + 1]!);
+    return found;
   }
 
   get signal(): AbortSignal {

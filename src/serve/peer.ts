@@ -2,6 +2,7 @@
  * The client certificate of a connection as an ApiRequest carries it. Read once per connection; its validity in time is looked at per
  * request, because a connection outlives a short certificate.
  */
+import { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import type { PeerCertificate } from '../api/exchange.ts';
 
@@ -12,22 +13,53 @@ export interface ConnectionPeer {
   readonly expired: PeerCertificate;
 }
 
+/** Who may vouch for clients: each for its own kind. */
+export interface PeerAuthorities {
+  readonly client: readonly X509Certificate[];
+  readonly frontProxy: readonly X509Certificate[];
+}
+
+export function peerAuthorities({
+  clientCa,
+  frontProxyCa,
+}: {
+  readonly clientCa?: string;
+  readonly frontProxyCa?: string;
+}): PeerAuthorities {
+  return { client: certificatesOf(clientCa), frontProxy: certificatesOf(frontProxyCa) };
+}
+
+const certificatesOf = (pem = ''): readonly X509Certificate[] =>
+  (pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? []).map(
+    (block) => new X509Certificate(block),
+  );
+
+const issuedBy = (certificate: X509Certificate, authorities: readonly X509Certificate[]): boolean =>
+  authorities.some((authority) => certificate.checkIssued(authority) && certificate.verify(authority.publicKey));
+
 /** @returns undefined when the client showed no certificate. */
-export function readPeer(socket: TLSSocket): ConnectionPeer | undefined {
+export function readPeer(socket: TLSSocket, authorities: PeerAuthorities): ConnectionPeer | undefined {
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined) return undefined;
   const subject = parseSubject(certificate.subject);
-  const error = socket.authorized ? undefined : String(socket.authorizationError ?? 'the certificate was not verified');
+  const frontProxy = socket.authorized && issuedBy(certificate, authorities.frontProxy);
+  const error = !socket.authorized
+    ? String(socket.authorizationError ?? 'the certificate was not verified')
+    : // The front proxy's authority says nothing about users.
+      frontProxy && !issuedBy(certificate, authorities.client)
+      ? 'x509: certificate signed by unknown authority'
+      : undefined;
   const base = {
     commonName: subject.get('CN')?.at(-1) ?? '',
     organizations: Object.freeze(subject.get('O') ?? []),
     fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+    ...(frontProxy ? { frontProxy } : {}),
   };
   const peer: PeerCertificate = Object.freeze(error === undefined ? base : { ...base, verificationError: error });
   return {
     peer,
     notAfterMs: Date.parse(certificate.validTo),
-    expired: Object.freeze({ ...base, verificationError: error ?? 'certificate has expired' }),
+    expired: Object.freeze({ ...base, frontProxy: false, verificationError: error ?? 'certificate has expired' }),
   };
 }
 

@@ -6,6 +6,7 @@ export { type Authenticate, createAuthenticate } from './chain.ts';
 export { createClientCertificateAuthenticator } from './client-certificate.ts';
 export { impersonated } from './impersonation.ts';
 export { oidcDiscovery } from './oidc-discovery.ts';
+export { createRequestHeaderAuthenticator, type RequestHeaderOptions } from './request-header.ts';
 export { reviewSelf, reviewToken, userInfo } from './reviews.ts';
 export { createServiceAccountTokens } from './service-account-tokens.ts';
 export { createStaticTokens } from './static-tokens.ts';

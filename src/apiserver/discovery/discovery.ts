@@ -15,6 +15,49 @@ export interface DiscoveryGroup {
 export interface DiscoveryVersion {
   readonly version: string;
   readonly resources: readonly ResourceSchema[];
+  /** Another server answers it: its entries of aggregated discovery. */
+  readonly remote?: { readonly resources: readonly JsonObject[]; readonly freshness: 'Current' | 'Stale' };
+}
+
+/** A group, or versions of one, that another server answers. */
+export interface RemoteDiscoveryGroup {
+  readonly name: string;
+  readonly priority: number;
+  /** The preferred one first. */
+  readonly versions: readonly {
+    readonly version: string;
+    readonly resources: readonly JsonObject[];
+    readonly freshness: 'Current' | 'Stale';
+  }[];
+}
+
+/** Our groups and others' together, the others' where their priority puts them. @param priorityOf of our groups */
+export function withRemoteGroups(
+  groups: readonly DiscoveryGroup[],
+  remote: readonly RemoteDiscoveryGroup[],
+  priorityOf: (group: string) => number,
+): readonly DiscoveryGroup[] {
+  const all = [...groups];
+  for (const { name, priority, versions } of remote) {
+    const theirs = versions.map(
+      ({ version, resources, freshness }): DiscoveryVersion => ({
+        version,
+        resources: [],
+        remote: { resources, freshness },
+      }),
+    );
+    const own = all.findIndex((group) => group.name === name);
+    if (own >= 0) {
+      const group = all[own]!;
+      const replaced = new Set(theirs.map(({ version }) => version));
+      const kept = group.versions.filter(({ version }) => !replaced.has(version));
+      all[own] = { ...group, versions: [...kept, ...theirs] };
+      continue;
+    }
+    const before = all.findIndex((group) => group.name !== '' && priorityOf(group.name) < priority);
+    all.splice(before < 0 ? all.length : before, 0, { name, preferred: theirs[0]?.version ?? '', versions: theirs });
+  }
+  return all;
 }
 
 /** What is served of a schema, in discovery order. @param serves which group versions are switched on; by default those upstream serves. */
@@ -119,8 +162,8 @@ export function aggregatedList(groups: readonly DiscoveryGroup[], version: Aggre
       metadata: group.name === '' ? {} : { name: group.name },
       versions: group.versions.map((v) => ({
         version: v.version,
-        resources: v.resources.map(aggregatedResource),
-        freshness: 'Current',
+        resources: v.remote ? v.remote.resources : v.resources.map(aggregatedResource),
+        freshness: v.remote?.freshness ?? 'Current',
       })),
     })),
   };

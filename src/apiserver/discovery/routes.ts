@@ -19,8 +19,10 @@ import {
   discoveryGroups,
   groupDocument,
   groupList,
+  type RemoteDiscoveryGroup,
   resourceList,
   rootPaths,
+  withRemoteGroups,
 } from './discovery.ts';
 
 export interface DocumentOptions {
@@ -34,9 +36,21 @@ export interface DocumentOptions {
   readonly serverAddress: string;
   /** What `/` lists besides discovery and OpenAPI, such as health checks. */
   readonly paths?: readonly string[];
+  /** What other servers add. */
+  readonly remote?: RemoteDocuments;
   /** `Clock.yield`: building all of OpenAPI takes a tenth of a second, in parts of a few milliseconds (decision 11). */
   readonly yield?: () => Promise<void>;
 }
+
+export interface RemoteDocuments {
+  /** The same array until something changes. */
+  groups(): readonly RemoteDiscoveryGroup[];
+  priorityOf(group: string): number;
+  /** By name, `apis/GROUP/VERSION`; the same map until something changes. */
+  openApi(): ReadonlyMap<string, { readonly serverRelativeUrl: string }>;
+}
+
+const noRemoteGroups: readonly RemoteDiscoveryGroup[] = Object.freeze([]);
 
 export type DocumentRoutes = (request: ApiRequest) => Promise<ApiResponse | undefined>;
 
@@ -47,7 +61,9 @@ export function createDocumentRoutes(options: DocumentOptions): DocumentRoutes {
   return async (request) => {
     if (request.method !== 'GET' && request.method !== 'HEAD') return undefined;
     const schema = currentSchema();
-    if (documents?.schema !== schema) documents = new Documents(schema, options, documents);
+    const remote = options.remote?.groups() ?? noRemoteGroups;
+    if (documents?.schema !== schema || documents.remote !== remote)
+      documents = new Documents(schema, remote, options, documents);
     return documents.answer(request);
   };
 }
@@ -61,8 +77,13 @@ const constant =
 const newLine = Uint8Array.of(0x0a);
 const withNewLine = (bytes: Uint8Array): Uint8Array => Buffer.concat([bytes, newLine]);
 
+const noRemoteOpenApi: ReadonlyMap<string, { readonly serverRelativeUrl: string }> = new Map();
+
 class Documents {
   readonly schema: Schema;
+  readonly remote: readonly RemoteDiscoveryGroup[];
+  /** What this server itself answers. */
+  readonly #own: readonly DiscoveryGroup[];
   readonly #options: DocumentOptions;
   readonly #groups: readonly DiscoveryGroup[];
   /** Path -> document in the plain form. */
@@ -73,11 +94,21 @@ class Documents {
   #openApi: OpenApiDocuments | undefined;
   #previous: OpenApiDocuments | undefined;
 
-  constructor(schema: Schema, options: DocumentOptions, previous: Documents | undefined) {
+  /** @param before the documents until now */
+  constructor(
+    schema: Schema,
+    remote: readonly RemoteDiscoveryGroup[],
+    options: DocumentOptions,
+    before: Documents | undefined,
+  ) {
     this.schema = schema;
-    this.#previous = previous && (previous.#openApi ?? previous.#previous);
+    this.remote = remote;
     this.#options = options;
-    this.#groups = discoveryGroups(schema, options.serves);
+    // OpenAPI is kept when only others' groups changed, and is the start of the next when ours did.
+    if (before?.schema === schema) this.#openApi = before.#openApi;
+    this.#previous = before && (before.#openApi ?? before.#previous);
+    this.#own = discoveryGroups(schema, options.serves);
+    this.#groups = withRemoteGroups(this.#own, remote, (group) => options.remote?.priorityOf(group) ?? 0);
     const groups = this.#groups;
     const plain = new Map<string, () => JsonObject>();
     plain.set('/', () => rootPaths(groups, options.paths ?? []));
@@ -88,7 +119,7 @@ class Documents {
       const base = group.name === '' ? '/api' : `/apis/${group.name}`;
       if (group.name !== '') plain.set(base, () => groupDocument(group));
       for (const version of group.versions)
-        plain.set(`${base}/${version.version}`, () => resourceList(group.name, version));
+        if (!version.remote) plain.set(`${base}/${version.version}`, () => resourceList(group.name, version));
     }
     this.#plain = plain;
   }
@@ -111,7 +142,8 @@ class Documents {
       const { OpenApiDocuments } = await import('../openapi/documents.ts');
       this.#openApi ??= new OpenApiDocuments({
         schema: this.schema,
-        groups: this.#groups,
+        groups: this.#own,
+        remote: () => this.#options.remote?.openApi() ?? noRemoteOpenApi,
         gitVersion: this.#options.version.gitVersion,
         yield: this.#options.yield ?? nothing,
         previous: this.#previous,

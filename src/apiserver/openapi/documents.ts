@@ -28,6 +28,8 @@ interface Built {
 export interface OpenApiOptions {
   readonly schema: Schema;
   readonly groups: readonly DiscoveryGroup[];
+  /** v3 documents of other servers, by name; the same map until something changes. */
+  readonly remote?: () => ReadonlyMap<string, { readonly serverRelativeUrl: string }>;
   /** Shown as the documents' version, e.g. `v1.36.3`. */
   readonly gitVersion: string;
   /** Lets other work run between two parts of a long building (decision 11). */
@@ -39,11 +41,14 @@ export interface OpenApiOptions {
 /** How many paths or definitions are encoded between two yields: about two milliseconds of work. */
 const stretch = 50;
 
+const noRemote: ReadonlyMap<string, { readonly serverRelativeUrl: string }> = new Map();
+
 export class OpenApiDocuments {
   readonly #options: OpenApiOptions;
   readonly #v3 = new Map<string, Promise<Built>>();
   #v2: Promise<Built> | undefined;
   #index: Promise<Tagged> | undefined;
+  #indexed: ReadonlyMap<string, unknown> | undefined;
   /** Encoded definitions: most documents share the greater part of theirs. */
   readonly #definitions: Readonly<Record<OpenApiVersion, WeakMap<StructType, string>>>;
   /** Paths for v2 by document. */
@@ -92,7 +97,10 @@ export class OpenApiDocuments {
       return answer(request.headers, await this.#v2, 'v2', {});
     }
     if (path === '/openapi/v3') {
-      this.#index ??= this.#buildIndex();
+      const remote = this.#options.remote?.() ?? noRemote;
+      if (this.#indexed !== remote) this.#index = undefined;
+      this.#indexed = remote;
+      this.#index ??= this.#buildIndex(remote);
       return taggedAnswer(await this.#index, 'application/json', request.headers, {});
     }
     const name = path.slice('/openapi/v3/'.length);
@@ -187,8 +195,9 @@ export class OpenApiDocuments {
     return texts.join(',');
   }
 
-  async #buildIndex(): Promise<Tagged> {
+  async #buildIndex(remote: ReadonlyMap<string, { readonly serverRelativeUrl: string }>): Promise<Tagged> {
     const paths: Record<string, JsonObject> = {};
+    for (const [name, { serverRelativeUrl }] of remote) paths[name] = { serverRelativeURL: serverRelativeUrl };
     for (const name of this.#names()) {
       const { json } = await this.#version(name);
       paths[name] = { serverRelativeURL: `/openapi/v3/${name}?hash=${json.hash}` };

@@ -5,6 +5,7 @@ import { kindRules, validateChange, validateNew, validateSubresourceChange } fro
 import { kindWarnings } from '../../api/warnings/index.ts';
 import { combine, commonStrategy } from './common.ts';
 import {
+  apiServiceStrategy,
   certificateSigningRequestStrategy,
   customResourceDefinitionStrategy,
   daemonSetStrategy,
@@ -183,6 +184,8 @@ function ownStrategy(id: string, { type }: ResourceSchema): Strategy | undefined
       return jobStrategy(type);
     case 'certificates.k8s.io/certificatesigningrequests':
       return certificateSigningRequestStrategy(type);
+    case 'apiregistration.k8s.io/apiservices':
+      return apiServiceStrategy(type);
     case 'apiextensions.k8s.io/customresourcedefinitions':
       return customResourceDefinitionStrategy(type);
     default:

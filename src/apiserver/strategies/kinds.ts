@@ -231,3 +231,20 @@ export function customResourceDefinitionStrategy(type: StructType): Strategy {
 
 const sorted = <T>(map: Readonly<Record<string, T>>): Record<string, T> =>
   Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));
+
+/** Local groups are available from the first moment: they are this server's own. */
+export function apiServiceStrategy(type: StructType): Strategy {
+  return {
+    prepareForCreate: (object, { now }) => {
+      const local = !(object.spec as JsonObject | undefined)?.service;
+      const condition = {
+        type: 'Available',
+        status: 'True',
+        lastTransitionTime: now,
+        reason: 'Local',
+        message: 'Local APIServices are always available',
+      };
+      return rebuildKind(object, type, { status: local ? { conditions: [condition] } : {} });
+    },
+  };
+}
