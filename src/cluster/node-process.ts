@@ -218,6 +218,7 @@ const proxyOptions = (config: NodeConfig, proxy: Component, spawner: Spawner): P
   nodeName: config.nodeName,
   clusterCidr: config.podCidr,
   defaultTrafficDistribution: config.trafficDistribution,
+  ports: true,
   ...(config.proxyTable === undefined ? {} : { tableName: config.proxyTable }),
 });
 

@@ -29,9 +29,17 @@ export interface ServicePortRules {
   readonly port: number;
   /** 0: none. */
   readonly nodePort: number;
+  /** Further addresses that lead to the Service on its port: external IPs, and a load balancer's that does not proxy itself. */
+  readonly externalIps: readonly string[];
+  /** Those of a load balancer among them: only `sourceRanges` may use them, when there are any. */
+  readonly loadBalancerIps: readonly string[];
+  /** CIDRs of this family. */
+  readonly sourceRanges: readonly string[];
   /** For traffic from inside the cluster, by IP and port; empty: refused, or dropped when `local` forbids the others. */
   readonly endpoints: readonly EndpointAddress[];
-  /** For traffic from outside (node ports); differs under `externalTrafficPolicy: Local`. */
+  /** For traffic from outside (node ports, external IPs) that may leave this node again. */
+  readonly clusterEndpoints: readonly EndpointAddress[];
+  /** For traffic from outside; differs from `clusterEndpoints` under `externalTrafficPolicy: Local`. */
   readonly externalEndpoints: readonly EndpointAddress[];
   /** Endpoints exist elsewhere but the policy keeps traffic on this node: packets are dropped, not refused. */
   readonly dropInternal: boolean;
@@ -40,6 +48,8 @@ export interface ServicePortRules {
   readonly externalPolicyLocal: boolean;
   /** 0: none; else ClientIP affinity for so many seconds. */
   readonly affinitySeconds: number;
+  /** Endpoints on this node, which may reach themselves through the Service. */
+  readonly localIps: readonly string[];
 }
 
 export interface ProxyInput {
@@ -52,24 +62,39 @@ export interface ProxyInput {
   readonly family: 'IPv4' | 'IPv6';
 }
 
+/** What decides beyond the Service itself. */
+export type ServiceContext = Omit<ProxyInput, 'services'>;
+
 const proxyNameLabel = 'service.kubernetes.io/service-proxy-name';
 const headlessLabel = 'service.kubernetes.io/headless';
 
 /** One entry for each port of each Service that this proxy serves, in the order of the Services. */
 export function buildServiceRules(input: ProxyInput): ServicePortRules[] {
   const out: ServicePortRules[] = [];
-  for (const service of input.services) {
-    const clusterIps = servedIps(service, input.family);
-    if (clusterIps.length === 0) continue;
-    const key = `${service.metadata.namespace}/${service.metadata.name}`;
-    const slices = input
-      .slicesOf(key)
-      .filter((slice) => slice.addressType === input.family && slice.metadata.labels?.[headlessLabel] === undefined);
-    for (const port of service.spec?.ports ?? [])
-      out.push(servicePortRules(key, service, port, clusterIps, slices, input));
-  }
+  for (const service of input.services) out.push(...rulesOfService(service, input));
   return out;
 }
+
+/** What one Service needs; empty for one that this proxy does not serve. */
+export function rulesOfService(service: Service, input: ServiceContext): ServicePortRules[] {
+  const clusterIps = servedIps(service, input.family);
+  if (clusterIps.length === 0) return [];
+  const key = `${service.metadata.namespace}/${service.metadata.name}`;
+  const slices = input
+    .slicesOf(key)
+    .filter((slice) => slice.addressType === input.family && slice.metadata.labels?.[headlessLabel] === undefined);
+  return (service.spec?.ports ?? []).map((port) => servicePortRules(key, service, port, clusterIps, slices, input));
+}
+
+/** How many endpoints on this node a load balancer would reach: what its health checks ask for (KEP-3836 and before). */
+export function localEndpointCount(service: Service, input: ServiceContext): number {
+  const here = new Set<string>();
+  for (const rule of rulesOfService(service, input)) for (const { ip } of rule.externalEndpoints) here.add(ip);
+  return here.size;
+}
+
+const isFamily = (address: string, family: ProxyInput['family']): boolean =>
+  address.includes(':') === (family === 'IPv6');
 
 function servedIps(service: Service, family: ProxyInput['family']): string[] {
   const { spec, metadata } = service;
@@ -84,7 +109,7 @@ function servicePortRules(
   port: ServicePort,
   clusterIps: readonly string[],
   slices: readonly EndpointSlice[],
-  input: ProxyInput,
+  input: ServiceContext,
 ): ServicePortRules {
   const spec = service.spec!;
   const candidates = candidatesOf(slices, port);
@@ -95,6 +120,13 @@ function servicePortRules(
   const spread = preferNear(usable, service, input);
   const internal = internalLocal ? usableOf(here) : spread;
   const external = externalLocal ? usableOf(here) : spread;
+  const loadBalancerIps =
+    spec.type === 'LoadBalancer'
+      ? (service.status?.loadBalancer?.ingress ?? [])
+          .filter(({ ip, ipMode = 'VIP' }) => ip && ipMode === 'VIP' && isFamily(ip, input.family))
+          .map(({ ip }) => ip!)
+      : [];
+  const externalIps = (spec.externalIPs ?? []).filter((ip) => isFamily(ip, input.family));
   const affinity =
     spec.sessionAffinity === 'ClientIP' ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? 10_800) : 0;
   return {
@@ -103,12 +135,19 @@ function servicePortRules(
     clusterIps,
     port: port.port,
     nodePort: spec.type === 'NodePort' || spec.type === 'LoadBalancer' ? (port.nodePort ?? 0) : 0,
+    externalIps: [...new Set([...externalIps, ...loadBalancerIps])],
+    loadBalancerIps,
+    sourceRanges: (spec.loadBalancerSourceRanges ?? [])
+      .map((range) => range.trim())
+      .filter((range) => range !== '' && isFamily(range, input.family)),
     endpoints: addresses(internal),
+    clusterEndpoints: addresses(spread),
     externalEndpoints: addresses(external),
     dropInternal: internalLocal && internal.length === 0 && usable.length > 0,
     dropExternal: externalLocal && external.length === 0 && usable.length > 0,
     externalPolicyLocal: externalLocal,
     affinitySeconds: affinity,
+    localIps: [...new Set(here.map((c) => c.ip))],
   };
 }
 
@@ -172,7 +211,7 @@ function usableOf(candidates: readonly Candidate[]): readonly Candidate[] {
  * Near endpoints first: hints when every endpoint carries them, as upstream; else the default distribution, unless the Service names one
  * (then the hints are the control plane's business and their absence means an even spread).
  */
-function preferNear(usable: readonly Candidate[], service: Service, input: ProxyInput): readonly Candidate[] {
+function preferNear(usable: readonly Candidate[], service: Service, input: ServiceContext): readonly Candidate[] {
   const { nodeName, zone } = input.topology;
   if (usable.length > 0 && usable.every((c) => c.forNodes !== undefined)) {
     const near = usable.filter((c) => c.forNodes!.includes(nodeName));

@@ -2,81 +2,159 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { ServicePortRules } from '../service-map.ts';
-import { renderTable } from './render.ts';
-import { type NftTable, renderDifference, renderFull } from './table.ts';
+import { families, type TableOptions } from './base-table.ts';
+import { fragmentOf } from './fragment.ts';
+import { LiveTable } from './live-table.ts';
 
-const options = { tableName: 'test', clusterCidr: '10.244.0.0/16' };
+const options: TableOptions = { tableName: 'test', clusterCidr: '10.244.0.0/16', family: families.IPv4 };
 
 const endpoints = fc.uniqueArray(
   fc.integer({ min: 2, max: 9 }).map((n) => ({ ip: `10.244.0.${n}`, port: 8080 })),
   { maxLength: 4, selector: (e) => e.ip },
 );
-const rule: fc.Arbitrary<ServicePortRules> = fc.record({
-  name: fc.constantFrom('a/a:', 'a/b:http', 'b/c:'),
-  protocol: fc.constantFrom('tcp' as const, 'udp' as const),
-  clusterIps: fc.constant([]),
-  port: fc.constantFrom(80, 443),
-  nodePort: fc.constantFrom(0, 30080),
-  endpoints,
-  externalEndpoints: endpoints,
-  dropInternal: fc.boolean(),
-  dropExternal: fc.boolean(),
-  externalPolicyLocal: fc.boolean(),
-  affinitySeconds: fc.constantFrom(0, 60),
-});
-const table = fc.uniqueArray(rule, { maxLength: 3, selector: (r) => r.name }).map((rules) =>
-  renderTable(
-    rules.map((r, i) => ({ ...r, clusterIps: [`10.96.0.${i + 1}`], nodePort: r.nodePort === 0 ? 0 : r.nodePort + i })),
-    options,
-  ),
-);
+const rule: fc.Arbitrary<ServicePortRules> = fc
+  .record({
+    name: fc.constantFrom('a/a:', 'a/a:http', 'a/b:http', 'b/c:'),
+    protocol: fc.constantFrom('tcp' as const, 'udp' as const),
+    // Ports of two Services may collide on an external address.
+    port: fc.constantFrom(80, 443),
+    nodePort: fc.constantFrom(0, 30080),
+    endpoints,
+    more: endpoints,
+    some: fc.boolean(),
+    externalIps: fc.constantFrom([], ['192.0.2.1'], ['192.0.2.1', '192.0.2.2']),
+    sourceRanges: fc.constantFrom([], ['198.51.100.0/24'], ['0.0.0.0/0']),
+    dropInternal: fc.boolean(),
+    dropExternal: fc.boolean(),
+    externalPolicyLocal: fc.boolean(),
+    affinitySeconds: fc.constantFrom(0, 60),
+  })
+  .map(({ more, some, ...r }) => ({
+    ...r,
+    clusterIps: [`10.96.0.${r.name.length * 10 + r.name.charCodeAt(2) - 96}`],
+    clusterEndpoints: more,
+    externalEndpoints: r.externalPolicyLocal && some ? more.slice(0, 1) : r.externalPolicyLocal ? [] : more,
+    loadBalancerIps: r.externalIps.slice(0, 1),
+    localIps: r.endpoints.slice(0, 1).map((e) => e.ip),
+  }));
+/** Service -> its ports. */
+const world = fc
+  .uniqueArray(rule, { maxLength: 4, selector: (r) => r.name })
+  .map((rules) => Map.groupBy(rules, (r) => r.name.split(':')[0]!));
 
-test('nft table: loading the difference gives the same table as loading the whole', () => {
+function set(table: LiveTable, before: ReadonlyMap<string, unknown>, after: ReadonlyMap<string, ServicePortRules[]>) {
+  for (const name of before.keys()) if (!after.has(name)) table.set(name, undefined);
+  for (const [name, rules] of after) table.set(name, fragmentOf(rules, options));
+}
+
+test('nft table: loading differences one after the other gives the same table as loading the whole', () => {
   fc.assert(
-    fc.property(table, table, (a, b) => {
+    fc.property(fc.array(world, { minLength: 2, maxLength: 4 }), (worlds) => {
+      const table = new LiveTable(options);
       const kernel = new Kernel();
-      kernel.apply(renderFull(a));
-      kernel.apply(renderDifference(a, b));
+      let previous: ReadonlyMap<string, ServicePortRules[]> = new Map();
+      for (const next of worlds) {
+        set(table, previous, next);
+        kernel.apply(table.transaction());
+        table.done();
+        assert.equal(table.transaction(), '');
+        previous = next;
+      }
+      table.forget();
       const fresh = new Kernel();
-      fresh.apply(renderFull(b));
+      fresh.apply(table.transaction());
       assert.deepEqual(kernel.state(), fresh.state());
     }),
   );
 });
 
-test('nft table: no change renders nothing', () => {
-  fc.assert(fc.property(table, (a) => renderDifference(a, a) === ''));
+const base: ServicePortRules = {
+  name: 'default/web:',
+  protocol: 'tcp',
+  clusterIps: ['10.96.0.7'],
+  port: 80,
+  nodePort: 0,
+  externalIps: [],
+  loadBalancerIps: [],
+  sourceRanges: [],
+  endpoints: [],
+  clusterEndpoints: [],
+  externalEndpoints: [],
+  dropInternal: false,
+  dropExternal: false,
+  externalPolicyLocal: false,
+  affinitySeconds: 0,
+  localIps: [],
+};
+const at = (...last: number[]) => last.map((n) => ({ ip: `10.244.0.${n}`, port: 8080 }));
+
+/** What a change from one state of a Service to another loads. */
+function change(before: Partial<ServicePortRules>, after: Partial<ServicePortRules>): string[] {
+  const table = new LiveTable(options);
+  // Another Service keeps the chains of three endpoints in use.
+  table.set(
+    'a/other',
+    fragmentOf([{ ...base, name: 'a/other:', clusterIps: ['10.96.0.1'], endpoints: at(7, 8, 9) }], options),
+  );
+  table.set('default/web', fragmentOf([{ ...base, ...before }], options));
+  table.transaction();
+  table.done();
+  table.set('default/web', fragmentOf([{ ...base, ...after }], options));
+  return table.transaction().trimEnd().split('\n');
+}
+
+test('nft table: a Service that gets three endpoints adds elements only', () => {
+  assert.deepEqual(change({}, { endpoints: at(2, 3, 4), localIps: ['10.244.0.2'] }), [
+    'delete element ip test no-endpoint-services { 10.96.0.7 . tcp . 80 }',
+    'add element ip test service-ips { 10.96.0.7 . tcp . 80 : goto cluster-3 }',
+    'add element ip test endpoints { 10.96.0.7 . tcp . 80 . 0 : 10.244.0.2 . 8080, 10.96.0.7 . tcp . 80 . 1 : 10.244.0.3 . 8080, 10.96.0.7 . tcp . 80 . 2 : 10.244.0.4 . 8080 }',
+    'add element ip test hairpin-connections { 10.244.0.2 . 10.244.0.2 }',
+  ]);
 });
 
-test('nft table: a Service without endpoints is refused, and one with three is balanced', () => {
-  const base = {
-    name: 'default/web:',
-    protocol: 'tcp' as const,
-    clusterIps: ['10.96.0.7'],
-    port: 80,
-    nodePort: 0,
-    externalEndpoints: [],
-    dropInternal: false,
-    dropExternal: false,
-    externalPolicyLocal: false,
-    affinitySeconds: 0,
-  };
-  const none = renderTable([{ ...base, endpoints: [] }], options);
-  const three = renderTable(
-    [{ ...base, endpoints: [2, 3, 4].map((n) => ({ ip: `10.244.0.${n}`, port: 8080 })) }],
-    options,
+test('nft table: one endpoint of three changes one element', () => {
+  assert.deepEqual(change({ endpoints: at(2, 3, 4) }, { endpoints: at(2, 3, 5) }), [
+    'delete element ip test endpoints { 10.96.0.7 . tcp . 80 . 2 }',
+    'add element ip test endpoints { 10.96.0.7 . tcp . 80 . 2 : 10.244.0.5 . 8080 }',
+  ]);
+});
+
+test('nft table: the first Service with four endpoints makes their chain, the last takes it away', () => {
+  const made = change({ endpoints: at(2, 3, 4) }, { endpoints: at(2, 3, 4, 5) });
+  assert.deepEqual(made.slice(0, 1), ['add chain ip test cluster-4']);
+  const gone = change({ endpoints: at(2, 3, 4, 5) }, { endpoints: at(2, 3, 4) });
+  assert.deepEqual(gone.slice(-2), ['flush chain ip test cluster-4', 'delete chain ip test cluster-4']);
+});
+
+test("nft table: under externalTrafficPolicy Local, strangers reach this node's endpoints, pods and the node all", () => {
+  const added = change(
+    {},
+    { nodePort: 30080, clusterEndpoints: at(2, 3), externalEndpoints: at(2), externalPolicyLocal: true },
   );
-  assert.deepEqual([...none.sets.get('no-endpoint-services')!.elements], [['10.96.0.7 . tcp . 80', 'goto refuse']]);
-  assert.equal(
-    renderDifference(none, three),
-    `add chain ip test service-b31d72447a0b
-delete element ip test no-endpoint-services { 10.96.0.7 . tcp . 80 }
-add rule ip test service-b31d72447a0b ip saddr != 10.244.0.0/16 jump mark-for-masquerade
-add rule ip test service-b31d72447a0b meta l4proto tcp dnat ip to numgen random mod 3 map { 0 : 10.244.0.2 . 8080, 1 : 10.244.0.3 . 8080, 2 : 10.244.0.4 . 8080 }
-add element ip test service-ips { 10.96.0.7 . tcp . 80 : goto service-b31d72447a0b }
-add element ip test hairpin-connections { 10.244.0.2 . 10.244.0.2, 10.244.0.3 . 10.244.0.3, 10.244.0.4 . 10.244.0.4 }
-`,
+  assert.deepEqual(
+    added.filter((line) => line.startsWith('add rule')),
+    [
+      'add rule ip test nodeport-local-2-1 ip saddr 10.244.0.0/16 meta l4proto { tcp, udp, sctp } dnat ip to meta l4proto . th dport . numgen random mod 2 map @nodeport-endpoints',
+      'add rule ip test nodeport-local-2-1 fib saddr type local jump mark-for-masquerade',
+      'add rule ip test nodeport-local-2-1 fib saddr type local meta l4proto { tcp, udp, sctp } dnat ip to meta l4proto . th dport . numgen random mod 2 map @nodeport-endpoints',
+      'add rule ip test nodeport-local-2-1 meta l4proto { tcp, udp, sctp } dnat ip to meta l4proto . th dport . numgen random mod 1 map @nodeport-local-endpoints',
+    ],
   );
+});
+
+test("nft table: source ranges guard the load balancer's address, before it is translated", () => {
+  const added = change(
+    { clusterEndpoints: at(2), externalEndpoints: at(2) },
+    {
+      clusterEndpoints: at(2),
+      externalEndpoints: at(2),
+      externalIps: ['192.0.2.1'],
+      loadBalancerIps: ['192.0.2.1'],
+      sourceRanges: ['198.51.100.0/24', '198.51.100.7/32'],
+    },
+  ).join('\n');
+  assert.match(added, /firewall-[0-9a-f]{12} ip saddr != \{ 198\.51\.100\.0\/24, 192\.0\.2\.1 \} drop/);
+  assert.match(added, /firewall-ips \{ 192\.0\.2\.1 \. tcp \. 80 : goto firewall-/);
 });
 
 /** A naive twin of what the kernel does with the commands we render; refuses what nft would refuse. */
@@ -141,5 +219,3 @@ class Kernel {
         );
   }
 }
-
-export type { NftTable };

@@ -1,0 +1,53 @@
+/**
+ * Flows without connections (UDP) go on to where their first packet went, for as long as somebody sends. What has to be forgotten when the
+ * endpoints of a port change: flows to endpoints that are gone, and flows that went nowhere while there was no endpoint. Pure.
+ * Source: pkg/proxy/conntrack.
+ */
+import type { FlowFilter } from '../host/conntrack.ts';
+import type { ServicePortRules } from './service-map.ts';
+
+/** @param before undefined for what was not there. */
+export function staleFlows(
+  before: readonly ServicePortRules[] | undefined,
+  after: readonly ServicePortRules[],
+  family: FlowFilter['family'],
+): FlowFilter[] {
+  const found: FlowFilter[] = [];
+  const now = new Map(after.map((rule) => [idOf(rule), rule]));
+  for (const old of before ?? []) {
+    if (old.protocol !== 'udp') continue;
+    const next = now.get(idOf(old));
+    const left = new Set(next ? endpointsOf(next) : []);
+    for (const ip of endpointsOf(old))
+      if (!left.has(ip))
+        for (const way of waysTo(old)) found.push({ protocol: 'udp', family, ...way, replySource: ip });
+  }
+  const had = new Map((before ?? []).map((rule) => [idOf(rule), rule]));
+  for (const rule of after) {
+    if (rule.protocol !== 'udp' || endpointsOf(rule).length === 0) continue;
+    const old = had.get(idOf(rule));
+    // The addresses may have been sent to before there was anybody: such flows lead to the address itself, or out of the cluster.
+    if (old && endpointsOf(old).length > 0 && sameWays(old, rule)) continue;
+    for (const { originalDestination } of waysTo(rule)) {
+      const { ip } = originalDestination;
+      found.push({ protocol: 'udp', family, originalDestination, ...(ip === undefined ? {} : { replySource: ip }) });
+    }
+  }
+  return found;
+}
+
+const idOf = ({ name, protocol }: ServicePortRules): string => `${name}/${protocol}`;
+const endpointsOf = (rule: ServicePortRules): string[] => [
+  ...new Set([...rule.endpoints, ...rule.clusterEndpoints, ...rule.externalEndpoints].map(({ ip }) => ip)),
+];
+
+function waysTo(rule: ServicePortRules): { originalDestination: { ip?: string; port: number } }[] {
+  const ways: { originalDestination: { ip?: string; port: number } }[] = [...rule.clusterIps, ...rule.externalIps].map(
+    (ip) => ({ originalDestination: { ip, port: rule.port } }),
+  );
+  if (rule.nodePort > 0) ways.push({ originalDestination: { port: rule.nodePort } });
+  return ways;
+}
+
+const sameWays = (a: ServicePortRules, b: ServicePortRules): boolean =>
+  JSON.stringify(waysTo(a)) === JSON.stringify(waysTo(b));
