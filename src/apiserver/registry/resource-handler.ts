@@ -2,6 +2,7 @@
  * Requests about resources: finds the resource, the verb's operation and the form of the answer. Authentication and authorization have happened.
  * Source: k8s.io/apiserver/pkg/endpoints/installer.go, handlers/.
  */
+
 import { decodeBody } from '../../api/codec/index.ts';
 import { ApiError } from '../../api/errors.ts';
 import type { ApiResponse } from '../../api/exchange.ts';
@@ -9,6 +10,8 @@ import type { JsonObject } from '../../api/json.ts';
 import { type PatchType, patchTypes } from '../../api/patch/patch.ts';
 import type { StructType } from '../../api/schema/model.ts';
 import { versionWarnings } from '../../api/warnings/index.ts';
+import { requestedProtocol } from '../../serve/upgrade/tunnel.ts';
+import { watchOverWebSocket } from '../../serve/websocket/stream-out.ts';
 import type { AuthorizationDecision } from '../authorization/authorizer.ts';
 import {
   type Negotiated,
@@ -201,6 +204,7 @@ export class ResourceHandler {
     const scope: ListScope = { stored, namespace, selectors };
     if (watch) {
       const stream = await openWatch(registry, context, scope, options, form, watchLimits);
+      if (requestedProtocol(context.request) === 'websocket') return watchOverWebSocket(context.request, stream);
       return { status: 200, headers: headersFor(negotiated.contentType), body: { kind: 'watch', stream } };
     }
     const { objects, meta } = await listObjects(registry, context, scope, options);

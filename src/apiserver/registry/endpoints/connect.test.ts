@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { before, describe, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { silentLogger } from '../../../base/console-log.ts';
@@ -51,7 +51,7 @@ async function connecting(
       admission: [],
     }),
     kubelet: {
-      containerLogs: () => Promise.reject(new Error('not asked for here')),
+      containerLogs: async () => Readable.from([Buffer.from('alive\n'), Buffer.from('still\n')]),
       backend: () => assert.fail('not asked for here'),
       connect: ({ method, path, query, headers, signal }) =>
         requestUpgrade(
@@ -345,4 +345,39 @@ describe('connect: WebSocket v5 becomes SPDY', () => {
       while (backend.ended() === 0) await clock.sleep(5);
     });
   });
+});
+
+describe('streams outwards on a WebSocket', () => {
+  /** The messages after the first empty one, until the end or as many as are asked for. */
+  async function messages(client: WebSocket, count = Number.POSITIVE_INFINITY): Promise<readonly string[]> {
+    const got: string[] = [];
+    client.on('message', (data: Buffer) => {
+      if (data.length > 0) got.push(data.toString());
+      if (got.length === count) client.close();
+    });
+    await once(client, 'close');
+    return got;
+  }
+
+  test('a log comes as messages, or in base64', () =>
+    connecting({}, async ({ webSocket }) => {
+      assert.deepEqual(await messages(webSocket('one/log', ['binary.k8s.io'])), ['alive\n', 'still\n']);
+      assert.deepEqual(await messages(webSocket('one/log', [])), ['alive\n', 'still\n']);
+      assert.deepEqual(await messages(webSocket('one/log', ['base64.binary.k8s.io'])), ['YWxpdmUK', 'c3RpbGwK']);
+      assert.deepEqual(await messages(webSocket('waits/log', ['binary.k8s.io'])), []);
+    }));
+
+  test('a protocol that is none of these is refused', () =>
+    connecting({}, async ({ webSocket }) => {
+      const client = webSocket('one/log', ['v4.channel.k8s.io']);
+      const [error] = (await once(client, 'error')) as [Error];
+      assert.match(error.message, /403/);
+    }));
+
+  test('a watch comes as one event a message', () =>
+    connecting({}, async ({ webSocket }) => {
+      const events = await messages(webSocket('?watch=true&fieldSelector=metadata.name%3Done', []), 1);
+      const { type, object } = JSON.parse(events[0]!) as { type: string; object: { metadata: { name: string } } };
+      assert.deepEqual([type, object.metadata.name], ['ADDED', 'one']);
+    }));
 });

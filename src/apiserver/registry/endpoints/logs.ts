@@ -1,7 +1,10 @@
 /** `pods/NAME/log`: a container's log from the node's kubelet. Source: registry/core/pod/strategy.go (LogLocation). */
+import { Readable } from 'node:stream';
 import { ApiError } from '../../../api/errors.ts';
 import type { Pod } from '../../../api/types/core-v1.ts';
 import type { UpgradeAnswer } from '../../../serve/upgrade/request-upgrade.ts';
+import { requestedProtocol } from '../../../serve/upgrade/tunnel.ts';
+import { streamOverWebSocket } from '../../../serve/websocket/stream-out.ts';
 import type { ProxyBackend } from '../../proxy/proxy.ts';
 import { readObject } from '../read.ts';
 import { methodNotAllowed } from '../resource-handler.ts';
@@ -45,7 +48,11 @@ export function logHandler(kubelet: KubeletClient | undefined): SubresourceHandl
     const container = chosenContainer(pod, name, context.query.get('container') ?? '');
     const node = pod.spec?.nodeName ?? '';
     // A pod without a node has written nothing: an empty log, as upstream answers.
-    if (node === '') return { status: 200, headers: plainText, body: { kind: 'bytes', bytes: new Uint8Array() } };
+    const webSocket = requestedProtocol(context.request) === 'websocket';
+    if (node === '')
+      return webSocket
+        ? streamOverWebSocket(context.request, Readable.from([]))
+        : { status: 200, headers: plainText, body: { kind: 'bytes', bytes: new Uint8Array() } };
     if (!kubelet) throw missing('pods/log', 'a connection to kubelets');
     const stream = await kubelet.containerLogs({
       node,
@@ -55,6 +62,7 @@ export function logHandler(kubelet: KubeletClient | undefined): SubresourceHandl
       query: context.query,
       signal: context.signal,
     });
+    if (webSocket) return streamOverWebSocket(context.request, stream);
     return { status: 200, headers: plainText, body: { kind: 'stream', stream } };
   };
 }
