@@ -2,9 +2,10 @@
  * The handler chain: request info, panic guard, authentication, impersonation, authorization, routing. Never rejects; failures are answers with a Status
  * (decision 8: the same for HTTPS and in-process callers).
  */
-import { encodePretty } from '../api/codec/index.ts';
+import { encode as encodeJson, encodePretty } from '../api/codec/index.ts';
 import { ApiError } from '../api/errors.ts';
 import type { ApiHandler, ApiRequest, ApiResponse } from '../api/exchange.ts';
+import type { JsonObject } from '../api/json.ts';
 import { parseDuration } from '../api/time.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
@@ -16,6 +17,8 @@ import type { Authenticate } from './authentication/chain.ts';
 import { impersonated } from './authentication/impersonation.ts';
 import type { AuthorizationAttributes, Authorizer } from './authorization/authorizer.ts';
 import { forbidden } from './authorization/forbidden.ts';
+import type { RemoteDiscoveryGroup } from './discovery/discovery.ts';
+import type { RemoteDocuments } from './discovery/routes.ts';
 import { type HealthCheck, health } from './health.ts';
 import { negotiateError } from './negotiation/negotiation.ts';
 import { type Encoder, encoderFor } from './output/encoders.ts';
@@ -25,6 +28,16 @@ import { errorResponse, notFoundPage, textResponse } from './registry/respond.ts
 import { parseRequestInfo, type RequestInfo } from './request-info.ts';
 import type { RequestMetrics } from './request-metrics.ts';
 
+/** A group that another part of this process answers: behind authentication and authorization, in discovery, not in the store. */
+export interface ApiExtension {
+  /** As in aggregated discovery. */
+  readonly discovery: RemoteDiscoveryGroup;
+  /** `/apis/GROUP/VERSION` -> its APIResourceList. */
+  readonly documents: ReadonlyMap<string, JsonObject>;
+  /** @throws ApiError */
+  handle(request: ApiRequest, info: RequestInfo): Promise<ApiResponse>;
+}
+
 export interface ChainOptions {
   readonly clock: Clock;
   readonly random: Random;
@@ -33,6 +46,8 @@ export interface ChainOptions {
   readonly authenticate: Authenticate;
   readonly authorizer: Authorizer;
   readonly resources: ResourceHandler;
+  /** Groups that other parts of this process answer, by name. */
+  readonly extensions: ReadonlyMap<string, ApiExtension>;
   /** Discovery, OpenAPI, version and other documents; undefined for paths they do not know. */
   readonly documents: (request: ApiRequest) => ApiResponse | undefined | Promise<ApiResponse | undefined>;
   /** Groups that other servers answer. */
@@ -92,6 +107,8 @@ async function answer(
   if (decision.kind !== 'allow') throw forbidden(attributes, decision.reason);
   const remote = options.aggregation?.find(info);
   if (remote) return options.aggregation!.pass(remote, request, user);
+  const extended = extensionDocument(options, request.path);
+  if (extended) return extended;
   if (info.isResourceRequest && info.parts.length > 0) {
     const context: RequestContext = {
       request,
@@ -101,6 +118,8 @@ async function answer(
       signal: request.signal,
       warnings,
     };
+    const extension = options.extensions.get(info.apiGroup);
+    if (extension) return extension.handle(request, info);
     return options.resources.handle(context);
   }
   return (await options.aggregation?.passOpenApi(request, user)) ?? other(options, request, query);
@@ -193,4 +212,37 @@ function expected({ log }: ChainOptions, request: ApiRequest, error: unknown): A
   if (!request.signal.aborted)
     log.error('A request failed unexpectedly', { method: request.method, path: request.path, error });
   return ApiError.internal(error);
+}
+
+/** The resources of a group that another part of this process answers. */
+function extensionDocument({ extensions }: ChainOptions, path: string): ApiResponse | undefined {
+  if (extensions.size === 0 || !path.startsWith('/apis/')) return undefined;
+  const found = extensions.get(path.split('/')[2]!)?.documents.get(path.replace(/\/$/, ''));
+  return (
+    found && {
+      status: 200,
+      headers: { 'content-type': 'application/json' },
+      body: { kind: 'bytes', bytes: encodeJson(found) },
+    }
+  );
+}
+
+/** What discovery shows beside our own groups: other servers', and extensions of this process where no other server has their group. */
+export function withExtensions(remote: RemoteDocuments, extensions: readonly ApiExtension[]): RemoteDocuments {
+  if (extensions.length === 0) return remote;
+  let seen: readonly RemoteDiscoveryGroup[] | undefined;
+  let all: readonly RemoteDiscoveryGroup[] = [];
+  return {
+    priorityOf: (group) => remote.priorityOf(group),
+    openApi: () => remote.openApi(),
+    groups() {
+      const theirs = remote.groups();
+      if (theirs !== seen) {
+        seen = theirs;
+        const names = new Set(theirs.map(({ name }) => name));
+        all = [...theirs, ...extensions.map(({ discovery }) => discovery).filter(({ name }) => !names.has(name))];
+      }
+      return all;
+    },
+  };
 }

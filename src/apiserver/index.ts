@@ -32,7 +32,7 @@ import type { Authenticate } from './authentication/chain.ts';
 import type { TokenIssuer } from './authentication/token-issuer.ts';
 import type { Authorizer } from './authorization/authorizer.ts';
 import type { RbacIndex } from './authorization/rbac-index.ts';
-import { createChain } from './chain.ts';
+import { type ApiExtension, createChain, withExtensions } from './chain.ts';
 import { compactRegularly } from './compaction.ts';
 import { customPrinter } from './custom/columns.ts';
 import { CustomResources } from './custom/custom-resources.ts';
@@ -64,6 +64,9 @@ import { builtinStrategies } from './strategies/index.ts';
 import { WatchCache } from './watch-cache/watch-cache.ts';
 import { createWebhookClient, type WebhookClient } from './webhook/client.ts';
 import { createServiceResolver } from './webhook/services.ts';
+
+export type { ApiExtension } from './chain.ts';
+export type { RequestInfo } from './request-info.ts';
 
 /** What security parts are made from: they read stored objects, which exist only once the cache does. */
 export interface SecurityContext {
@@ -131,6 +134,8 @@ export interface ApiServerOptions {
   readonly sharedStore?: boolean;
   /** Upstream: --event-ttl, one hour. */
   readonly eventTtlSeconds?: number;
+  /** Groups that other parts of this process answer. */
+  readonly extensions?: (reader: ObjectReader) => readonly ApiExtension[];
   /** Added to ping, etcd and informer-sync. */
   readonly checks?: readonly HealthCheck[];
 }
@@ -276,9 +281,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     create: (object) => asServer('POST', apiServices, object),
     remove: (name) => asServer('DELETE', `${apiServices}/${name}`),
   });
+  const extensions = options.extensions?.(reader) ?? [];
   const documents = createDocumentRoutes({
     schema: () => schema.current,
-    remote: aggregation.discovery,
+    remote: withExtensions(aggregation.discovery, extensions),
     ...(options.serves ? { serves: options.serves } : {}),
     version: options.version ?? followedVersion,
     serverAddress: options.serverAddress ?? '127.0.0.1:6443',
@@ -309,6 +315,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     authorizer: security.authorizer,
     resources,
     aggregation,
+    extensions: new Map(extensions.map((extension) => [extension.discovery.name, extension])),
     documents: (request) => security.documents?.get(request.path) ?? documents(request),
     checks,
     metricsText: () => metrics.text(),

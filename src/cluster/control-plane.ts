@@ -4,10 +4,12 @@
  */
 import type { ApiHandler, PeerCertificate } from '../api/exchange.ts';
 import { builtinSchema } from '../api/schema/builtin.ts';
+import type { Node, Pod } from '../api/types/core-v1.ts';
 import { createServiceAllocator, type ServiceAllocator } from '../apiserver/allocators/service-allocator.ts';
 import { type SigningKey, signingKey } from '../apiserver/authentication/index.ts';
 import { bootstrap, runPostStart } from '../apiserver/bootstrap/index.ts';
-import { type ApiServer, type ApiServerOptions, createApiServer } from '../apiserver/index.ts';
+import { type ApiExtension, type ApiServer, type ApiServerOptions, createApiServer } from '../apiserver/index.ts';
+import type { ObjectReader } from '../apiserver/registry/object-reader.ts';
 import { identityTransformer } from '../apiserver/registry/transformer.ts';
 import { createClusterSecurity } from '../apiserver/security.ts';
 import { createTaskGroup } from '../base/task-group.ts';
@@ -29,6 +31,9 @@ import type { Component, Surroundings } from './component.ts';
 import { runLeading } from './lead.ts';
 import { applyLocalPathAddon } from './local-path-addon.ts';
 import type { KeyPair } from './pki.ts';
+import { applyResourceMetricsAddon } from './resource-metrics/addon.ts';
+import { createResourceCollector } from './resource-metrics/collector.ts';
+import { createResourceMetricsApi } from './resource-metrics/resource-metrics-api.ts';
 import { version } from './version.ts';
 
 export interface ControlPlaneOptions extends Surroundings {
@@ -42,6 +47,8 @@ export interface ControlPlaneOptions extends Surroundings {
   readonly port: number;
   readonly network?: Partial<ClusterNetwork>;
   readonly kubelet?: ApiServerOptions['kubelet'];
+  /** A kubelet's page as text: with it metrics.k8s.io is served. */
+  readonly kubeletPage?: (node: string, path: string, signal: AbortSignal) => Promise<string>;
   readonly controllers?: ControllersOptions;
   /** PEM of the authority that signs client certificates, for `extension-apiserver-authentication`. */
   readonly clientCa?: string;
@@ -133,6 +140,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     },
   });
   let allocator: ServiceAllocator | undefined;
+  const tasks = createTaskGroup();
+  const { kubeletPage } = options;
   const server = createApiServer({
     store,
     clock,
@@ -159,9 +168,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     serverAddress: `${advertiseAddress}:${port}`,
     ...(options.kubelet ? { kubelet: options.kubelet } : {}),
     ...(options.frontProxyClient ? { proxyClient: options.frontProxyClient } : {}),
+    ...(kubeletPage
+      ? { extensions: (reader) => [resourceMetrics(reader, kubeletPage, surroundings, tasks.signal)] }
+      : {}),
     ...options.tuning,
   });
-  const tasks = createTaskGroup();
   await server.start();
   tasks.run('service-allocator-repair', async (signal) => allocator?.repair(signal));
   tasks.run('apiserver-post-start', (signal) =>
@@ -237,6 +248,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
             );
           if (options.clusterDns && options.localPath !== false)
             parts.run('local-path-addon', (end) => applyLocalPathAddon(addons, end));
+          if (kubeletPage) parts.run('resource-metrics-addon', (end) => applyResourceMetricsAddon(addons, end));
           for (const { name, run } of options.addons ?? []) parts.run(name, (end) => run(addons, end));
           await parts.done;
         },
@@ -263,3 +275,24 @@ const serviceAccount = (namespace: string, name: string): PeerCertificate => ({
   commonName: `system:serviceaccount:${namespace}:${name}`,
   organizations: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`],
 });
+
+/** metrics.k8s.io of this API server's cache and its kubelets. */
+function resourceMetrics(
+  reader: ObjectReader,
+  kubeletPage: NonNullable<ControlPlaneOptions['kubeletPage']>,
+  { clock, log }: Surroundings,
+  signal: AbortSignal,
+): ApiExtension {
+  const nodes = () => reader.list('', 'nodes', '') as unknown as readonly Node[];
+  return createResourceMetricsApi({
+    nodes,
+    pods: (namespace) => reader.list('', 'pods', namespace) as unknown as readonly Pod[],
+    collector: createResourceCollector({
+      clock,
+      log: log.with({ component: 'resource-metrics' }),
+      page: (node, cut) => kubeletPage(node, '/metrics/resource', cut),
+      nodes: () => nodes().map(({ metadata }) => metadata.name ?? ''),
+      signal,
+    }),
+  });
+}

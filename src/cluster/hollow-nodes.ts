@@ -14,6 +14,8 @@ import { createObjectSource } from '../kubelet/object-source.ts';
 import { createNodePodSource, createPodDispatcher } from '../kubelet/pod-source.ts';
 import { hollowLogReader } from '../kubelet/server/hollow-log.ts';
 import { createKubeletHandler } from '../kubelet/server/kubelet-handler.ts';
+import { createHollowUsage } from '../kubelet/stats/hollow-usage.ts';
+import { createStatsProvider } from '../kubelet/stats/stats-provider.ts';
 import { createHollowRuntime, type HollowRuntime } from '../runtime/hollow/hollow-runtime.ts';
 import { createComponent, type Surroundings } from './component.ts';
 import { version } from './version.ts';
@@ -78,6 +80,7 @@ export function createHollowNodes(
       if (nodes.has(name)) throw new Error(`There is a hollow node "${name}" already`);
       const runtime = createHollowRuntime({ clock, random });
       const addresses = options.addresses ?? [hollowAddress(index++)];
+      const machine = hollowMachine(name, options, random.uuid());
       const pods = dispatcher.source(name);
       const kubelet = createKubelet({
         nodeName: name,
@@ -88,7 +91,7 @@ export function createHollowNodes(
         runtime,
         runtimeChanges: (listener) => runtime.onChange(listener),
         environment: createHollowEnvironment(objects),
-        machine: hollowMachine(name, options, random.uuid()),
+        machine,
         nodeIPs: addresses,
         clock,
         random,
@@ -118,6 +121,16 @@ export function createHollowNodes(
           nodeName: name,
           client: component.client,
           pods,
+          runtime,
+          stats: createStatsProvider({
+            nodeName: name,
+            runtime,
+            clock,
+            timeoutMs: defaultKubeletConfig.runtimeRequestTimeoutMs,
+            pods: () => kubelet.parts?.workers.active() ?? [],
+            runtimeStatus: (uid) => kubelet.parts?.workers.runtimeStatus(uid),
+            node: createHollowUsage(runtime, machine, defaultKubeletConfig.runtimeRequestTimeoutMs),
+          }),
           runtimeStatus: (uid) =>
             fetchPodRuntimeStatus(runtime, uid, { timeoutMs: defaultKubeletConfig.runtimeRequestTimeoutMs }),
           readLog: hollowLogReader(runtime, clock),

@@ -32,7 +32,13 @@ const apiServerPeer: PeerCertificate = Object.freeze({
 /** Until a kubelet has answered a request for another protocol; it asks its runtime first. */
 const connectTimeoutMs = 30_000;
 
-export function createKubeletClient(options: KubeletClientOptions): KubeletClient & { close(): Promise<void> } {
+export interface ClusterKubeletClient extends KubeletClient {
+  /** The text of one of a kubelet's pages. @throws ApiError, TransportError */
+  page(node: string, path: string, signal: AbortSignal): Promise<string>;
+  close(): Promise<void>;
+}
+
+export function createKubeletClient(options: KubeletClientOptions): ClusterKubeletClient {
   const hollow = createInProcessLogClient(options.hollow);
   const http = createHttpClient({ clock: options.clock });
   let tls: TlsIdentity | undefined;
@@ -111,6 +117,14 @@ export function createKubeletClient(options: KubeletClientOptions): KubeletClien
         backend: remoteBackend({ host, port, tls }, hostHeader(host, port), { http, clock: options.clock }),
       };
     },
+    page: async (node, path, signal) => {
+      const handler = options.hollow(node);
+      const chunks: Uint8Array[] = [];
+      if (handler) chunks.push(await pageInProcess(handler, path, signal));
+      else
+        for await (const chunk of await transportOf(node).stream({ method: 'GET', path, signal })) chunks.push(chunk);
+      return Buffer.concat(chunks).toString();
+    },
     close: async () => {
       http.close();
       await Promise.all([...transports.values()].map((transport) => transport.close()));
@@ -145,4 +159,19 @@ async function connectInProcess(
     contentType: answered['content-type'] ?? 'text/plain; charset=utf-8',
     body: Buffer.from(body.bytes),
   };
+}
+
+async function pageInProcess(handler: ApiHandler, path: string, signal: AbortSignal): Promise<Uint8Array> {
+  const { status, body } = await handler({
+    method: 'GET',
+    path,
+    query: '',
+    headers: {},
+    peer: apiServerPeer,
+    remoteAddress: 'in-process',
+    signal,
+  });
+  if (status !== 200 || body.kind !== 'bytes')
+    throw new Error(`A kubelet in this process answered ${path} with ${status}`);
+  return body.bytes;
 }

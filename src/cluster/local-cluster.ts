@@ -184,6 +184,7 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
       port: options.port,
       network,
       kubelet: kubelets,
+      kubeletPage: kubelets.page,
       clusterDns: true,
     });
     const running = controlPlane;

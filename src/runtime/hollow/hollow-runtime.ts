@@ -11,6 +11,7 @@ import { CriError, type CriRuntime } from '../cri.ts';
 import type {
   Container,
   ContainerConfig,
+  ContainerStats,
   ContainerStatus,
   PodSandbox,
   PodSandboxConfig,
@@ -120,6 +121,31 @@ export function createHollowRuntime({
     if (entry.state !== 'CONTAINER_RUNNING') return;
     if (wants > graceSeconds) finish(entry, 137, 'Error');
     else finish(entry, 0, 'Completed');
+  };
+  const statsOf = ({ id, config, sandbox, startedAt }: Entry): ContainerStats => {
+    const timestamp = nowNs();
+    const name = config.metadata?.name;
+    const milli = sandbox.script.number('cpu-milli', name) ?? 0;
+    const bytes = (sandbox.script.number('memory-mebi', name) ?? 0) * 1024 * 1024;
+    return {
+      attributes: {
+        id,
+        metadata: config.metadata ?? {},
+        labels: config.labels ?? {},
+        annotations: config.annotations ?? {},
+      },
+      cpu: {
+        timestamp,
+        usageCoreNanoSeconds: { value: Math.round(((timestamp - startedAt) * milli) / 1000) },
+        usageNanoCores: { value: milli * 1e6 },
+      },
+      memory: {
+        timestamp,
+        workingSetBytes: { value: bytes },
+        usageBytes: { value: bytes },
+        rssBytes: { value: bytes },
+      },
+    };
   };
   const statusOf = (entry: Entry): ContainerStatus => {
     const image = entry.config.image?.image ?? '';
@@ -408,7 +434,15 @@ export function createHollowRuntime({
       containerOf('ContainerStats', containerId);
       return {};
     },
-    listContainerStats: async () => ({ stats: [] }),
+    async listContainerStats({ filter }) {
+      const stats: ContainerStats[] = [];
+      for (const entry of containers.values()) {
+        if (entry.state !== 'CONTAINER_RUNNING' || !matches(filter?.labelSelector, entry.config.labels)) continue;
+        if (filter?.id && filter.id !== entry.id) continue;
+        stats.push(statsOf(entry));
+      }
+      return { stats };
+    },
     podSandboxStats: async ({ podSandboxId }) => {
       sandboxOf('PodSandboxStats', podSandboxId);
       return {};

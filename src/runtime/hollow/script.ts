@@ -11,6 +11,7 @@
  * | `hollow.bireme.dev/pull-seconds`, `.../pull-error` | how long pulling its image takes, or fails with |
  * | `hollow.bireme.dev/sandbox-error` | creating the sandbox fails with this text |
  * | `hollow.bireme.dev/termination-message` | what the container leaves as its termination message |
+ * | `hollow.bireme.dev/cpu-milli`, `.../memory-mebi` | what the running container uses, for metrics; default 0 |
  */
 export const scriptPrefix = 'hollow.bireme.dev/';
 
