@@ -15,7 +15,7 @@ import { findContainer, labels, type PodRuntimeStatus, type RuntimeContainer } f
 import type { PodSource } from '../pod-source.ts';
 import { podUid } from '../pods/pod-info.ts';
 import { cadvisorMetrics, resourceMetrics } from '../stats/metrics-text.ts';
-import type { StatsProvider } from '../stats/stats-provider.ts';
+import { type StatsProvider, summaryJson } from '../stats/stats-provider.ts';
 import type { LogContext, LogOptions } from './container-log.ts';
 import { containerLogs } from './container-logs-endpoint.ts';
 import { createKubeletAuth, type KubeletAuthOptions, subresourcesOf, verbOf } from './kubelet-auth.ts';
@@ -125,7 +125,7 @@ async function route(request: ApiRequest, options: KubeletHandlerOptions): Promi
         throw new Refused(404, '404 page not found');
       const only = new URLSearchParams(request.query).get('only_cpu_and_memory');
       const cpuAndMemoryOnly = only === 'true' || only === '1' || only === 't' || only === 'T' || only === 'True';
-      return json(await options.stats.summary({ cpuAndMemoryOnly }));
+      return json(summaryJson(await options.stats.summary({ cpuAndMemoryOnly })));
     }
     case 'logs':
       if (options.logFolder === undefined) throw new Refused(405, 'logs endpoint is disabled.');
@@ -277,8 +277,8 @@ const text = (status: number, message: string): ApiResponse => ({
   headers: { 'content-type': 'text/plain; charset=utf-8' },
   body: { kind: 'bytes', bytes: Buffer.from(message) },
 });
-const json = (value: object): ApiResponse => ({
+const json = (value: object | string): ApiResponse => ({
   status: 200,
   headers: { 'content-type': 'application/json' },
-  body: { kind: 'bytes', bytes: Buffer.from(JSON.stringify(value)) },
+  body: { kind: 'bytes', bytes: Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)) },
 });

@@ -89,7 +89,7 @@ export function createStatsProvider(options: StatsProviderOptions): StatsProvide
 
   const compute = async (small: boolean): Promise<Summary> => {
     const { stats } = await runtime.listContainerStats({}, { timeoutMs });
-    const time = rfc3339(clock.now());
+    const time = precise(clock.now());
     const byPod = new Map<string, cri.ContainerStats[]>();
     for (const entry of stats) {
       const uid = entry.attributes?.labels[labels.podUid];
@@ -215,6 +215,10 @@ export function createStatsProvider(options: StatsProviderOptions): StatsProvide
   };
 }
 
+/** As upstream writes it: stamps have whole seconds. */
+export const summaryJson = (summary: Summary): string =>
+  JSON.stringify(summary).replace(/("\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+Z"/g, '$1Z"');
+
 function defined<K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } {
   return (value === undefined ? {} : { [key]: value }) as { readonly [P in K]?: V };
 }
@@ -234,7 +238,7 @@ const share = (fs: FsStats | undefined, time: string, usedBytes: number, inodesU
 });
 
 const stampOf = (part: { readonly timestamp: number } | undefined, otherwise: string): string =>
-  part && part.timestamp > 0 ? rfc3339(part.timestamp / 1e6) : otherwise;
+  part && part.timestamp > 0 ? precise(part.timestamp / 1e6) : otherwise;
 
 function memoryOf(memory: cri.MemoryUsage, time: string): MemoryStats {
   const field = (name: string, value: cri.UInt64Value | undefined) =>
@@ -257,3 +261,5 @@ const swapOf = (swap: cri.SwapUsage, time: string): SwapStats => ({
 });
 
 const rfc3339 = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
+/** With milliseconds, for rates; `summaryJson` leaves them out. */
+const precise = (ms: number): string => new Date(ms).toISOString();
