@@ -366,9 +366,10 @@ const makers = {
     if (parts.some((p) => p.startsWith('watch'))) parts.push('timeoutSeconds=1');
     const all = c.resource.namespaced && c.pick.chance(0.2);
     const path = all ? groupPath(c.resource) + `/${c.resource.resource}` : collection(c.resource);
-    const query = (c.pick.chance(0.5) ? parts : parts.slice(1).concat(parts[0]!)).join('&');
+    const removes = c.pick.chance(0.08);
+    const query = (removes || c.pick.chance(0.5) ? parts : parts.slice(1).concat(parts[0]!)).join('&');
     return {
-      steps: [{ method: c.pick.chance(0.08) ? 'DELETE' : 'GET', path: `${path}?${query}` }],
+      steps: [{ method: removes ? 'DELETE' : 'GET', path: `${path}?${query}` }],
       what: parts.slice(1).join('&'),
     };
   },

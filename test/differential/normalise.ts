@@ -35,29 +35,36 @@ function protobufText(bytes: Buffer): string {
 
 function mask(text: string, sent: string): string {
   const given = (whole: string, placeholder: string): string => (sent.includes(whole) ? whole : placeholder);
-  return text
-    .replace(/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, (v) => given(v, '<uid>'))
-    .replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z/g, (v) => given(v, '<microtime>'))
-    .replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)/g, (v) => given(v, '<time>'))
-    .replace(/("resourceVersion": ?")(\d+)"/g, (whole, start: string, v: string) =>
-      sent.includes(`"${v}"`) ? whole : `${start}<rv>"`,
-    )
-    .replace(/(resourceVersion(?:: |\\":)\\?")(\d+)(?=\\?")/g, '$1<rv>')
-    .replace(/("format":"[^"]*","description":)"(?:[^"\\]|\\.)*"/g, '$1"<description>"')
-    .replace(/(current: )\d+/g, '$1<rv>')
-    .replace(/("continue": ?")[^"]+"/g, '$1<continue>"')
-    .replace(/kube-api-access-[a-z0-9]{5}/g, 'kube-api-access-<rand5>')
-    .replace(/"(g-)[a-z0-9]{5}"/g, '"$1<rand5>"')
-    .replace(/X509SHA256=[0-9a-f]{64}/g, 'X509SHA256=<hash>')
-    .replace(/eyJ[\w-]+\.[\w-]+\.[\w-]+/g, '<token>')
-    .replace(/"10\.0\.\d+\.\d+"/g, (v) => (given(v.slice(1, -1), v) === v.slice(1, -1) ? v : '"<clusterIP>"'))
-    .replace(/("(?:nodePort|healthCheckNodePort)": ?)(\d{5})/g, (whole, start: string, v: string) =>
-      sent.includes(v) ? whole : `${start}"<nodePort>"`,
-    )
-    .replace(/(\d+:)(\d{5})(\/(?:TCP|UDP|SCTP))/g, (whole, start: string, v: string, end: string) =>
-      sent.includes(v) ? whole : `${start}<nodePort>${end}`,
-    )
-    .replace(/"(?:<invalid>|\d+[smhd](?:\d+[smh])?)"(?=[,\]])/g, (v) => given(v, '"<age>"'));
+  return (
+    text
+      .replace(/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, (v) => given(v, '<uid>'))
+      .replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z/g, (v) => given(v, '<microtime>'))
+      .replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)/g, (v) => given(v, '<time>'))
+      .replace(/("resourceVersion": ?")(\d+)"/g, (whole, start: string, v: string) =>
+        sent.includes(`"${v}"`) ? whole : `${start}<rv>"`,
+      )
+      .replace(/(resourceVersion(?:: |\\*": ?)\\*")(\d+)(?=\\*")/g, '$1<rv>')
+      .replace(/("format":"[^"]*","description":)"(?:[^"\\]|\\.)*"/g, '$1"<description>"')
+      .replace(/(current: )\d+/g, '$1<rv>')
+      .replace(/("continue": ?")[^"]+"/g, '$1<continue>"')
+      // The server at hand may be built from OpenShift's tree, whose ServiceAccount admission mounts one thing more.
+      .replace(
+        /,\{"configMap":\{"name":"openshift-service-ca\.crt","items":\[\{"key":"service-ca\.crt","path":"service-ca\.crt"\}\]\}\}/g,
+        '',
+      )
+      .replace(/kube-api-access-[a-z0-9]{5}/g, 'kube-api-access-<rand5>')
+      .replace(/"(g-)[a-z0-9]{5}"/g, '"$1<rand5>"')
+      .replace(/X509SHA256=[0-9a-f]{64}/g, 'X509SHA256=<hash>')
+      .replace(/eyJ[\w-]+\.[\w-]+\.[\w-]+/g, '<token>')
+      .replace(/"10\.0\.\d+\.\d+"/g, (v) => (given(v.slice(1, -1), v) === v.slice(1, -1) ? v : '"<clusterIP>"'))
+      .replace(/("(?:nodePort|healthCheckNodePort)": ?)(\d{5})/g, (whole, start: string, v: string) =>
+        sent.includes(v) ? whole : `${start}"<nodePort>"`,
+      )
+      .replace(/(\d+:)(\d{5})(\/(?:TCP|UDP|SCTP))/g, (whole, start: string, v: string, end: string) =>
+        sent.includes(v) ? whole : `${start}<nodePort>${end}`,
+      )
+      .replace(/"(?:<invalid>|\d+[smhd](?:\d+[smh])?)"(?=[,\]])/g, (v) => given(v, '"<age>"'))
+  );
 }
 
 /**
@@ -97,7 +104,7 @@ export function explain(ours: string, theirs: string): string[] {
   if (a === undefined || b === undefined) return [`ours:   ${cut(ours)}`, `theirs: ${cut(theirs)}`];
   const [left, right] = [failure(a), failure(b)];
   // Of two refusals, or of a refusal and an object, the message says it all.
-  if (left !== right) return [`ours:   ${cut(left ?? 'done')}`, `theirs: ${cut(right ?? 'done')}`];
+  if (left !== right) return fromDifference(left ?? 'done', right ?? 'done');
   const lines = walk(a, b, '$');
   return lines.length > 0
     ? lines
@@ -129,6 +136,15 @@ function walk(a: unknown, b: unknown, path: string): string[] {
   return found;
 }
 
+/** Long texts that begin alike are shown from shortly before they part. */
+function fromDifference(ours: string, theirs: string): string[] {
+  let i = 0;
+  while (i < ours.length && ours[i] === theirs[i]) i++;
+  const start = i > 200 ? i - 120 : 0;
+  const shown = (text: string): string => cut(`${start > 0 ? `${text.slice(0, 60)} ... ` : ''}${text.slice(start)}`);
+  return [`ours:   ${shown(ours)}`, `theirs: ${shown(theirs)}`];
+}
+
 function failure(value: unknown): string | undefined {
   const { kind, message } = (typeof value === 'object' && value !== null ? value : {}) as {
     readonly kind?: unknown;
@@ -153,4 +169,4 @@ function around(text: string, other: string): string {
 }
 
 const cut = (text: string | undefined): string =>
-  text === undefined ? 'nothing' : text.length > 700 ? `${text.slice(0, 700)}...` : text;
+  text === undefined ? 'nothing' : text.length > 1200 ? `${text.slice(0, 1200)}...` : text;

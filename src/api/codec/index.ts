@@ -16,3 +16,4 @@ export { DecodeError } from './exact.ts';
 export { JsonSyntaxError } from './json-nodes.ts';
 export { compareUtf8, setOwn, sortedKeys } from './own.ts';
 export { type ParsedJson, parseJson } from './parse-json.ts';
+export { asStored } from './stored-order.ts';

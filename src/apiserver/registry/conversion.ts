@@ -4,6 +4,7 @@
  * Built-in kinds are prepared and validated in their stored version. Custom kinds, whose versions may have schemas of their own, are so in the request's
  * version; what is written is converted last. Where a webhook converts, these functions answer with a promise.
  */
+import { asStored } from '../../api/codec/index.ts';
 import type { JsonObject } from '../../api/json.ts';
 import type { Registry } from './registry.ts';
 import type { ServedResource, StoredResource } from './resources.ts';
@@ -33,7 +34,7 @@ export function toServed(
 
 /** Into the version that is written. */
 export function toStorage(stored: StoredResource, object: JsonObject): JsonObject | Promise<JsonObject> {
-  return stored.custom ? converted(stored, object, stored.apiVersion) : object;
+  return stored.custom ? converted(stored, object, stored.apiVersion) : asStored(object, stored.type);
 }
 
 function converted(stored: StoredResource, object: JsonObject, apiVersion: string): JsonObject | Promise<JsonObject> {

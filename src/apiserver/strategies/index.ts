@@ -4,6 +4,7 @@ import type { ResourceSchema, Schema } from '../../api/schema/model.ts';
 import { kindRules, validateChange, validateNew, validateSubresourceChange } from '../../api/validation/index.ts';
 import { kindWarnings } from '../../api/warnings/index.ts';
 import { combine, commonStrategy } from './common.ts';
+import { disabledFieldsStrategy } from './disabled-fields.ts';
 import {
   apiServiceStrategy,
   certificateSigningRequestStrategy,
@@ -117,6 +118,8 @@ function strategyOf(id: string, resource: ResourceSchema): Strategy {
   let strategy: Strategy = statusOnCreate.has(id) ? withoutCreate : common;
   const own = ownStrategy(id, resource);
   if (own) strategy = combine(strategy, own);
+  const disabled = disabledFieldsStrategy(id);
+  if (disabled) strategy = combine(disabled, strategy);
   const validateName = nameRules[id];
   if (validateName) strategy = { ...strategy, validateName };
   strategy = withWarnings(id, withRules(id, strategy));

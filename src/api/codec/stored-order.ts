@@ -1,0 +1,78 @@
+/**
+ * An object as it comes back from upstream's store: fields in struct order, map keys in byte order, and lists and maps with nothing in them as the null that
+ * protobuf makes of them. Decoding leaves the first two so; admission and strategies may not.
+ */
+import type { JsonObject, JsonValue } from '../json.ts';
+import type { StructType, TypeRef } from '../schema/model.ts';
+import { setOwn, sortedKeys } from './own.ts';
+
+/** @param object canonical but for order. @returns the same object when there is nothing to do; deep-frozen if the object is. */
+export function asStored(object: JsonObject, type: StructType): JsonObject {
+  return structOf(object, type);
+}
+
+function structOf(object: JsonObject, type: StructType): JsonObject {
+  let last = -1;
+  let ordered = true;
+  let changes: Record<string, JsonValue> | undefined;
+  for (const name in object) {
+    const field = type.fieldsByName.get(name);
+    if (field === undefined) return object; // no object of this type: it is not ours to arrange
+    if (field.index < last) ordered = false;
+    last = field.index;
+    const value = object[name]!;
+    if (typeof value !== 'object' || value === null) continue;
+    const next = !field.pointer && !field.omitEmpty && isEmpty(value, field.type) ? null : valueOf(value, field.type);
+    if (next !== value) (changes ??= {})[name] = next;
+  }
+  if (ordered && changes === undefined) return object;
+  const out: Record<string, JsonValue> = {};
+  for (const { name } of type.fields) {
+    const value = object[name];
+    if (value !== undefined) out[name] = changes !== undefined && Object.hasOwn(changes, name) ? changes[name]! : value;
+  }
+  return Object.freeze(out);
+}
+
+const isEmpty = (value: object, type: TypeRef): boolean =>
+  type.kind === 'list'
+    ? Array.isArray(value) && value.length === 0
+    : type.kind === 'map' && Object.keys(value).length === 0;
+
+function valueOf(value: JsonValue, type: TypeRef): JsonValue {
+  if (typeof value !== 'object' || value === null) return value;
+  switch (type.kind) {
+    case 'struct':
+      return structOf(value as JsonObject, type.type);
+    case 'list': {
+      const list = value as readonly JsonValue[];
+      if (type.element.kind === 'scalar') return value;
+      let copy: JsonValue[] | undefined;
+      for (let i = 0; i < list.length; i++) {
+        const next = valueOf(list[i]!, type.element);
+        if (next !== list[i]) (copy ??= list.slice())[i] = next;
+      }
+      return copy === undefined ? value : Object.freeze(copy);
+    }
+    case 'map': {
+      const map = value as JsonObject;
+      const keys = sortedKeys(map);
+      let moved = false;
+      let i = 0;
+      for (const key in map) if (key !== keys[i++]) moved = true;
+      let copy: Record<string, JsonValue> | undefined;
+      for (const key of keys) {
+        const next = valueOf(map[key]!, type.value);
+        if (next === map[key] && !moved && copy === undefined) continue;
+        if (copy === undefined) {
+          copy = {};
+          for (const each of keys) setOwn(copy, each, map[each]!);
+        }
+        setOwn(copy, key, next);
+      }
+      return copy === undefined ? value : Object.freeze(copy);
+    }
+    default:
+      return value;
+  }
+}
