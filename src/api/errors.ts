@@ -124,7 +124,7 @@ export class ApiError extends Error {
     return new ApiError({
       code: 422,
       reason: 'Invalid',
-      message: `${qualifiedKind} "${name}" is invalid${text === undefined ? '' : `: ${text}`}`,
+      message: `${qualifiedKind} ${JSON.stringify(name)} is invalid${text === undefined ? '' : `: ${text}`}`,
       details: {
         ...(name === '' ? {} : { name }),
         ...(kind.group === '' ? {} : { group: kind.group }),

@@ -57,7 +57,7 @@ const cases: readonly (readonly [why: string, check: NameCheck, value: string, w
     'a label value of multi-byte text is measured in bytes',
     (v) => checkLabelValue(v).slice(0, 1),
     'é'.repeat(32),
-    ['must be no more than 63 characters'],
+    ['must be no more than 63 bytes'],
   ],
   [
     'a C identifier has no hyphen',

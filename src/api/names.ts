@@ -51,6 +51,8 @@ function byteLength(text: string): number {
 }
 
 export const maxLengthMessage = (length: number): string => `must be no more than ${length} characters`;
+/** The same in the newer checks' words. Source: api/validate/content. */
+const maxBytesMessage = (length: number): string => `must be no more than ${length} bytes`;
 export const rangeMessage = (min: number, max: number): string => `must be between ${min} and ${max}, inclusive`;
 export function regexMessage(message: string, pattern: string, examples: readonly string[]): string {
   if (examples.length === 0) return `${message} (regex used for validation is '${pattern}')`;
@@ -117,21 +119,26 @@ export function checkQualifiedName(value: string): readonly string[] {
   const messages: string[] = [];
   if (slash === 0) messages.push('prefix part must be non-empty');
   else if (slash > 0)
-    for (const message of checkDns1123Subdomain(value.slice(0, slash))) messages.push(`prefix part ${message}`);
+    for (const message of checkDns1123Subdomain(value.slice(0, slash)))
+      messages.push(`prefix part ${message.replace(/ characters$/, ' bytes')}`);
   if (name === '') messages.push('name part must be non-empty');
-  else if (byteLength(name) > 63) messages.push(`name part ${maxLengthMessage(63)}`);
+  else if (byteLength(name) > 63) messages.push(`name part ${maxBytesMessage(63)}`);
   if (!patterns.labelName.test(name)) messages.push(`name part ${labelNameMessage}`);
   return messages;
 }
 
 export function checkLabelValue(value: string): readonly string[] {
-  return check(value, 63, patterns.labelValue, () =>
-    regexMessage(
-      "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
-      labelValue,
-      ['MyValue', 'my_value', '12345'],
-    ),
-  );
+  if (value.length <= 63 && patterns.labelValue.test(value)) return ok;
+  const messages = byteLength(value) > 63 ? [maxBytesMessage(63)] : [];
+  if (!patterns.labelValue.test(value))
+    messages.push(
+      regexMessage(
+        "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
+        labelValue,
+        ['MyValue', 'my_value', '12345'],
+      ),
+    );
+  return messages;
 }
 
 export function checkCIdentifier(value: string): readonly string[] {

@@ -72,6 +72,12 @@ export function randomEdit(pick: Pick, document: JsonValue, type: StructType, op
         ? pick.one(candidates)
         : undefined;
   if (field === undefined || pick.chance(0.015)) return { path: [...place.path, 'zzz'], value: 1 };
+  // A new name that happens to be fine would leave an object behind that no case removes.
+  if (place.path.length === 1 && place.path[0] === 'metadata' && field.name === 'name')
+    return {
+      path: ['metadata', 'name'],
+      value: pick.one(['Bad_Name', '', 'x'.repeat(254), 'a b', '-x', 'a/b', 'é', '..']),
+    };
   const had = place.value[field.name];
   if (had !== undefined && pick.chance(0.2)) return { path: [...place.path, field.name] };
   if (

@@ -39,6 +39,7 @@ export function applyPatch({ type, patch, object, structType }: PatchRequest): J
     case 'json':
       return jsonPatch(object, patch);
     case 'merge':
+      if (patch === null) throw ApiError.badRequest('Invalid JSON Patch');
       return applyMergePatch(object, patchMap(patch));
     case 'strategic':
       if (!structType) throw ApiError.badRequest('strategic merge patch format is not supported');

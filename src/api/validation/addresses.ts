@@ -159,7 +159,8 @@ export function validateAddressPair(
   for (const [i, text] of texts.entries()) errors.invalidEach(at(field, i), text, checkIp(text, before));
   if (texts.length < 2) return;
   const families = texts.map((text) => parseAddress(text)?.family);
-  if (families.includes(undefined)) return;
-  if (new Set(families).size < 2 || texts.length > 2)
+  const bad = families.indexOf(undefined);
+  if (bad >= 0) errors.internal(field, `failed to check for dual stack with error:invalid IP[${bad}]: ${texts[bad]}`);
+  if (bad >= 0 || new Set(families).size < 2 || texts.length > 2)
     errors.invalid(field, shown, 'may specify no more than one IP for each IP family');
 }

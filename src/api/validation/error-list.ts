@@ -42,6 +42,9 @@ export class ErrorList {
   tooMany(field: string, actual: number, max: number): void {
     this.add('FieldValueTooMany', field, `Too many: ${actual}: must have at most ${max} item${max === 1 ? '' : 's'}`);
   }
+  internal(field: string, detail: string): void {
+    this.add('InternalError', field, `Internal error: ${detail}`);
+  }
   append(errors: readonly FieldError[]): void {
     for (const error of errors) this.errors.push(error);
   }

@@ -1,5 +1,5 @@
 /** What a kubelet may report of a pod. */
-import { checkDns1123Subdomain, checkQualifiedName, rangeMessage } from '../names.ts';
+import { checkDns1123Label, checkDns1123Subdomain, checkQualifiedName, rangeMessage } from '../names.ts';
 import type { Container, ContainerStatus, Pod, PodSpec, PodStatus } from '../types/core-v1.ts';
 import { validateAddressPair } from './addresses.ts';
 import { at, type ErrorList, immutable } from './error-list.ts';
@@ -37,6 +37,7 @@ export function validatePodStatusUpdate(errors: ErrorList, next: Pod, previous: 
     errors.invalid('status.qosClass', status.qosClass ?? '', immutable);
   validateTransitions(errors, status, old, before);
   validateClaimStatuses(errors, status, spec);
+  validateExtendedClaimStatus(errors, status, spec);
   if (status.podIPs)
     validateAddressPair(errors, status.podIPs, old.podIPs, internalList(status.podIPs, 'core.PodIP'), 'status.podIPs');
   if (status.hostIPs?.length) {
@@ -100,6 +101,47 @@ function validateClaimStatuses(errors: ErrorList, status: PodStatus, spec: PodSp
     const name = claim.resourceClaimName;
     if (name !== undefined) errors.invalidEach(`${path}.resourceClaimName`, name, checkDns1123Subdomain(name));
   }
+}
+
+function validateExtendedClaimStatus(errors: ErrorList, status: PodStatus, spec: PodSpec): void {
+  const claim = status.extendedResourceClaimStatus;
+  if (!claim) return;
+  const field = 'status.extendedResourceClaimStatus';
+  const containers = new Map([...(spec.initContainers ?? []), ...spec.containers].map((c) => [c.name, c]));
+  const mappings = claim.requestMappings ?? [];
+  if (mappings.length === 0) errors.required(`${field}.requestMappings`, 'at least one request mapping is required');
+  const seen = new Set<string>();
+  for (const [i, { containerName, resourceName, requestName }] of mappings.entries()) {
+    const path = at(`${field}.requestMappings`, i);
+    const container = containers.get(containerName);
+    if (!container)
+      errors.invalid(
+        `${path}.containerName`,
+        containerName,
+        'must match the name of an entry in spec.initContainers.name or spec.containers.name',
+      );
+    else if (container.resources?.requests?.[resourceName] === undefined)
+      errors.invalid(
+        `${path}.resourceName`,
+        resourceName,
+        'must match the extended resource name of an entry in spec.initContainers.resources.requests or spec.containers.resources.requests',
+      );
+    errors.invalidEach(`${field}.requestName`, requestName, checkDns1123Label(requestName));
+    const key = JSON.stringify([containerName, resourceName, requestName]);
+    if (seen.has(key)) {
+      errors.duplicate(`${path}.containerName`, containerName);
+      errors.duplicate(`${path}.resourceName`, resourceName);
+      errors.duplicate(`${path}.requestName`, requestName);
+    }
+    seen.add(key);
+  }
+  if (!claim.resourceClaimName) errors.required(`${field}.resourceClaimName`);
+  else
+    errors.invalidEach(
+      `${field}.resourceClaimName`,
+      claim.resourceClaimName,
+      checkDns1123Subdomain(claim.resourceClaimName),
+    );
 }
 
 const maxId = 2_147_483_647;

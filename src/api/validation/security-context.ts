@@ -72,7 +72,8 @@ export function validatePodSecurityContext(
   validateWindowsOptions(errors, security.windowsOptions, `${field}.windowsOptions`);
   validateAppArmor(errors, security.appArmorProfile, `${field}.appArmorProfile`);
   oneOf(errors, security.supplementalGroupsPolicy, ['Merge', 'Strict'], `${field}.supplementalGroupsPolicy`);
-  oneOf(errors, security.seLinuxChangePolicy, ['MountOption', 'Recursive'], `${field}.seLinuxChangePolicy`);
+  // MountOption comes with SELinuxMount, which v1.36 leaves off.
+  oneOf(errors, security.seLinuxChangePolicy, ['Recursive'], `${field}.seLinuxChangePolicy`);
 }
 
 function oneOf(errors: ErrorList, value: string | undefined, values: readonly string[], field: string): void {

@@ -1,6 +1,6 @@
 /** PATCH with `application/apply-patch+yaml`. Source: endpoints/handlers/patch.go (applyPatcher). */
 import type { ApplyRequest } from '../../api/apply/apply.ts';
-import { DecodeError, decodeObject, JsonSyntaxError, parseJson } from '../../api/codec/index.ts';
+import { DecodeError, decodeUnstructured, JsonSyntaxError, parseJson } from '../../api/codec/index.ts';
 import { ApiError, isAlreadyExists } from '../../api/errors.ts';
 import type { ApiRequest } from '../../api/exchange.ts';
 import type { JsonObject, JsonValue } from '../../api/json.ts';
@@ -154,7 +154,7 @@ export function reportDuplicates(duplicates: string, options: WriteRequest, warn
 /** @param typeText of the request: `apps/v1, Kind=Deployment`. */
 export function decoded(tree: JsonValue, config: JsonObject, type: StructType, typeText: string): JsonObject {
   try {
-    return decodeObject({ value: tree }, type, { fieldValidation: 'Ignore' }).object;
+    return decodeUnstructured(tree, type, { fieldValidation: 'Ignore' }).object;
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
     const { namespace = '', name = '' } = metadataOf(config);

@@ -7,6 +7,7 @@ import {
   JsonSyntaxError,
   parseJson,
   StrictDecodeError,
+  sortedKeys,
 } from '../../api/codec/index.ts';
 import { ApiError, isConflict } from '../../api/errors.ts';
 import type { JsonObject, JsonValue } from '../../api/json.ts';
@@ -94,7 +95,7 @@ export function patchedObject(
     return found.object;
   } catch (error) {
     if (!(error instanceof StrictDecodeError) && !(error instanceof DecodeError)) throw error;
-    const shown = type === 'strategic' ? goValue(patch) : sortedText(tree);
+    const shown = type === 'strategic' ? goValue(patch) : shownTree(type, patch, current, tree);
     const why =
       error instanceof StrictDecodeError && error.errors !== strictErrors
         ? new StrictDecodeError([...strictErrors, ...error.errors]).message
@@ -105,16 +106,67 @@ export function patchedObject(
   }
 }
 
-/** A patched document as upstream prints it: its top level is a Go map, so its keys are sorted. */
-function sortedText(tree: JsonValue): string {
-  if (typeof tree !== 'object' || tree === null || Array.isArray(tree))
-    return encodeText(tree as unknown as JsonObject);
-  const object = tree as JsonObject;
-  return encodeText(
-    Object.fromEntries(
-      Object.keys(object)
-        .sort()
-        .map((key) => [key, object[key]]),
-    ),
+/**
+ * A patched document as upstream prints it: what the patch went through was taken apart into Go maps and has its keys sorted, the rest stands as it was.
+ */
+function shownTree(type: PatchType, patch: JsonValue, current: JsonObject, tree: JsonValue): string {
+  const shown = type === 'merge' ? mergedOrder(current, patch, tree) : walkedOrder(patch, tree);
+  return encodeText(shown as unknown as JsonObject);
+}
+
+const isObject = (value: JsonValue | undefined): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function mergedOrder(current: JsonValue | undefined, patch: JsonValue | undefined, tree: JsonValue): JsonValue {
+  if (!isObject(tree)) return isObject(current) ? tree : sortedDeep(tree);
+  if (!isObject(current)) return sortedDeep(tree);
+  if (!isObject(patch)) return tree;
+  return Object.fromEntries(
+    sortedKeys(tree).map((key) => {
+      const value = tree[key]!;
+      if (!Object.hasOwn(patch, key)) return [key, value];
+      const before = Object.hasOwn(current, key) ? current[key] : undefined;
+      return [key, mergedOrder(before, patch[key], value)];
+    }),
+  );
+}
+
+function sortedDeep(value: JsonValue): JsonValue {
+  if (Array.isArray(value)) return (value as readonly JsonValue[]).map(sortedDeep);
+  if (!isObject(value)) return value;
+  return Object.fromEntries(sortedKeys(value).map((key) => [key, sortedDeep(value[key]!)]));
+}
+
+/** Containers on the way to what the operations name. */
+function walkedOrder(patch: JsonValue, tree: JsonValue): JsonValue {
+  let shown = sortedTop(tree);
+  for (const operation of Array.isArray(patch) ? (patch as readonly JsonObject[]) : [])
+    for (const pointer of [operation.from, operation.path])
+      if (typeof pointer === 'string')
+        shown = sortedAlong(
+          shown,
+          pointer
+            .split('/')
+            .slice(1, -1)
+            .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~')),
+        );
+  return shown;
+}
+
+function sortedTop(value: JsonValue): JsonValue {
+  return isObject(value) ? Object.fromEntries(sortedKeys(value).map((key) => [key, value[key]!])) : value;
+}
+
+function sortedAlong(value: JsonValue, steps: readonly string[]): JsonValue {
+  const here = sortedTop(value);
+  const [step, ...rest] = steps;
+  if (step === undefined) return here;
+  if (Array.isArray(here)) {
+    const index = Number(step);
+    return (here as readonly JsonValue[]).map((item, i) => (i === index ? sortedAlong(item, rest) : item));
+  }
+  if (!isObject(here) || !Object.hasOwn(here, step)) return here;
+  return Object.fromEntries(
+    Object.entries(here).map(([key, item]) => [key, key === step ? sortedAlong(item!, rest) : item]),
   );
 }

@@ -56,7 +56,8 @@ export async function openWatch(
   if (past === undefined)
     stale = ApiError.expired(`too old resource version: ${startRevision} (${resource.history.oldest})`);
   const initialEnd =
-    sendInitialEvents && options.allowWatchBookmarks && initial !== undefined
+    // Whoever gets the present state as events is told where it ends, also without having asked for initial events.
+    sendInitialEvents !== false && options.allowWatchBookmarks && initial !== undefined
       ? form.bookmark(startRevision, true)
       : undefined;
   const watcher = new Watcher({

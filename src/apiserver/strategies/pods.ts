@@ -10,7 +10,7 @@ import type { Strategy, UpdateStrategy } from './strategy.ts';
 /** Runs after the common strategy, which empties the status on create. */
 export function podStrategy(type: StructType): Strategy {
   return {
-    prepareForCreate: (object) => {
+    prepareForCreate: (object, { now }) => {
       const pod = object as unknown as Pod;
       const gated = (pod.spec?.schedulingGates?.length ?? 0) > 0;
       const conditions = gated
@@ -19,7 +19,7 @@ export function podStrategy(type: StructType): Strategy {
               type: 'PodScheduled',
               status: 'False',
               lastProbeTime: null,
-              lastTransitionTime: null,
+              lastTransitionTime: now,
               reason: 'SchedulingGated',
               message: 'Scheduling is blocked due to non-empty scheduling gates',
             },
@@ -56,7 +56,7 @@ function statusOfPod(type: StructType): UpdateStrategy {
           deletionTimestamp,
           deletionGracePeriodSeconds,
         }),
-        status: qosClass === undefined ? status : setIn(status, ['qosClass'], qosClass),
+        status: qosClass === undefined || status.qosClass ? status : setIn(status, ['qosClass'], qosClass),
       });
     },
   };
@@ -80,16 +80,19 @@ function resize(type: StructType): UpdateStrategy {
         before: readonly Container[] | undefined,
         after: readonly Container[] | undefined,
       ): readonly Container[] | undefined =>
-        before?.map((container) => {
-          const wanted = after?.find((c) => c.name === container.name);
-          return wanted
-            ? setIn(
-                setIn(container as unknown as JsonObject, ['resources'], wanted.resources ?? {}),
-                ['resizePolicy'],
-                wanted.resizePolicy,
-              )
-            : container;
-        }) as readonly Container[] | undefined;
+        // Containers that come or go are validation's to refuse.
+        (before?.length ?? 0) !== (after?.length ?? 0)
+          ? after
+          : (before?.map((container) => {
+              const wanted = after?.find((c) => c.name === container.name);
+              return wanted
+                ? setIn(
+                    setIn(container as unknown as JsonObject, ['resources'], wanted.resources ?? {}),
+                    ['resizePolicy'],
+                    wanted.resizePolicy,
+                  )
+                : container;
+            }) as readonly Container[] | undefined);
       return oneField(next, previous, type, (old) => {
         const before = old as unknown as PodSpec;
         let changed = setIn(old, ['containers'], resized(before.containers, spec.containers));

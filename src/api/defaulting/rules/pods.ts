@@ -1,5 +1,6 @@
 /** Defaults of pods and what pods are made of. Source: pkg/apis/core/v1/defaults.go's observable behaviour in v1.36. */
 
+import { imageTag } from '../../image-name.ts';
 import { addQuantities, formatQuantity, parseQuantity } from '../../quantity.ts';
 import type {
   Container,
@@ -31,6 +32,9 @@ export const podRules: DefaultingRules = {
     if (containers !== spec.containers) changes.containers = containers;
     if (initContainers !== spec.initContainers) changes.initContainers = initContainers;
     if (spec.enableServiceLinks === undefined) changes.enableServiceLinks = true;
+    // A negative one means "at once", as it always did for pods; templates say what was written.
+    if (spec.terminationGracePeriodSeconds !== undefined && spec.terminationGracePeriodSeconds < 0)
+      changes.terminationGracePeriodSeconds = 1;
     const resources = podLevelResources(spec, containers ?? [], initContainers ?? []);
     if (resources) changes.resources = resources;
     return Object.keys(changes).length === 0 ? undefined : { spec: { ...spec, ...changes } };
@@ -47,8 +51,7 @@ export const podRules: DefaultingRules = {
       : {}),
     ...(!spec.serviceAccountName && spec.serviceAccount ? { serviceAccountName: spec.serviceAccount } : {}),
   }),
-  'core.v1.PodStatus': (status: PodStatus) =>
-    status.podIP && !status.podIPs?.length ? { podIPs: [{ ip: status.podIP }] } : undefined,
+  'core.v1.PodStatus': (status: PodStatus) => podAddresses(status),
   'core.v1.Container': containerDefaults,
   'core.v1.EphemeralContainer': containerDefaults,
   'core.v1.Probe': (probe: Probe) => ({
@@ -78,6 +81,13 @@ export const podRules: DefaultingRules = {
     source.pullPolicy ? undefined : { pullPolicy: pullPolicyOf(source.reference ?? '') },
 };
 
+/** The old single address and the first of the new list are one thing; where they differ the old one is right. */
+function podAddresses({ podIP, podIPs }: PodStatus): object | undefined {
+  const first = podIPs?.[0]?.ip;
+  if (podIP) return first === podIP ? undefined : { podIPs: [{ ip: podIP }] };
+  return first ? { podIP: first } : undefined;
+}
+
 function withDefaultMode(source: { readonly defaultMode?: number }): object | undefined {
   return source.defaultMode === undefined ? { defaultMode } : undefined;
 }
@@ -92,9 +102,7 @@ function containerDefaults(container: Container | EphemeralContainer): object {
 
 /** Always for `latest` and for no tag at all; what is pinned by tag or digest is pulled once. */
 function pullPolicyOf(image: string): 'Always' | 'IfNotPresent' {
-  if (image === '' || image.includes('@')) return 'IfNotPresent';
-  const tag = /:([\w][\w.-]*)$/.exec(image.slice(image.lastIndexOf('/') + 1))?.[1];
-  return tag === undefined || tag === 'latest' ? 'Always' : 'IfNotPresent';
+  return imageTag(image) === 'latest' ? 'Always' : 'IfNotPresent';
 }
 
 /** Requests follow limits, and on the host's network a container port is a host port. Only in pods: a template says what was written. */

@@ -4,7 +4,7 @@ import type { JsonObject } from '../../../api/json.ts';
 import { formatTime } from '../../../api/time.ts';
 import { negotiateAccept } from '../../negotiation/negotiation.ts';
 import { type AdmissionSubject, admit, validateAdmission } from '../admit.ts';
-import { metadataOf, storedForm, withMeta } from '../object-meta.ts';
+import { metadataOf, plainServerError, storedForm, withMeta } from '../object-meta.ts';
 import { parseWriteOptions } from '../options.ts';
 import { endpoint, methodNotAllowed } from '../resource-handler.ts';
 import { objectKey } from '../resources.ts';
@@ -47,7 +47,7 @@ export const bindingHandler: SubresourceHandler = async ({
   binding = (await admit(registry.admission, subject, binding, undefined)) ?? binding;
   await validateAdmission(registry.admission, subject, binding, undefined);
   const target = (binding.target ?? {}) as { readonly kind?: string; readonly name?: string };
-  checkTarget(name, target);
+  checkTarget(target);
   const { uid, resourceVersion } = metadataOf(binding);
   await registry.rounds.update(
     pods,
@@ -69,7 +69,7 @@ export const bindingHandler: SubresourceHandler = async ({
   );
 };
 
-function checkTarget(name: string, target: { readonly kind?: string; readonly name?: string }): void {
+function checkTarget(target: { readonly kind?: string; readonly name?: string }): void {
   const errors = [];
   if (target.kind !== undefined && target.kind !== '' && target.kind !== 'Node')
     errors.push({
@@ -79,7 +79,9 @@ function checkTarget(name: string, target: { readonly kind?: string; readonly na
     });
   if ((target.name ?? '') === '')
     errors.push({ type: 'FieldValueRequired' as const, field: 'target.name', message: 'Required value' });
-  if (errors.length > 0) throw ApiError.invalid({ group: '', kind: 'Binding' }, name, errors);
+  // Upstream hands these over as a plain error, so they come without reason and details.
+  const said = errors.map(({ field, message }) => `${field}: ${message}`);
+  if (said.length > 0) throw plainServerError(said.length === 1 ? said[0]! : `[${said.join(', ')}]`);
 }
 
 function checkPreconditions(
