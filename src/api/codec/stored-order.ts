@@ -22,7 +22,7 @@ function structOf(object: JsonObject, type: StructType): JsonObject {
     last = field.index;
     const value = object[name]!;
     if (typeof value !== 'object' || value === null) continue;
-    const next = !field.pointer && !field.omitEmpty && isEmpty(value, field.type) ? null : valueOf(value, field.type);
+    const next = !field.pointer && !field.omitEmpty && isEmpty(value, field.type) ? null : arranged(value, field.type);
     if (next !== value) (changes ??= {})[name] = next;
   }
   if (ordered && changes === undefined) return object;
@@ -39,7 +39,7 @@ const isEmpty = (value: object, type: TypeRef): boolean =>
     ? Array.isArray(value) && value.length === 0
     : type.kind === 'map' && Object.keys(value).length === 0;
 
-function valueOf(value: JsonValue, type: TypeRef): JsonValue {
+function arranged(value: JsonValue, type: TypeRef): JsonValue {
   if (typeof value !== 'object' || value === null) return value;
   switch (type.kind) {
     case 'struct':
@@ -49,7 +49,7 @@ function valueOf(value: JsonValue, type: TypeRef): JsonValue {
       if (type.element.kind === 'scalar') return value;
       let copy: JsonValue[] | undefined;
       for (let i = 0; i < list.length; i++) {
-        const next = valueOf(list[i]!, type.element);
+        const next = arranged(list[i]!, type.element);
         if (next !== list[i]) (copy ??= list.slice())[i] = next;
       }
       return copy === undefined ? value : Object.freeze(copy);
@@ -62,7 +62,7 @@ function valueOf(value: JsonValue, type: TypeRef): JsonValue {
       for (const key in map) if (key !== keys[i++]) moved = true;
       let copy: Record<string, JsonValue> | undefined;
       for (const key of keys) {
-        const next = valueOf(map[key]!, type.value);
+        const next = arranged(map[key]!, type.value);
         if (next === map[key] && !moved && copy === undefined) continue;
         if (copy === undefined) {
           copy = {};
