@@ -10,6 +10,7 @@
  *   pki/kubelet-server.{crt,key}  what the kubelet serves with
  */
 import { createHash } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PodRouting } from '../network/index.ts';
 import type { DefaultTrafficDistribution } from '../proxy/index.ts';
@@ -139,7 +140,12 @@ export function required(path: string): string {
   return text;
 }
 
-/** cgroup below which all pods of this node live, so that `down` can take it away whole; no other cluster's pods do. */
+/**
+ * cgroup below which all pods of this node live, so that `down` can take it away whole; no other cluster's pods do. The folder's number
+ * on its file system is part of it: machines that share a cgroup tree (containers, tests) have clusters at the same path.
+ */
 export function podCgroupRoot(dir: DataDir): string {
-  return `/bireme-${createHash('sha256').update(dir.path).digest('hex').slice(0, 8)}`;
+  const found = statSync(dir.path, { throwIfNoEntry: false });
+  const which = found ? `${dir.path} ${found.dev} ${found.ino}` : dir.path;
+  return `/bireme-${createHash('sha256').update(which).digest('hex').slice(0, 8)}`;
 }

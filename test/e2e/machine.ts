@@ -3,7 +3,7 @@
  * What runs in it sees no other machine's processes, links or rules, and all of it ends with `stop`. Root only.
  */
 import { execFile, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -65,6 +65,8 @@ export async function startMachine(t: TestContext, program = launcher): Promise<
   const link = `be${process.pid}`;
   const network = `100.${64 + (number >> 8)}.${number & 255}`;
   const address = `${network}.2`;
+  /** cgroups of the clusters that were started here. */
+  const groups = new Set<string>();
   mkdirSync(join(folder, 'home'));
   const setUp = [
     'set -e',
@@ -95,7 +97,8 @@ export async function startMachine(t: TestContext, program = launcher): Promise<
   t.after(async () => {
     keeper.kill('SIGKILL');
     await ended;
-    await (await openCgroups(createRealClock({ keepAlive: true }))).remove(podCgroupRoot(dataDirAt(dataDir)));
+    const cgroups = await openCgroups(createRealClock({ keepAlive: true }));
+    for (const group of groups) await cgroups.remove(group);
     rmSync(folder, { recursive: true, force: true });
   });
   await said(keeper.stdout, 'made');
@@ -122,9 +125,13 @@ export async function startMachine(t: TestContext, program = launcher): Promise<
       if (code !== 0) throw new Error(`${file} ${args.join(' ')} ended with ${code}:\n${stdout}${stderr}`);
       return stdout;
     },
-    bireme: (command, ...args) => {
+    bireme: async (command, ...args) => {
       const own = command === 'up' ? ['--detach', '--kubeconfig', kubeconfig, '--port', String(port)] : [];
-      return run(process.execPath, program, ...command.split(' '), '--data-dir', dataDir, ...own, ...args);
+      try {
+        return await run(process.execPath, program, ...command.split(' '), '--data-dir', dataDir, ...own, ...args);
+      } finally {
+        if (existsSync(dataDir)) groups.add(podCgroupRoot(dataDirAt(dataDir)));
+      }
     },
     async pids(text) {
       const { stdout } = await run(
@@ -149,7 +156,7 @@ export async function startMachine(t: TestContext, program = launcher): Promise<
       const { code, stdout, stderr } = await run(
         process.execPath,
         snapshotProgram,
-        podCgroupRoot(dataDirAt(dataDir)),
+        [...groups].join(','),
         ...watched,
         dataDir,
         kubeconfig,

@@ -1,12 +1,12 @@
 /**
  * A program: prints what a machine looks like as JSON, sorted lists of lines by subject, so that two looks can be compared.
- * Arguments: the cgroup of the cluster under test, then files and folders to list or to read.
+ * Arguments: the cgroups of clusters under test, with commas between them, then files and folders to list or to read.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-const [cgroup = '', ...paths] = process.argv.slice(2);
+const [groups = '', ...paths] = process.argv.slice(2);
 
 const lines = (program: string, ...args: readonly string[]): string[] =>
   execFileSync(program, args, { encoding: 'utf8' })
@@ -45,8 +45,10 @@ function sysctls(folder: string): string[] {
 function cgroups(): string[] {
   const found: string[] = [];
   for (const mount of [...lines('cat', '/proc/mounts')].filter((line) => / cgroup2? /.test(line))) {
-    const folder = join(mount.split(' ')[1] ?? '', cgroup);
-    if (existsSync(folder)) found.push(folder);
+    for (const group of groups.split(',').filter((name) => name !== '')) {
+      const folder = join(mount.split(' ')[1] ?? '', group);
+      if (existsSync(folder)) found.push(folder);
+    }
   }
   return found;
 }
