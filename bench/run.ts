@@ -8,6 +8,7 @@ const issue: Readonly<Record<string, string>> = {
   rollout: 'a Deployment of 1,000 replicas on 50 hollow nodes',
   idle: 'memory and CPU of an idle cluster',
   dns: "the cluster's DNS, by message and over UDP",
+  proxy: 'the service proxy at 10,000 Services (needs root and nft)',
   'start-cluster': 'startCluster() of the testing library',
 };
 const parts: Readonly<Record<string, string>> = {

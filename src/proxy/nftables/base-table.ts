@@ -26,12 +26,15 @@ export interface TableOptions {
   readonly nodePortAddresses?: readonly string[];
 }
 
-/** Ports are looked up for protocols that have them. */
-export const l4 = 'meta l4proto { tcp, udp, sctp }';
+/** The maps of endpoints; one for each protocol, because nft cannot read back a set whose key is the port of any protocol. */
+export const protocols = ['tcp', 'udp', 'sctp'] as const;
 
-/** The key of a packet in the maps of a dispatch: by address, or by port alone. */
-export const mapOf = (dispatch: 'service-ips' | 'service-nodeports', { ip }: Family): string =>
-  dispatch === 'service-ips' ? `${ip} daddr . meta l4proto . th dport` : 'meta l4proto . th dport';
+/** The key of a packet in the maps of endpoints: by address, or by port alone. */
+export const endpointKey = (
+  dispatch: 'service-ips' | 'service-nodeports',
+  protocol: (typeof protocols)[number],
+  { ip }: Family,
+): string => (dispatch === 'service-ips' ? `${ip} daddr . ${protocol} dport` : `${protocol} dport`);
 
 export function baseSets({ family }: TableOptions): ReadonlyMap<string, NftSet> {
   const { ip, addressType } = family;
@@ -40,22 +43,26 @@ export function baseSets({ family }: TableOptions): ReadonlyMap<string, NftSet> 
   const services = `${addressType} . inet_proto . inet_service`;
   const ports = 'inet_proto . inet_service';
   // The number of an endpoint has no type of a name: typeof, by any number generator.
-  const endpoints = (dispatch: 'service-ips' | 'service-nodeports'): NftSet => ({
-    kind: 'map',
-    typeOf: `${mapOf(dispatch, family)} . numgen random mod 2 : ${ip} daddr . th dport`,
-    type: '',
-    elements: empty,
-  });
+  const endpoints = (name: string, dispatch: 'service-ips' | 'service-nodeports'): [string, NftSet][] =>
+    protocols.map((protocol) => [
+      `${name}-${protocol}`,
+      {
+        kind: 'map',
+        typeOf: `${endpointKey(dispatch, protocol, family)} . numgen random mod 2 : ${ip} daddr . ${protocol} dport`,
+        type: '',
+        elements: empty,
+      },
+    ]);
   return new Map<string, NftSet>([
     ['service-ips', verdicts(services)],
     ['service-nodeports', verdicts(ports)],
     ['no-endpoint-services', verdicts(services)],
     ['no-endpoint-nodeports', verdicts(ports)],
     ['firewall-ips', verdicts(services)],
-    ['endpoints', endpoints('service-ips')],
-    ['local-endpoints', endpoints('service-ips')],
-    ['nodeport-endpoints', endpoints('service-nodeports')],
-    ['nodeport-local-endpoints', endpoints('service-nodeports')],
+    ...endpoints('endpoints', 'service-ips'),
+    ...endpoints('local-endpoints', 'service-ips'),
+    ...endpoints('nodeport-endpoints', 'service-nodeports'),
+    ...endpoints('nodeport-local-endpoints', 'service-nodeports'),
     ['cluster-ips', { kind: 'set', type: addressType, elements: empty }],
     ['hairpin-connections', { kind: 'set', type: `${addressType} . ${addressType}`, elements: empty }],
   ]);
@@ -65,8 +72,8 @@ export function baseChains(options: TableOptions): ReadonlyMap<string, NftChain>
   const { family, masqueradeBit = 14, nodePortAddresses } = options;
   const { ip, loopback } = family;
   const mark = `0x${(2 ** masqueradeBit).toString(16).padStart(8, '0')}`;
-  const services = mapOf('service-ips', family);
-  const ports = mapOf('service-nodeports', family);
+  const services = `${ip} daddr . meta l4proto . th dport`;
+  const ports = 'meta l4proto . th dport';
   const here = nodePortAddresses
     ? `fib daddr type local ${ip} daddr { ${nodePortAddresses.join(', ')} }`
     : `fib daddr type local ${ip} daddr != ${loopback}`;

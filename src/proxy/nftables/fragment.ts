@@ -1,12 +1,12 @@
 /**
  * What one Service adds to the table. Nearly all of it is elements of maps: a port with five endpoints is a key that leads to the chain all
- * such ports share, and five keys (address, protocol, port, 0 to 4) with an endpoint each. So nothing in the kernel grows with the number of
+ * such ports share, and five keys (address, port, 0 to 4) with an endpoint each. So nothing in the kernel grows with the number of
  * Services but hash tables, and a change is a few elements. (A chain and an anonymous map for each Service take the kernel 15 seconds for
  * 10,000 Services; this takes half a second.)
  */
 import { createHash } from 'node:crypto';
-import type { EndpointAddress, ServicePortRules } from '../service-map.ts';
-import { type Family, l4, mapOf, type TableOptions } from './base-table.ts';
+import type { EndpointAddress, Protocol, ServicePortRules } from '../service-map.ts';
+import { endpointKey, type Family, type TableOptions } from './base-table.ts';
 import type { NftChain, NftSet } from './table.ts';
 
 export interface Fragment {
@@ -34,7 +34,10 @@ interface Way {
   readonly here: 'local-endpoints' | 'nodeport-local-endpoints';
   /** Of names of shared chains. */
   readonly prefix: string;
+  readonly protocol: Protocol;
+  /** In the verdict maps, and in the maps of endpoints, which are of one protocol each. */
   readonly key: string;
+  readonly endpointKey: string;
 }
 
 export function fragmentOf(rules: readonly ServicePortRules[], options: TableOptions): Fragment {
@@ -57,7 +60,9 @@ function addPort(draft: Draft, rule: ServicePortRules, options: TableOptions): v
       near: 'nodeport-endpoints',
       here: 'nodeport-local-endpoints',
       prefix: 'nodeport-',
+      protocol,
       key: `${protocol} . ${nodePort}`,
+      endpointKey: String(nodePort),
     };
     addExternal(draft, way, rule, options);
   }
@@ -74,13 +79,15 @@ function addPort(draft: Draft, rule: ServicePortRules, options: TableOptions): v
   }
 }
 
-const byAddress = (ip: string, protocol: string, port: number): Way => ({
+const byAddress = (ip: string, protocol: Protocol, port: number): Way => ({
   dispatch: 'service-ips',
   refused: 'no-endpoint-services',
   near: 'endpoints',
   here: 'local-endpoints',
   prefix: '',
+  protocol,
   key: `${ip} . ${protocol} . ${port}`,
+  endpointKey: `${ip} . ${port}`,
 });
 
 /** Pods and this node, through the cluster's own address. */
@@ -100,7 +107,7 @@ function addInternal(draft: Draft, way: Way, rule: ServicePortRules, options: Ta
     draft.elements.push([way.dispatch, way.key, `goto ${name}`]);
     return;
   }
-  const name = `cluster-${endpoints.length}`;
+  const name = `cluster-${rule.protocol}-${endpoints.length}`;
   draft.shared.set(name, { rules: [...masquerade, translate(way.near, way, endpoints.length, options.family)] });
   draft.elements.push([way.dispatch, way.key, `goto ${name}`]);
   numbered(draft, way.near, way, endpoints);
@@ -131,7 +138,7 @@ function addExternal(draft: Draft, way: Way, rule: ServicePortRules, options: Ta
     return;
   }
   if (!externalPolicyLocal) {
-    const name = `${way.prefix}external-${some.length}`;
+    const name = `${way.prefix}external-${rule.protocol}-${some.length}`;
     draft.shared.set(name, {
       rules: ['jump mark-for-masquerade', translate(way.near, way, some.length, family)],
     });
@@ -139,7 +146,7 @@ function addExternal(draft: Draft, way: Way, rule: ServicePortRules, options: Ta
     numbered(draft, way.near, way, some);
     return;
   }
-  const name = `${way.prefix}local-${all.length}-${some.length}`;
+  const name = `${way.prefix}local-${rule.protocol}-${all.length}-${some.length}`;
   const near = all.length > 0 ? [translate(way.near, way, all.length, family)] : [];
   draft.shared.set(name, {
     rules: [
@@ -167,12 +174,19 @@ function shortCut(
   ];
 }
 
-function translate(map: string, { dispatch }: Way, count: number, family: Family): string {
-  return `${l4} dnat ${family.ip} to ${mapOf(dispatch, family)} . numgen random mod ${count} map @${map}`;
+function translate(map: string, { dispatch, protocol }: Way, count: number, family: Family): string {
+  const key = endpointKey(dispatch, protocol, family);
+  return `dnat ${family.ip} to ${key} . numgen random mod ${count} map @${map}-${protocol}`;
 }
 
-function numbered(draft: Draft, map: string, { key }: Way, endpoints: readonly EndpointAddress[]): void {
-  for (const [i, { ip, port }] of endpoints.entries()) draft.elements.push([map, `${key} . ${i}`, `${ip} . ${port}`]);
+function numbered(
+  draft: Draft,
+  map: string,
+  { endpointKey: key, protocol }: Way,
+  endpoints: readonly EndpointAddress[],
+): void {
+  for (const [i, { ip, port }] of endpoints.entries())
+    draft.elements.push([`${map}-${protocol}`, `${key} . ${i}`, `${ip} . ${port}`]);
 }
 
 /** A set of recent clients and a chain for each endpoint: a known client goes back to its endpoint, a new one is entered where chance sends it. */

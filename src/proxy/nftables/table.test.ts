@@ -106,24 +106,24 @@ function change(before: Partial<ServicePortRules>, after: Partial<ServicePortRul
 test('nft table: a Service that gets three endpoints adds elements only', () => {
   assert.deepEqual(change({}, { endpoints: at(2, 3, 4), localIps: ['10.244.0.2'] }), [
     'delete element ip test no-endpoint-services { 10.96.0.7 . tcp . 80 }',
-    'add element ip test service-ips { 10.96.0.7 . tcp . 80 : goto cluster-3 }',
-    'add element ip test endpoints { 10.96.0.7 . tcp . 80 . 0 : 10.244.0.2 . 8080, 10.96.0.7 . tcp . 80 . 1 : 10.244.0.3 . 8080, 10.96.0.7 . tcp . 80 . 2 : 10.244.0.4 . 8080 }',
+    'add element ip test service-ips { 10.96.0.7 . tcp . 80 : goto cluster-tcp-3 }',
+    'add element ip test endpoints-tcp { 10.96.0.7 . 80 . 0 : 10.244.0.2 . 8080, 10.96.0.7 . 80 . 1 : 10.244.0.3 . 8080, 10.96.0.7 . 80 . 2 : 10.244.0.4 . 8080 }',
     'add element ip test hairpin-connections { 10.244.0.2 . 10.244.0.2 }',
   ]);
 });
 
 test('nft table: one endpoint of three changes one element', () => {
   assert.deepEqual(change({ endpoints: at(2, 3, 4) }, { endpoints: at(2, 3, 5) }), [
-    'delete element ip test endpoints { 10.96.0.7 . tcp . 80 . 2 }',
-    'add element ip test endpoints { 10.96.0.7 . tcp . 80 . 2 : 10.244.0.5 . 8080 }',
+    'delete element ip test endpoints-tcp { 10.96.0.7 . 80 . 2 }',
+    'add element ip test endpoints-tcp { 10.96.0.7 . 80 . 2 : 10.244.0.5 . 8080 }',
   ]);
 });
 
 test('nft table: the first Service with four endpoints makes their chain, the last takes it away', () => {
   const made = change({ endpoints: at(2, 3, 4) }, { endpoints: at(2, 3, 4, 5) });
-  assert.deepEqual(made.slice(0, 1), ['add chain ip test cluster-4']);
+  assert.deepEqual(made.slice(0, 1), ['add chain ip test cluster-tcp-4']);
   const gone = change({ endpoints: at(2, 3, 4, 5) }, { endpoints: at(2, 3, 4) });
-  assert.deepEqual(gone.slice(-2), ['flush chain ip test cluster-4', 'delete chain ip test cluster-4']);
+  assert.deepEqual(gone.slice(-2), ['flush chain ip test cluster-tcp-4', 'delete chain ip test cluster-tcp-4']);
 });
 
 test("nft table: under externalTrafficPolicy Local, strangers reach this node's endpoints, pods and the node all", () => {
@@ -134,10 +134,10 @@ test("nft table: under externalTrafficPolicy Local, strangers reach this node's 
   assert.deepEqual(
     added.filter((line) => line.startsWith('add rule')),
     [
-      'add rule ip test nodeport-local-2-1 ip saddr 10.244.0.0/16 meta l4proto { tcp, udp, sctp } dnat ip to meta l4proto . th dport . numgen random mod 2 map @nodeport-endpoints',
-      'add rule ip test nodeport-local-2-1 fib saddr type local jump mark-for-masquerade',
-      'add rule ip test nodeport-local-2-1 fib saddr type local meta l4proto { tcp, udp, sctp } dnat ip to meta l4proto . th dport . numgen random mod 2 map @nodeport-endpoints',
-      'add rule ip test nodeport-local-2-1 meta l4proto { tcp, udp, sctp } dnat ip to meta l4proto . th dport . numgen random mod 1 map @nodeport-local-endpoints',
+      'add rule ip test nodeport-local-tcp-2-1 ip saddr 10.244.0.0/16 dnat ip to tcp dport . numgen random mod 2 map @nodeport-endpoints-tcp',
+      'add rule ip test nodeport-local-tcp-2-1 fib saddr type local jump mark-for-masquerade',
+      'add rule ip test nodeport-local-tcp-2-1 fib saddr type local dnat ip to tcp dport . numgen random mod 2 map @nodeport-endpoints-tcp',
+      'add rule ip test nodeport-local-tcp-2-1 dnat ip to tcp dport . numgen random mod 1 map @nodeport-local-endpoints-tcp',
     ],
   );
 });
