@@ -2,8 +2,9 @@
  * A containerd of our own, for machines whose own is not to be used. It survives us: the next start adopts it with its containers, or starts
  * it again when it died (its shims keep the containers in the meantime). `down` ends it with everything it made.
  */
+import { statSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { errorCode, HostError } from '../../host/host-error.ts';
@@ -236,15 +237,26 @@ async function removeSandboxes(endpoint: string, clock: Clock, log: Logger): Pro
   }
 }
 
-/** Shims carry the address of their containerd among their arguments. */
+/**
+ * Shims carry the address of their containerd among their arguments. The same path may be another file for a process in another mount namespace (a second
+ * machine simulated on this one), so what it leads to is compared as well.
+ */
 function shimsOf(socket: string): ProcessIdentity[] {
   const found: ProcessIdentity[] = [];
+  const folder = dirname(socket);
   for (const { pid, arguments: words } of listProcesses()) {
     if (!words[0]?.includes('containerd-shim') || words[words.indexOf('-address') + 1] !== socket) continue;
+    if (!sameFolder(folder, `/proc/${pid}/root${folder}`)) continue;
     const identity = identify(pid);
     if (identity) found.push(identity);
   }
   return found;
+}
+
+function sameFolder(ours: string, theirs: string): boolean {
+  const a = statSync(ours, { throwIfNoEntry: false });
+  const b = statSync(theirs, { throwIfNoEntry: false });
+  return a?.dev === b?.dev && a?.ino === b?.ino;
 }
 
 /** A shim's children are the containers' processes: they go first, or they would be nobody's. */
