@@ -124,7 +124,7 @@ export function createHostEnvironment(options: HostEnvironmentOptions): PodEnvir
       };
     },
 
-    async container(pod, container, { podIPs, restartCount, env }) {
+    async container(pod, container, { podIPs, restartCount, env, volumeImages }) {
       const folder = podFolder(root, podUid(pod));
       const { name = '', namespace = '' } = pod.metadata;
       await mkdir(join(logFolder(namespace, name, podUid(pod)), container.name), { recursive: true, mode: 0o755 });
@@ -135,6 +135,7 @@ export function createHostEnvironment(options: HostEnvironmentOptions): PodEnvir
           mounts: options.mounts,
           podFolder: folder,
           env,
+          volumeImages,
           recursiveReadOnly: options.recursiveReadOnly?.(pod) ?? false,
         })),
       );

@@ -46,6 +46,8 @@ export interface PodEnvironment {
       readonly podIPs: readonly string[];
       readonly restartCount: number;
       readonly env: ReadonlyMap<string, string>;
+      /** Volume name -> the runtime's id of its image. */
+      readonly volumeImages: ReadonlyMap<string, string>;
     },
   ): Promise<ContainerSurroundings>;
   /** What an ended container left as its message; undefined when nothing. */

@@ -128,6 +128,19 @@ export function createContainerRunner(options: ContainerRunnerOptions): Containe
       checkBackOff(pod, container, status);
       const image = await images.ensure(pod, container, { sandbox: sandbox.config, pullSecrets, events, signal });
 
+      const volumeImages = new Map<string, string>();
+      for (const { name } of container.volumeMounts ?? []) {
+        const source = pod.spec?.volumes?.find((volume) => volume.name === name)?.image;
+        if (!source || volumeImages.has(name)) continue;
+        const wanted: Container = {
+          name: container.name,
+          image: source.reference ?? '',
+          ...(source.pullPolicy ? { imagePullPolicy: source.pullPolicy } : {}),
+        };
+        const pulled = await images.ensure(pod, wanted, { sandbox: sandbox.config, pullSecrets, events, signal });
+        volumeImages.set(name, pulled.id);
+      }
+
       const last = findContainer(status, container.name);
       const restartCount = last ? last.restartCount + 1 : previousRestarts(pod, container);
       let containerId: string;
@@ -137,7 +150,7 @@ export function createContainerRunner(options: ContainerRunnerOptions): Containe
           username: image.username,
         });
         const env = await makeEnvironment(pod, container, options.envContext(pod, podIPs));
-        const surroundings = await environment.container(pod, container, { podIPs, restartCount, env });
+        const surroundings = await environment.container(pod, container, { podIPs, restartCount, env, volumeImages });
         const target = targetOf(pod, container, status);
         const config = containerConfig(pod, container, {
           ...(target === undefined ? {} : { targetId: target }),

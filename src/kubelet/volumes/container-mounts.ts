@@ -16,6 +16,8 @@ export interface ContainerMountsContext {
   readonly podFolder: string;
   /** The container's environment, for subPathExpr. */
   readonly env: ReadonlyMap<string, string>;
+  /** Volume name -> the runtime's id of its image, which was pulled before. */
+  readonly volumeImages: ReadonlyMap<string, string>;
   /** Whether the runtime can make a mount read-only with all that is mounted below it. */
   readonly recursiveReadOnly: boolean;
 }
@@ -48,7 +50,7 @@ async function mountOf(
       containerPath,
       hostPath: '',
       readonly: true,
-      image: { image: volume.image.reference ?? '' },
+      image: { image: context.volumeImages.get(name) ?? volume.image.reference ?? '' },
       ...(path === '' ? {} : { imageSubPath: path }),
     };
   const { path: volumePath, readOnly } = await context.volumes.path(pod, name);

@@ -235,6 +235,7 @@ async function mountsOf(bench: Bench, mount: Partial<VolumeMount>, recursiveRead
       mounts: bench.mounts,
       podFolder: podFolder(bench.root, 'u'),
       env: new Map([['NAME', 'dir']]),
+      volumeImages: new Map(),
       recursiveReadOnly,
     },
   );
