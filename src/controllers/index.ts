@@ -31,6 +31,7 @@ import { replicaSetController, replicationControllerController } from './replica
 import { resourceQuotaController } from './resource-quota/controller.ts';
 import { createRootCaPublisher } from './root-ca-publisher.ts';
 import { createServiceAccountController } from './service-accounts.ts';
+import { serviceCidrController } from './service-cidrs.ts';
 import { statefulSetController } from './stateful-set/controller.ts';
 import { createTaintEvictionController } from './taint-eviction/taint-eviction.ts';
 import { ttlAfterFinishedController } from './ttl-after-finished.ts';
@@ -94,6 +95,7 @@ export function allControllers(options: ControllersOptions = {}): readonly Contr
     attributesClassProtectionController(),
     ephemeralVolumeController(),
     localPathController(),
+    serviceCidrController(),
   ];
   if (options.certificateSigning) all.push(createCertificateSigning(options.certificateSigning));
   if (options.rootCa !== undefined) all.push(createRootCaPublisher({ rootCa: options.rootCa }));
@@ -123,6 +125,7 @@ const serviceAccounts: Readonly<Record<string, string>> = {
   'persistentvolume-expander-controller': 'expand-controller',
   'persistentvolumeclaim-protection-controller': 'pvc-protection-controller',
   'persistentvolume-protection-controller': 'pv-protection-controller',
+  'service-cidr-controller': 'service-cidrs-controller',
   // Not upstream's; it needs just what the binder may do.
   [localPathControllerName]: 'persistent-volume-binder',
 };
