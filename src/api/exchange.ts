@@ -42,6 +42,8 @@ export interface ApiRequest {
   readonly remoteAddress: string;
   /** Aborts when the caller goes away or the server stops. */
   readonly signal: AbortSignal;
+  /** Ends `signal` because the request's time is over; the caller is still there and gets an answer. */
+  readonly expire?: () => void;
 }
 
 /**

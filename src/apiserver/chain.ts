@@ -19,6 +19,8 @@ import type { AuthorizationAttributes, Authorizer } from './authorization/author
 import { forbidden } from './authorization/forbidden.ts';
 import type { RemoteDiscoveryGroup } from './discovery/discovery.ts';
 import type { RemoteDocuments } from './discovery/routes.ts';
+import type { Deadlines } from './flow/deadlines.ts';
+import { type Flight, type FlowControl, isLongRunning } from './flow/index.ts';
 import { type HealthCheck, health } from './health.ts';
 import { negotiateError } from './negotiation/negotiation.ts';
 import { type Encoder, encoderFor } from './output/encoders.ts';
@@ -50,6 +52,8 @@ export interface ChainOptions {
   readonly extensions: ReadonlyMap<string, ApiExtension>;
   /** Discovery, OpenAPI, version and other documents; undefined for paths they do not know. */
   readonly documents: (request: ApiRequest) => ApiResponse | undefined | Promise<ApiResponse | undefined>;
+  readonly flow: FlowControl;
+  readonly deadlines: Deadlines;
   /** Groups that other servers answer. */
   readonly aggregation?: Aggregation;
   readonly checks: readonly HealthCheck[];
@@ -66,20 +70,29 @@ export interface Chain {
 }
 
 export function createChain(options: ChainOptions): Chain {
+  const { clock, deadlines } = options;
   const run = async (request: ApiRequest, known: UserInfo | undefined): Promise<ApiResponse> => {
-    const started = options.clock.monotonic();
+    const started = clock.monotonic();
     const query = new URLSearchParams(request.query);
     const info = parseRequestInfo(request.method, request.path, query);
-    const warnings: string[] = [];
-    let response: ApiResponse;
-    try {
-      response = await answer(options, request, info, query, known, warnings);
-    } catch (error) {
-      response = await failure(options, request, error, warnings);
-    }
+    const state: RequestState = { flight: undefined, warnings: [] };
+    const work = settled(options, request, info, query, known, state);
+    const response = isLongRunning(info)
+      ? await work
+      : await inTime(work, deadlines, timeoutOf(query), request, () => failure(options, request, outOfTime(), []));
     const auditId = request.headers['audit-id'] ?? options.random.uuid();
-    options.metrics.observe(info, request.method, response.status, options.clock.monotonic() - started);
-    return { ...response, headers: { 'audit-id': auditId, 'cache-control': 'no-cache, private', ...response.headers } };
+    options.metrics.observe(info, request.method, response.status, clock.monotonic() - started);
+    const { flight } = state;
+    const headers = flight
+      ? {
+          'audit-id': auditId,
+          'cache-control': 'no-cache, private',
+          'x-kubernetes-pf-flowschema-uid': flight.schema.uid,
+          'x-kubernetes-pf-prioritylevel-uid': flight.level.uid,
+          ...response.headers,
+        }
+      : { 'audit-id': auditId, 'cache-control': 'no-cache, private', ...response.headers };
+    return { ...response, headers };
   };
   return {
     handler: (request) => run(request, undefined),
@@ -89,17 +102,96 @@ export function createChain(options: ChainOptions): Chain {
   };
 }
 
-async function answer(
+/** What is learnt of a request on its way. */
+interface RequestState {
+  flight: Flight | undefined;
+  readonly warnings: string[];
+}
+
+/** Never rejects; gives its seat back. */
+async function settled(
   options: ChainOptions,
   request: ApiRequest,
   info: RequestInfo,
   query: URLSearchParams,
   known: UserInfo | undefined,
+  state: RequestState,
+): Promise<ApiResponse> {
+  let seat: Flight | undefined;
+  try {
+    const sender = known ?? options.authenticate(request);
+    const caller = sender instanceof Promise ? await sender : sender;
+    const user = impersonates(request) ? await impersonated(request, caller, options.authorizer) : caller;
+    const flight = options.flow.classify(user, info);
+    if (flight) {
+      state.flight = flight;
+      const entering = options.flow.enter(flight, user, info, () => request.signal);
+      const seating = entering instanceof Promise ? await entering : entering;
+      if (seating !== 'seated') return tooManyRequests();
+      seat = flight;
+    }
+    return await answer(options, request, info, query, user, state.warnings);
+  } catch (error) {
+    return failure(options, request, error, state.warnings);
+  } finally {
+    if (seat) options.flow.leave(seat);
+  }
+}
+
+const tooManyRequests = (): ApiResponse =>
+  textResponse(429, 'Too many requests, please try again later.\n', {
+    'retry-after': '1',
+    'x-content-type-options': 'nosniff',
+  });
+
+/** The answer, or that its time is over; what comes later is dropped. */
+function inTime(
+  work: Promise<ApiResponse>,
+  deadlines: Deadlines,
+  ms: number | undefined,
+  request: ApiRequest,
+  late: () => Promise<ApiResponse>,
+): Promise<ApiResponse> {
+  return new Promise((resolve) => {
+    let over = false;
+    const deadline = deadlines.start(ms, () => {
+      over = true;
+      resolve(late());
+      request.expire?.();
+    });
+    void work.then((response) => {
+      deadline.done();
+      if (over) drop(response);
+      else resolve(response);
+    });
+  });
+}
+
+function drop({ body }: ApiResponse): void {
+  if (body.kind === 'watch') body.stream.close();
+  // Asking a stream to return runs its clean-up; its failure has nobody left to hear it but must not go unhandled.
+  else if (body.kind === 'stream')
+    body.stream[Symbol.asyncIterator]()
+      .return?.()
+      .catch(() => undefined);
+}
+
+const outOfTime = (): ApiError => ApiError.timeout('request did not complete within the allotted timeout', 0);
+
+/** What the caller allows; a malformed one is refused later, with its words. */
+function timeoutOf(query: URLSearchParams): number | undefined {
+  const timeout = query.get('timeout');
+  return timeout === null || timeout === '' ? undefined : parseDuration(timeout);
+}
+
+async function answer(
+  options: ChainOptions,
+  request: ApiRequest,
+  info: RequestInfo,
+  query: URLSearchParams,
+  user: UserInfo,
   warnings: string[],
 ): Promise<ApiResponse> {
-  const sender = known ?? options.authenticate(request);
-  const caller = sender instanceof Promise ? await sender : sender;
-  const user = impersonates(request) ? await impersonated(request, caller, options.authorizer) : caller;
   checkTimeout(info, query);
   const attributes = attributesOf(info, user, info.verb);
   const asked = options.authorizer.authorize(attributes, request.signal);

@@ -37,6 +37,8 @@ import { compactRegularly } from './compaction.ts';
 import { customPrinter } from './custom/columns.ts';
 import { CustomResources } from './custom/custom-resources.ts';
 import { createDocumentRoutes } from './discovery/routes.ts';
+import { Deadlines } from './flow/deadlines.ts';
+import { createFlowControl } from './flow/index.ts';
 import type { HealthCheck } from './health.ts';
 import { FormFactory, type ProtobufSupport } from './output/form-factory.ts';
 import type { TablePrinter } from './output/table.ts';
@@ -132,6 +134,10 @@ export interface ApiServerOptions {
   readonly compactionIntervalMs?: number;
   /** Other API servers use the same store: they agree who compacts it. Default: this one is alone. */
   readonly sharedStore?: boolean;
+  /** Upstream: --request-timeout, one minute. */
+  readonly requestTimeoutMs?: number;
+  /** Upstream: --max-requests-inflight plus --max-mutating-requests-inflight. Default 600. */
+  readonly requestsInFlightMax?: number;
   /** Upstream: --event-ttl, one hour. */
   readonly eventTtlSeconds?: number;
   /** Groups that other parts of this process answer. */
@@ -174,6 +180,9 @@ export const followedVersion: Info = Object.freeze({
 
 const valueBudgetDefault = 32 * 1024 * 1024;
 const compactionDefaultMs = 300_000;
+const requestTimeoutDefaultMs = 60_000;
+/** Upstream: --max-requests-inflight 400 and --max-mutating-requests-inflight 200, which priority and fairness shares out as one. */
+const requestsInFlightDefault = 600;
 const otherPaths = ['/healthz', '/livez', '/readyz', '/metrics', '/version', '/openapi/v2', '/openapi/v3'] as const;
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
@@ -282,6 +291,17 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     remove: (name) => asServer('DELETE', `${apiServices}/${name}`),
   });
   const extensions = options.extensions?.(reader) ?? [];
+  const requestTimeoutMs = options.requestTimeoutMs ?? requestTimeoutDefaultMs;
+  const deadlines = new Deadlines(clock, requestTimeoutMs);
+  const flow = createFlowControl({
+    reader,
+    writer: createStatusWriter(table, cache, rounds),
+    clock,
+    log,
+    metrics,
+    concurrency: options.requestsInFlightMax ?? requestsInFlightDefault,
+    requestTimeoutMs,
+  });
   const documents = createDocumentRoutes({
     schema: () => schema.current,
     remote: withExtensions(aggregation.discovery, extensions),
@@ -314,6 +334,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     authenticate: security.authenticate,
     authorizer: security.authorizer,
     resources,
+    flow,
+    deadlines,
     aggregation,
     extensions: new Map(extensions.map((extension) => [extension.discovery.name, extension])),
     documents: (request) => security.documents?.get(request.path) ?? documents(request),
@@ -366,7 +388,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       });
       // What is missing from a cache that is only filling would be taken for gone.
       aggregated = filled.promise.then(
-        () => aggregation.run(stopping.signal),
+        async () => {
+          await Promise.all([aggregation.run(stopping.signal), flow.run(stopping.signal)]);
+        },
         () => undefined,
       );
       signal?.addEventListener('abort', () => stopping.abort(), { once: true });
@@ -376,6 +400,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     async stop() {
       stopping.abort();
       http.close();
+      deadlines.stop();
       await running;
       await aggregated;
     },

@@ -62,6 +62,10 @@ export class IncomingRequest implements ApiRequest {
     this.#answered = true;
   }
 
+  expire(): void {
+    this.#controller?.abort();
+  }
+
   /** The caller went away or the server stops. Idempotent; nothing after `answered`. */
   abort(): void {
     if (this.#aborted || this.#answered) return;
