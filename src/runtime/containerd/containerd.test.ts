@@ -14,12 +14,21 @@ import { deleteLink } from '../../host/network-links.ts';
 import { isAlive, listProcesses } from '../../host/process-table.ts';
 import { CriError } from '../cri.ts';
 import { createCriClient } from '../cri-client.ts';
-import { downContainerd, startContainerd } from './containerd.ts';
+import { downContainerd, importedNames, startContainerd } from './containerd.ts';
 
 const clock = createRealClock();
 const quiet = (): undefined => undefined;
 const log: Logger = { debug: quiet, info: quiet, warn: console.warn, error: console.error, with: () => log };
 const call = { timeoutMs: 60_000 };
+
+test('image import: the names are read from what ctr of containerd 1.x and 2.x says', () => {
+  assert.deepEqual(importedNames('unpacking registry.k8s.io/pause:3.10.2 (sha256:28)...done\n'), [
+    'registry.k8s.io/pause:3.10.2',
+  ]);
+  const table =
+    'registry.k8s.io/pause:3.10.2            \tsaved\t\napplication/vnd.docker.distribution.manifest.v2+json sha256:28\nImporting\telapsed: 0.1 s\ttotal:   0.0 B\t(0.0 B/s)\n';
+  assert.deepEqual(importedNames(table), ['registry.k8s.io/pause:3.10.2']);
+});
 
 test('containerd of our own: starts, runs a pod, is adopted, outlives us, goes without a trace', async (t) => {
   if (

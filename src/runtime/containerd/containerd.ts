@@ -148,10 +148,14 @@ export async function importArchive(
     throw new HostError(`Cannot import ${archivePath}: ${stderr.toString().trim()}`, {
       remedy: 'Check that the file is an OCI or Docker image archive for this machine',
     });
-  return stdout
-    .toString()
+  return importedNames(stdout.toString());
+}
+
+/** What `ctr images import` says: `unpacking NAME (DIGEST)...done` (1.x), a table with `NAME  saved` (2.x). */
+export function importedNames(output: string): readonly string[] {
+  return output
     .split('\n')
-    .flatMap((line) => /^unpacking (\S+)/.exec(line)?.[1] ?? []);
+    .flatMap((line) => /^unpacking (\S+)|^(\S+)\s+saved\b/.exec(line)?.slice(1).find(Boolean) ?? []);
 }
 
 const pathsIn = (stateDir: string): ContainerdPaths => ({
