@@ -19,6 +19,7 @@ import {
   oidcDiscovery,
   type SigningKey,
   type UserInfo,
+  type VerifyingKey,
 } from './authentication/index.ts';
 import {
   createAuthorizerUnion,
@@ -34,6 +35,8 @@ import type { Security, SecurityContext } from './index.ts';
 export interface ClusterSecurityOptions {
   /** Signs service account tokens; its public half verifies them. */
   readonly serviceAccountKey: SigningKey;
+  /** Of other API servers and of earlier keys: their tokens are believed too. */
+  readonly verifyingKeys?: readonly VerifyingKey[];
   /** `--service-account-issuer` */
   readonly issuer: string;
   readonly jwksUri: string;
@@ -53,7 +56,12 @@ export function createClusterSecurity(options: ClusterSecurityOptions): (context
     const audiences = [issuer];
     const tokens = createTokenUnion([
       createStaticTokens(options.staticTokens ?? new Map()),
-      createServiceAccountTokens({ issuers: [issuer], keys: [key], reader, clock }),
+      createServiceAccountTokens({
+        issuers: [issuer],
+        keys: [key, ...(options.verifyingKeys ?? [])],
+        reader,
+        clock,
+      }),
       // kubeadm's --enable-bootstrap-token-auth; without a token's Secret it accepts nobody.
       createBootstrapTokens({ reader, clock, log }),
     ]);

@@ -106,6 +106,21 @@ export async function main(): Promise<void> {
     .requiredOption('--data-dir <path>', 'where all state lives')
     .action(async (options) => (await import('./node.ts')).node(options));
 
+  for (const [name, what] of [
+    ['apiserver', 'the API server'],
+    ['controller-manager', 'the controllers'],
+    ['scheduler', 'the scheduler'],
+    ['proxy', "a node's proxy"],
+  ] as const)
+    program
+      .command(name)
+      .description(`${what} alone, with the flags of kube-${name}`)
+      .helpOption(false)
+      .allowUnknownOption()
+      .argument('[flags...]')
+      .passThroughOptions()
+      .action(async (flags) => (await import('./component.ts')).component(name, flags));
+
   program
     .command('spawner', { hidden: true })
     .description('starts programs for the node process')

@@ -11,7 +11,7 @@ import { bootstrap, runPostStart } from '../apiserver/bootstrap/index.ts';
 import { type ApiExtension, type ApiServer, type ApiServerOptions, createApiServer } from '../apiserver/index.ts';
 import type { ObjectReader } from '../apiserver/registry/object-reader.ts';
 import { identityTransformer } from '../apiserver/registry/transformer.ts';
-import { createClusterSecurity } from '../apiserver/security.ts';
+import { type ClusterSecurityOptions, createClusterSecurity } from '../apiserver/security.ts';
 import { createTaskGroup } from '../base/task-group.ts';
 import type { Client } from '../client/client.ts';
 import { createClient } from '../client/create-client.ts';
@@ -62,6 +62,12 @@ export interface ControlPlaneOptions extends Surroundings {
   readonly clusterDns?: boolean;
   /** Make the default storage class, of local folders. Default: as `clusterDns`. */
   readonly localPath?: boolean;
+  /** Upstream: --service-account-issuer. Default: the `kubernetes` Service's name in the cluster's domain. */
+  readonly issuer?: string;
+  readonly security?: Pick<
+    ClusterSecurityOptions,
+    'anonymousAllowed' | 'disabledAdmissionPlugins' | 'staticTokens' | 'verifyingKeys'
+  >;
   /** Further parts that run once in the cluster, with an administrator's rights. */
   readonly addons?: readonly Addon[];
   /** Unique among the cluster's control planes: scheduler, controllers and addons run where the lease is. Absent: this is the only one. */
@@ -70,7 +76,10 @@ export interface ControlPlaneOptions extends Surroundings {
   readonly sharedStore?: boolean;
   /** Leave the scheduler or the controllers out: somebody else runs them. */
   readonly without?: readonly ('scheduler' | 'controllers')[];
-  readonly tuning?: Pick<ApiServerOptions, 'watchLimits' | 'valueBudgetBytes' | 'compactionIntervalMs'>;
+  readonly tuning?: Pick<
+    ApiServerOptions,
+    'watchLimits' | 'valueBudgetBytes' | 'compactionIntervalMs' | 'eventTtlSeconds'
+  >;
 }
 
 export interface Addon {
@@ -118,7 +127,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const { clock, random, log, metrics, store, advertiseAddress, port } = options;
   const network: ClusterNetwork = { ...defaultClusterNetwork, ...options.network };
   const key: SigningKey = signingKey(options.serviceAccountPrivateKey);
-  const issuer = `https://kubernetes.default.svc.${network.clusterDomain}`;
+  const issuer = options.issuer ?? `https://kubernetes.default.svc.${network.clusterDomain}`;
   const surroundings: Surroundings = { clock, random, log, metrics };
   // Loads the protobuf codec, which a store of one's own never needs.
   const transformer = options.sharedStore
@@ -151,6 +160,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     transformer,
     sharedStore: options.sharedStore ?? false,
     security: createClusterSecurity({
+      ...options.security,
       serviceAccountKey: key,
       issuer,
       jwksUri: `https://${advertiseAddress}:${port}/openid/v1/jwks`,

@@ -3,16 +3,11 @@
  * component says which of them have an effect here and which are accepted without one. Any other is refused, unless it asks for its default.
  */
 import flagData from '../../../schema/flags.json' with { type: 'json' };
-import { FlagError, type FlagSpec, type FlagSpecs, Flags, parseFlags } from '../../base/flags.ts';
+import { FlagError, type FlagSpec, type FlagSpecs, type Flags, parseFlags } from '../../base/flags.ts';
 import { ClusterError } from '../cluster-error.ts';
 import { version } from '../version.ts';
 
-export type ComponentName =
-  | 'kube-apiserver'
-  | 'kube-controller-manager'
-  | 'kube-scheduler'
-  | 'kubelet'
-  | 'kube-proxy';
+export type ComponentName = 'kube-apiserver' | 'kube-controller-manager' | 'kube-scheduler' | 'kubelet' | 'kube-proxy';
 
 export interface ComponentFlagTable {
   readonly component: ComponentName;
@@ -54,8 +49,7 @@ export function readComponentFlags(table: ComponentFlagTable, args: readonly str
   try {
     flags = parseFlags(specs, args);
   } catch (error) {
-    if (error instanceof FlagError)
-      throw new ClusterError(error.message, `see "${command} --help"`, { cause: error });
+    if (error instanceof FlagError) throw new ClusterError(error.message, `see "${command} --help"`, { cause: error });
     throw error;
   }
   for (const name of flags.given) {

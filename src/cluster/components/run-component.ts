@@ -184,12 +184,18 @@ function componentHandler(
     );
     if (well) return well;
     if (path === '/metrics')
-      return { ...text(200, await metrics.text()), headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' } };
+      return {
+        ...text(200, await metrics.text()),
+        headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' },
+      };
     if (path === '/configz')
       return { ...text(200, `${JSON.stringify(configz())}\n`), headers: { 'content-type': 'application/json' } };
     if (path === '/version')
       return {
-        ...text(200, `${JSON.stringify({ major: '1', minor: '36', gitVersion: version.kubernetes, platform: 'linux/amd64' })}\n`),
+        ...text(
+          200,
+          `${JSON.stringify({ major: '1', minor: '36', gitVersion: version.kubernetes, platform: 'linux/amd64' })}\n`,
+        ),
         headers: { 'content-type': 'application/json' },
       };
     return text(404, '404 page not found\n');

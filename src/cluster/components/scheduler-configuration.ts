@@ -46,7 +46,11 @@ const knownArgs: ReadonlySet<string> = new Set<keyof PluginArgs>([
 ]);
 
 /** @param file for messages. @param scoring names of the plugins that score by default. @throws ClusterError. */
-export function parseSchedulerConfiguration(text: string, file: string, scoring: readonly string[]): SchedulerConfiguration {
+export function parseSchedulerConfiguration(
+  text: string,
+  file: string,
+  scoring: readonly string[],
+): SchedulerConfiguration {
   const fail = (what: string, remedy = `mend "${file}"`): never => {
     throw new ClusterError(`"${file}": ${what}`, remedy);
   };
@@ -56,20 +60,30 @@ export function parseSchedulerConfiguration(text: string, file: string, scoring:
   } catch (error) {
     throw new ClusterError(`"${file}": ${(error as Error).message}`, `mend "${file}"`, { cause: error });
   }
-  const fields = (value: JsonValue | undefined, at: string, known: readonly string[]): Readonly<Record<string, JsonValue>> => {
+  const fields = (
+    value: JsonValue | undefined,
+    at: string,
+    known: readonly string[],
+  ): Readonly<Record<string, JsonValue>> => {
     if (value === undefined || value === null) return {};
     if (typeof value !== 'object' || Array.isArray(value)) return fail(`${at || 'the file'} is no object`);
     for (const name of Object.keys(value))
-      if (!known.includes(name)) fail(`strict decoding error: unknown field ${JSON.stringify(at ? `${at}.${name}` : name)}`);
+      if (!known.includes(name))
+        fail(`strict decoding error: unknown field ${JSON.stringify(at ? `${at}.${name}` : name)}`);
     return value as Readonly<Record<string, JsonValue>>;
   };
   const listAt = (value: JsonValue | undefined, at: string): readonly JsonValue[] =>
     value === undefined || value === null ? [] : Array.isArray(value) ? value : fail(`${at} is no list`);
   const duration = (value: JsonValue | undefined, at: string): number | undefined =>
-    value === undefined ? undefined : (parseDuration(String(value)) ?? fail(`${at}: invalid duration ${JSON.stringify(value)}`));
+    value === undefined
+      ? undefined
+      : (parseDuration(String(value)) ?? fail(`${at}: invalid duration ${JSON.stringify(value)}`));
   const refuse = (value: JsonValue | undefined, at: string): void => {
     if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) return;
-    fail(`${at} has no effect in Bireme yet, so it is refused`, "leave it out, or run upstream's kube-scheduler in this place");
+    fail(
+      `${at} has no effect in Bireme yet, so it is refused`,
+      "leave it out, or run upstream's kube-scheduler in this place",
+    );
   };
 
   const top = fields(root, '', [
@@ -88,7 +102,9 @@ export function parseSchedulerConfiguration(text: string, file: string, scoring:
     'profiles',
   ]);
   if (top.apiVersion !== apiVersion || top.kind !== 'KubeSchedulerConfiguration')
-    fail(`no kind "${String(top.kind)}" is registered for version "${String(top.apiVersion)}"; wanted KubeSchedulerConfiguration of ${apiVersion}`);
+    fail(
+      `no kind "${String(top.kind)}" is registered for version "${String(top.apiVersion)}"; wanted KubeSchedulerConfiguration of ${apiVersion}`,
+    );
   refuse(top.extenders, 'extenders');
   const connection = fields(top.clientConnection, 'clientConnection', [
     'kubeconfig',

@@ -35,7 +35,11 @@ const scoring = [
 ];
 
 /** Runs until `signal` aborts. @throws ClusterError for what a person must mend; LeadershipLost. */
-export async function runSchedulerCommand(args: readonly string[], io: ComponentIo, signal: AbortSignal): Promise<void> {
+export async function runSchedulerCommand(
+  args: readonly string[],
+  io: ComponentIo,
+  signal: AbortSignal,
+): Promise<void> {
   const flags = readComponentFlags(table, args);
   if (flags.bool('help')) return io.print(helpText(table));
   if (flags.isGiven('version')) return io.print(versionText);
@@ -45,7 +49,8 @@ export async function runSchedulerCommand(args: readonly string[], io: Component
       ? { scheduler: {}, leaderElection: {} }
       : parseSchedulerConfiguration(readFlagFile('config', file), file, scoring);
   // As upstream: with a file, the flags for what the file says too do not count.
-  const kubeconfig = file === undefined ? flags.optional('kubeconfig') : (configuration.kubeconfig ?? flags.optional('kubeconfig'));
+  const kubeconfig =
+    file === undefined ? flags.optional('kubeconfig') : (configuration.kubeconfig ?? flags.optional('kubeconfig'));
   if (kubeconfig === undefined)
     throw new ClusterError('The scheduler does not know the API server', 'name a kubeconfig with --kubeconfig');
   const surroundings = { ...io, log: io.logger(logLevelOf(flags)).with({ component: name }) };
@@ -54,7 +59,11 @@ export async function runSchedulerCommand(args: readonly string[], io: Component
   const config: SchedulerConfig = configuration.scheduler;
   const port = await startComponentPort(
     flags,
-    { component: name, checks: [{ name: 'ping', check: () => undefined }], configz: () => ({ componentconfig: { ...config } as never }) },
+    {
+      component: name,
+      checks: [{ name: 'ping', check: () => undefined }],
+      configz: () => ({ componentconfig: { ...config } as never }),
+    },
     surroundings,
   );
   const lead = (leading: AbortSignal): Promise<void> => createScheduler({ ...component, config }).run(leading);
