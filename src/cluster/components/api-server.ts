@@ -1,5 +1,5 @@
 /** `bireme apiserver`: the API server alone, on etcd or on a store of its own. Upstream: cmd/kube-apiserver. */
-import { networkInterfaces } from 'node:os';
+import { hostname, networkInterfaces } from 'node:os';
 import type { ApiHandler } from '../../api/exchange.ts';
 import type { Node } from '../../api/types/core-v1.ts';
 import { type UserInfo, verifyingKey } from '../../apiserver/authentication/index.ts';
@@ -14,7 +14,7 @@ import { startControlPlane } from '../control-plane.ts';
 import { primaryAddress } from '../host-facts.ts';
 import { createKubeletClient } from '../kubelet-client.ts';
 import { type ComponentFlagTable, helpText, readComponentFlags } from './component-flags.ts';
-import { type ComponentIo, logLevelOf, machineName, readFlagFile, versionText } from './run-component.ts';
+import { type ComponentIo, logLevelOf, readFlagFile, versionText } from './run-component.ts';
 
 const name = 'kube-apiserver';
 const own: FlagSpecs = {
@@ -193,7 +193,7 @@ export async function runApiServerCommand(
 }
 
 /** Upstream takes the host's name from the system too; the flag names what clients call it. */
-const serverName = (flags: Flags): string => flags.optional('external-hostname') ?? machineName(flags);
+const serverName = (flags: Flags): string => flags.optional('external-hostname') ?? hostname();
 
 function needed(flags: Flags, flag: string): string {
   const value = flags.optional(flag);
