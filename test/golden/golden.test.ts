@@ -17,7 +17,8 @@ test('golden: no fewer cases match than before', async () => {
   const score: Score = {};
   const totals: Score = {};
   const failures: string[] = [];
-  for (const group of groups) {
+  // Discovery was recorded on an empty server: the other cases make custom resources and APIServices.
+  for (const group of groups.toSorted((a, b) => Number(b === 'discovery') - Number(a === 'discovery'))) {
     const cases = loadCases(group);
     const outcomes = await runner.run(cases);
     totals[group] = outcomes.length;
