@@ -4,16 +4,14 @@ import { writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { Pod, PodSpec } from '../../src/api/types/core-v1.ts';
 import { resources } from '../../src/api/types/resources.ts';
 import { busyboxArchive } from '../images.ts';
 import { requires } from '../requirements.ts';
 import { accessTo, type ClusterAccess } from './cluster.ts';
 import { containerdNeeds, port, startMachine } from './machine.ts';
+import { allReady, busybox, fetch, image, isReady, namespace, ran, server, tally } from './workload.ts';
 
-const image = 'localhost/test/busybox:1';
 const workers = ['worker-1', 'worker-2', 'worker-3'];
-const namespace = 'default';
 const web = { namespace, labelSelector: 'app=web' };
 const nodePort = 30_080;
 
@@ -218,55 +216,6 @@ test('hosts: three workers carry an application, lose one of them, and leave not
   });
 });
 
-const busybox = (script: string): PodSpec['containers'][0] => ({
-  name: 'main',
-  image,
-  imagePullPolicy: 'Never',
-  command: ['sh', '-c', script],
-});
-const server: PodSpec = {
-  terminationGracePeriodSeconds: 2,
-  // Away from a dead node as soon as it is known to be dead.
-  tolerations: ['not-ready', 'unreachable'].map((key) => ({
-    key: `node.kubernetes.io/${key}`,
-    operator: 'Exists',
-    effect: 'NoExecute',
-    tolerationSeconds: 1,
-  })),
-  containers: [
-    {
-      ...busybox('mkdir /www; hostname > /www/index.html; exec httpd -f -p 8080 -h /www'),
-      readinessProbe: { httpGet: { path: '/', port: 8080 }, periodSeconds: 1 },
-    },
-  ],
-};
-
-/** A shell command that prints what is answered there, or `lost`. */
-const fetch = (host: string): string => `wget -q -O - http://${host}/ || echo lost`;
-
-/** Runs a pod to its end. @returns its log. */
-async function ran(cluster: ClusterAccess, name: string, spec: PodSpec): Promise<string> {
-  await cluster.client.resource(resources.pods).create({
-    metadata: { namespace, name },
-    spec: { restartPolicy: 'Never', terminationGracePeriodSeconds: 0, ...spec },
-  });
-  await cluster.until(resources.pods, `pod ${name} has ended`, (all) => all[0]?.status?.phase === 'Succeeded', {
-    namespace,
-    fieldSelector: `metadata.name=${name}`,
-  });
-  const chunks: Uint8Array[] = [];
-  const path = `/api/v1/namespaces/${namespace}/pods/${name}/log`;
-  for await (const chunk of await cluster.client.transport.stream({ method: 'GET', path })) chunks.push(chunk);
-  return Buffer.concat(chunks).toString();
-}
-
-const isReady = (pod: Pod): boolean =>
-  pod.metadata.deletionTimestamp === undefined &&
-  (pod.status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True') ?? false);
-const allReady =
-  (count: number) =>
-  (pods: readonly Pod[]): boolean =>
-    pods.length === count && pods.every(isReady);
 const ready = (node: { readonly status?: { readonly conditions?: readonly { type: string; status: string }[] } }) =>
   node.status?.conditions?.find((c) => c.type === 'Ready')?.status;
 
@@ -289,11 +238,6 @@ async function containers(cluster: ClusterAccess): Promise<readonly string[]> {
     .sort();
 }
 
-function tally(text: string): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const line of text.trim().split('\n')) counts.set(line, (counts.get(line) ?? 0) + 1);
-  return counts;
-}
 const sum = (counts: ReadonlyMap<string, number>): number => [...counts.values()].reduce((a, b) => a + b, 0);
 
 /** Different answers to so many requests, each on a connection of its own; a request without an answer is `lost`. */

@@ -1,0 +1,264 @@
+/** What dies or goes away under a worker of its own host: pods converge to what was asked, nothing starts twice, nothing is left. */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { resources } from '../../src/api/types/resources.ts';
+import { busyboxArchive } from '../images.ts';
+import { requires } from '../requirements.ts';
+import { accessTo, type ClusterAccess } from './cluster.ts';
+import { containerdNeeds, type Machine, port, startMachine } from './machine.ts';
+import {
+  allReady,
+  busybox,
+  createPod,
+  fetch,
+  image,
+  namespace,
+  podLog,
+  ran,
+  server,
+  tally,
+  untilPod,
+} from './workload.ts';
+
+const restarts = (pod: {
+  readonly status?: { readonly containerStatuses?: readonly { restartCount: number }[] };
+}): number => pod.status?.containerStatuses?.[0]?.restartCount ?? 0;
+
+test('faults: whatever dies under a worker, pods converge to what was asked', async (t) => {
+  if (!requires(t, containerdNeeds)) return;
+  const machine = await startMachine(t);
+  const bireme = async (command: string, ...args: readonly string[]): Promise<void> => {
+    const { code, stdout, stderr } = await machine.bireme(command, ...args);
+    assert.equal(code, 0, stdout + stderr);
+  };
+  await bireme('up', '--workers', '1');
+  const archive = join(machine.folder, 'busybox.tar');
+  writeFileSync(archive, busyboxArchive(image));
+  await bireme('image import', archive);
+  const cluster = accessTo(machine.dataDir, `https://${machine.address}:${port}`);
+  t.after(() => cluster.close());
+  await cluster.until(resources.serviceAccounts, 'the default service account', (all) => all.length > 0, { namespace });
+  const clean = await traces(machine);
+
+  await t.test('a killed shim: its pod runs again, once', async () => {
+    await createPod(cluster, 'shim', { containers: [busybox('exec sleep 70001')] });
+    await untilPod(cluster, 'shim', 'runs', (pod) => pod.status?.phase === 'Running');
+    const [shim] = await machine.pids('containerd-shim-runc-v2');
+    assert.ok(shim);
+    await machine.kill(shim);
+    await untilPod(cluster, 'shim', 'was started again', (pod) => restarts(pod) > 0 && allReady(1)([pod]));
+    assert.equal((await machine.pids('sleep 70001')).length, 1);
+    await gone(cluster, 'shim');
+  });
+
+  await t.test('kill -9 of the node process while pods start and end: each runs once, none is forgotten', async () => {
+    const names = Array.from({ length: 8 }, (_, i) => `many-${i}`);
+    await Promise.all(
+      names.map((name, i) => createPod(cluster, name, { containers: [busybox(`exec sleep 7100${i}`)] })),
+    );
+    // In the middle of their start, twice, and of the end of some.
+    for (let round = 0; round < 2; round++) {
+      await setTimeout(400);
+      await killNodeProcess(machine);
+    }
+    await Promise.all(names.map((name) => untilPod(cluster, name, 'is ready', (pod) => allReady(1)([pod]))));
+    for (const [i, name] of names.entries()) {
+      assert.equal((await machine.pids(`sleep 7100${i}`)).length, 1, name);
+      assert.equal(restarts(await untilPod(cluster, name, 'is there', () => true)), 0, name);
+    }
+    const ends = names.map((name) => gone(cluster, name));
+    await setTimeout(200);
+    await killNodeProcess(machine);
+    await Promise.all(ends);
+    // They were out of the API at once, so the kubelet finds them as nobody's after its start.
+    for (let tries = 0; tries < 100 && (await machine.pids('sleep 7100')).length > 0; tries++) await setTimeout(100);
+    assert.deepEqual(await machine.pids('sleep 7100'), []);
+  });
+
+  await t.test('a container that ignores SIGTERM ends with its grace period', async () => {
+    const stubborn = busybox(`trap '' TERM; while true; do sleep 1; done`);
+    await createPod(cluster, 'stubborn', { terminationGracePeriodSeconds: 2, containers: [stubborn] });
+    await untilPod(cluster, 'stubborn', 'runs', (pod) => pod.status?.phase === 'Running');
+    const startMs = Date.now();
+    await gone(cluster, 'stubborn', 2);
+    const tookMs = Date.now() - startMs;
+    t.diagnostic(`a stubborn container was gone after ${tookMs} ms`);
+    assert.ok(tookMs >= 1900 && tookMs < 20_000, `${tookMs} ms`);
+  });
+
+  await t.test(
+    'a container over its memory limit is killed, said so, and started again; its neighbour is not',
+    async () => {
+      await createPod(cluster, 'neighbour', { containers: [busybox('exec sleep 70002')] });
+      await createPod(cluster, 'hungry', {
+        containers: [busybox('exec tail /dev/zero', { resources: { limits: { memory: '24Mi' } } })],
+      });
+      const hungry = await untilPod(cluster, 'hungry', 'was killed', (pod) => restarts(pod) > 0);
+      const [status] = hungry.status?.containerStatuses ?? [];
+      const ended = status?.lastState?.terminated ?? status?.state?.terminated;
+      assert.deepEqual([ended?.reason, ended?.exitCode], ['OOMKilled', 137]);
+      assert.equal(restarts(await untilPod(cluster, 'neighbour', 'runs', (pod) => pod.status?.phase === 'Running')), 0);
+      await Promise.all([gone(cluster, 'hungry'), gone(cluster, 'neighbour')]);
+    },
+  );
+
+  await t.test('the API server away: containers are restarted without it, and it learns of it', async () => {
+    await createPod(cluster, 'alone', { containers: [busybox('exec sleep 70003')] });
+    await untilPod(cluster, 'alone', 'runs', (pod) => pod.status?.phase === 'Running');
+    const [victim] = await machine.pids('sleep 70003');
+    const control = await controlPlane(machine);
+    await machine.ok('kill', '-STOP', String(control));
+    try {
+      await machine.kill(victim ?? 0);
+      for (let tries = 0; tries < 100; tries++) {
+        const [now] = await machine.pids('sleep 70003');
+        if (now !== undefined && now !== victim) break;
+        await setTimeout(100);
+      }
+      const [now] = await machine.pids('sleep 70003');
+      assert.ok(now !== undefined && now !== victim, 'not restarted while the API server was away');
+      await setTimeout(8000);
+    } finally {
+      await machine.ok('kill', '-CONT', String(control));
+    }
+    await untilPod(cluster, 'alone', 'counts one restart', (pod) => restarts(pod) === 1 && allReady(1)([pod]));
+    await gone(cluster, 'alone');
+  });
+
+  await t.test(
+    'endpoints flapping at 500 changes a second: connections go on, no stale endpoint lives for a second',
+    async (step) => {
+      const addresses: string[] = [];
+      for (const name of ['left', 'right']) {
+        await createPod(cluster, name, server);
+        addresses.push((await untilPod(cluster, name, 'is ready', (pod) => allReady(1)([pod]))).status?.podIP ?? '');
+      }
+      const services = cluster.client.resource(resources.services);
+      const slices = cluster.client.resource(resources.endpointSlices);
+      const service = await services.create({
+        metadata: { namespace, name: 'flaps' },
+        spec: { ports: [{ port: 80, targetPort: 8080 }] },
+      });
+      const endpoints = (turn: number) => [{ addresses: [addresses[turn % 2]!], conditions: { ready: true } }];
+      await slices.create({
+        metadata: { namespace, name: 'flaps', labels: { 'kubernetes.io/service-name': 'flaps' } },
+        addressType: 'IPv4',
+        ports: [{ port: 8080, protocol: 'TCP' }],
+        endpoints: endpoints(0),
+      });
+      // A connection that lives through it all, and new ones all the time.
+      const asker = await createPod(cluster, 'asks', {
+        restartPolicy: 'Never',
+        containers: [
+          busybox(`while [ ! -e /stop ]; do ${fetch(service.spec?.clusterIP ?? '')}; done`),
+          {
+            ...busybox(
+              `(sleep 1; printf 'GET / HTTP/1.0\\r\\n'; sleep 6; printf '\\r\\n'; sleep 1) | nc ${service.spec?.clusterIP} 80`,
+            ),
+            name: 'long',
+          },
+        ],
+      });
+      await untilPod(cluster, asker.metadata.name ?? '', 'asks', (pod) => pod.status?.phase === 'Running');
+      const startMs = Date.now();
+      let changes = 0;
+      // Several writers at once, as 500 changes a second have; each waits until its turn comes.
+      const writer = async (): Promise<void> => {
+        while (Date.now() - startMs < 4000) {
+          const turn = ++changes;
+          await slices.patch('flaps', { type: 'merge', patch: { endpoints: endpoints(turn) } }, { namespace });
+          const aheadMs = turn * 2 - (Date.now() - startMs);
+          if (aheadMs > 0) await setTimeout(aheadMs);
+        }
+      };
+      await Promise.all(Array.from({ length: 16 }, writer));
+      step.diagnostic(`${Math.round(changes / ((Date.now() - startMs) / 1000))} changes a second`);
+      await slices.patch('flaps', { type: 'merge', patch: { endpoints: endpoints(0) } }, { namespace });
+      await setTimeout(1000);
+      const after = tally(
+        await ran(cluster, 'after', {
+          containers: [busybox(`for i in $(seq 50); do ${fetch(service.spec?.clusterIP ?? '')}; done`)],
+        }),
+      );
+      assert.deepEqual([...after], [['left', 50]]);
+      const during = tally((await podLog(cluster, 'asks', 'main')).trim());
+      assert.equal(during.get('lost') ?? 0, 0, JSON.stringify([...during]));
+      await untilPod(cluster, 'asks', 'has kept its long connection', (pod) =>
+        (pod.status?.containerStatuses ?? []).some((c) => c.name === 'long' && c.state?.terminated?.exitCode === 0),
+      );
+      assert.match(await podLog(cluster, 'asks', 'long'), /200 OK[\s\S]*(left|right)/);
+      await Promise.all(['asks', 'after', 'left', 'right'].map((name) => gone(cluster, name)));
+      await services.delete('flaps', { namespace });
+      await slices.delete('flaps', { namespace });
+    },
+  );
+
+  await t.test('after all of it nothing is left on the worker', async () => {
+    for (const name of (await cluster.client.resource(resources.pods).list({ namespace })).items)
+      await gone(cluster, name.metadata.name ?? '');
+    for (let tries = 0; tries < 50 && JSON.stringify(await traces(machine)) !== JSON.stringify(clean); tries++)
+      await setTimeout(100);
+    assert.deepEqual(await traces(machine), clean);
+  });
+});
+
+/** Deletes a pod and waits until it is gone. */
+async function gone(cluster: ClusterAccess, name: string, gracePeriodSeconds = 0): Promise<void> {
+  const pods = cluster.client.resource(resources.pods);
+  const { items } = await pods.list({ namespace, fieldSelector: `metadata.name=${name}` });
+  if (items.length === 0) return;
+  await pods.delete(name, { namespace, body: gracePeriodSeconds === 0 ? {} : { gracePeriodSeconds } });
+  await cluster.until(resources.pods, `pod ${name} is gone`, (all) => all.length === 0, {
+    namespace,
+    fieldSelector: `metadata.name=${name}`,
+  });
+}
+
+/** The node process in the host; its supervisor starts it again. */
+async function killNodeProcess(machine: Machine): Promise<void> {
+  for (let tries = 0; tries < 100; tries++) {
+    const inHost = await machine.pids('node --data-dir /var/lib/bireme');
+    if (inHost.length > 0) {
+      await machine.kill(...inHost);
+      return;
+    }
+    // It is about to be started again.
+    await setTimeout(50);
+  }
+  assert.fail('the node process was not started again');
+}
+
+/** The process that serves: of the two with that command line the one that was left behind. */
+async function controlPlane(machine: Machine): Promise<number> {
+  const { controlPlane: found } = JSON.parse(await machine.ok('cat', join(machine.dataDir, 'run', 'cluster.json'))) as {
+    readonly controlPlane: { readonly pid: number };
+  };
+  return found.pid;
+}
+
+/** What pods leave on a host while they are there: processes, mounts, links, network namespaces, cgroups, files. */
+async function traces(machine: Machine): Promise<Readonly<Record<string, number>>> {
+  const [init] = JSON.parse(await machine.ok('cat', join(machine.dataDir, 'run', 'hosts.json'))).hosts as readonly {
+    readonly init: { readonly pid: number };
+  }[];
+  const inside = (script: string) =>
+    machine.ok('nsenter', '-t', String(init?.init.pid), '-n', '-m', '-p', '-C', 'sh', '-c', script);
+  const counts = await inside(`
+    echo shims $(ps -eo args 2>/dev/null | grep -c '[c]ontainerd-shim')
+    echo mounts $(grep -c '/var/lib/bireme/' /proc/mounts)
+    echo links $(ip -o link | grep -c veth)
+    echo namespaces $(ls /var/lib/bireme/node/c/state/netns 2>/dev/null | wc -l)
+    echo groups $(find /sys/fs/cgroup/memory/bireme-* -type d -name 'pod*' 2>/dev/null | wc -l)
+    echo leases $(ls /var/lib/bireme/node/cni/leases/bireme 2>/dev/null | grep -c '^10')
+    echo pods $(ls /var/lib/bireme/node/kubelet/pods 2>/dev/null | wc -l)
+    echo logs $(ls /var/lib/bireme/node/pod-logs 2>/dev/null | wc -l)`);
+  return Object.fromEntries(
+    counts
+      .trim()
+      .split('\n')
+      .map((line) => [line.split(' ')[0] ?? '', Number(line.split(' ')[1])]),
+  );
+}
