@@ -43,6 +43,7 @@ import type { HealthCheck } from './health.ts';
 import { FormFactory, type ProtobufSupport } from './output/form-factory.ts';
 import type { TablePrinter } from './output/table.ts';
 import { builtinPrinter } from './printers/index.ts';
+import type { ComponentCheck } from './registry/endpoints/component-statuses.ts';
 import { createStreamMetrics } from './registry/endpoints/connect.ts';
 import type { KubeletClient } from './registry/endpoints/logs.ts';
 import { isProxyPath } from './registry/endpoints/proxy.ts';
@@ -142,6 +143,8 @@ export interface ApiServerOptions {
   readonly eventTtlSeconds?: number;
   /** Groups that other parts of this process answer. */
   readonly extensions?: (reader: ObjectReader) => readonly ApiExtension[];
+  /** For `componentstatuses`, before the store. */
+  readonly components?: readonly ComponentCheck[];
   /** Added to ping, etcd and informer-sync. */
   readonly checks?: readonly HealthCheck[];
 }
@@ -270,6 +273,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       kubelet: options.kubelet,
       dialer: { http, clock, reach: options.reach },
       streams: createStreamMetrics(metrics),
+      components: [...(options.components ?? []), { name: 'etcd-0', check: () => storeAnswers(store) }],
     }),
     authorize: (request, verb) => chain.authorize(request, verb),
     protobufEncoder: () => protobuf.encoder(),

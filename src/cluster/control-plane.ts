@@ -177,6 +177,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     },
     serverAddress: `${advertiseAddress}:${port}`,
     ...(options.kubelet ? { kubelet: options.kubelet } : {}),
+    components: (['controllers', 'scheduler'] as const)
+      .filter((part) => !options.without?.includes(part))
+      // They run in this process: it would have ended with them.
+      .map((part) => ({ name: part === 'controllers' ? 'controller-manager' : part, check: () => undefined })),
     ...(options.frontProxyClient ? { proxyClient: options.frontProxyClient } : {}),
     ...(kubeletPage
       ? { extensions: (reader) => [resourceMetrics(reader, kubeletPage, surroundings, tasks.signal)] }

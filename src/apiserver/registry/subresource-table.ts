@@ -1,6 +1,7 @@
 /** Which subresources are answered how. What is not here is a write of the object through a strategy of its own (status, resize, ...). */
 import type { TokenIssuer } from '../authentication/token-issuer.ts';
 import { bindingHandler } from './endpoints/binding.ts';
+import { type ComponentCheck, componentStatusHandler } from './endpoints/component-statuses.ts';
 import { connectHandler, type StreamMetrics } from './endpoints/connect.ts';
 import { evictionHandler } from './endpoints/eviction.ts';
 import { type KubeletClient, logHandler } from './endpoints/logs.ts';
@@ -14,6 +15,7 @@ export interface SubresourceTableOptions extends ReviewOptions, ProxyOptions {
   readonly kubelet: KubeletClient | undefined;
   readonly tokenIssuer: TokenIssuer | undefined;
   readonly streams: StreamMetrics;
+  readonly components: readonly ComponentCheck[];
 }
 
 export function builtinSubresources(options: SubresourceTableOptions): SubresourceHandlers {
@@ -31,6 +33,10 @@ export function builtinSubresources(options: SubresourceTableOptions): Subresour
       '/services/proxy': serviceProxy(options),
       '/nodes/proxy': nodeProxy(options),
     },
-    { '/bindings': bindingHandler, ...reviewHandlers(options) },
+    {
+      '/bindings': bindingHandler,
+      '/componentstatuses': componentStatusHandler(options.components),
+      ...reviewHandlers(options),
+    },
   );
 }
