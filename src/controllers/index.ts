@@ -20,6 +20,7 @@ import { endpointSliceMirroringController } from './endpoint-slice-mirroring/con
 import { endpointsController } from './endpoints/controller.ts';
 import { ephemeralVolumeController } from './ephemeral-volume.ts';
 import { createGarbageCollector, type GarbageCollectorOptions } from './garbage-collector/garbage-collector.ts';
+import { horizontalPodAutoscalerController } from './horizontal-pod-autoscaler/controller.ts';
 import { jobController } from './job/controller.ts';
 import { localPathController, localPathControllerName } from './local-path/local-path.ts';
 import { createNamespaceController, type NamespaceControllerOptions } from './namespace/namespace-controller.ts';
@@ -96,6 +97,7 @@ export function allControllers(options: ControllersOptions = {}): readonly Contr
     ephemeralVolumeController(),
     localPathController(),
     serviceCidrController(),
+    horizontalPodAutoscalerController(),
   ];
   if (options.certificateSigning) all.push(createCertificateSigning(options.certificateSigning));
   if (options.rootCa !== undefined) all.push(createRootCaPublisher({ rootCa: options.rootCa }));
@@ -126,6 +128,7 @@ const serviceAccounts: Readonly<Record<string, string>> = {
   'persistentvolumeclaim-protection-controller': 'pvc-protection-controller',
   'persistentvolume-protection-controller': 'pv-protection-controller',
   'service-cidr-controller': 'service-cidrs-controller',
+  'horizontal-pod-autoscaler-controller': 'horizontal-pod-autoscaler',
   // Not upstream's; it needs just what the binder may do.
   [localPathControllerName]: 'persistent-volume-binder',
 };
@@ -138,6 +141,7 @@ const eventComponents: Readonly<Record<string, string>> = {
   'persistentvolume-binder-controller': 'persistentvolume-controller',
   'persistentvolume-expander-controller': 'volume_expand',
   'ephemeral-volume-controller': 'ephemeral_volume',
+  'horizontal-pod-autoscaler-controller': 'horizontal-pod-autoscaler',
   [localPathControllerName]: localPathProvisioner,
   'endpointslice-controller': 'endpoint-slice-controller',
   'endpoints-controller': 'endpoint-controller',
