@@ -1,6 +1,7 @@
 /** Joining hosts that carry etcd: a learner is added, started, and gets its vote when it has caught up. Until then nothing of the cluster depends on it. */
 
 import { resources } from '../../api/types/resources.ts';
+import type { Clock } from '../../base/clock.ts';
 import {
   type EtcdCluster,
   type EtcdMember,
@@ -23,7 +24,7 @@ type Quorum = NonNullable<Joined['quorum']>;
 
 const startTimeoutMs = 90_000;
 const promoteTimeoutMs = 60_000;
-const addTimeoutMs = 30_000;
+const changeTimeoutMs = 30_000;
 const retryMs = 250;
 const nodeTimeoutMs = 120_000;
 
@@ -171,19 +172,26 @@ async function addLearner(
   for (const member of await cluster.members()) {
     if (member.peerUrls.includes(peerUrl)) {
       log.info('Taking out the member of etcd that an earlier try left', { member: member.id });
-      await cluster.removeMember(member.id);
+      await settled(() => cluster.removeMember(member.id), clock);
     } else if (member.name === name)
       throw new ClusterError(
         `etcd has a member "${name}" already, at ${member.peerUrls.join(', ')}`,
         'give this host another name with --node-name, or take that member out with "bireme reset" on its host',
       );
   }
-  const deadline = clock.monotonic() + addTimeoutMs;
+  return settled(() => cluster.addMember(peerUrl, { learner: true }), clock);
+}
+
+/**
+ * Changes the members when etcd lets it: it refuses while another host joins, and within some seconds of any member's start, before it knows that
+ * all are well.
+ */
+export async function settled<T>(change: () => Promise<T>, clock: Clock): Promise<T> {
+  const deadline = clock.monotonic() + changeTimeoutMs;
   for (;;)
     try {
-      return await cluster.addMember(peerUrl, { learner: true });
+      return await change();
     } catch (error) {
-      // Another host is joining, or the cluster has just changed: one at a time.
       const later =
         error instanceof StoreError &&
         /too many learner|unhealthy cluster|not enough started|leader changed/.test(error.message);

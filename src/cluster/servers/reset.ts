@@ -9,6 +9,7 @@ import { ClusterError } from '../cluster-error.ts';
 import { type DataDir, dataDirAt, readFileIfPresent } from '../data-dir.ts';
 import { takeDown } from '../down.ts';
 import { clientUrl, type HostConfig, hostConfigPath, readHostConfig, readList } from './host-config.ts';
+import { settled } from './join-etcd.ts';
 import { removeUnit } from './systemd.ts';
 
 export interface ResetOptions {
@@ -75,7 +76,7 @@ async function leaveEtcd(dir: DataDir, config: HostConfig, options: ResetOptions
         `Without this host etcd has ${after.rest} members of which ${after.answering} answer: the cluster would stop`,
         'bring the others back first, or give --force when the cluster is given up',
       );
-    await cluster.removeMember(ours.id);
+    await settled(() => cluster.removeMember(ours.id), clock);
     log.info('Left etcd', { tolerated: failuresTolerated(members.filter(({ id }) => id !== ours.id)) });
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;

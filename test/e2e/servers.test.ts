@@ -1,0 +1,189 @@
+/**
+ * Servers of a cluster with real etcd in network namespaces: the short mode. `init`, joins of a worker, of a second control-plane host and of a
+ * witness, what goes wrong by hand, and the loss of processes and hosts while clients write and read.
+ */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { test } from 'node:test';
+import { resources } from '../../src/api/types/resources.ts';
+import { createRealClock } from '../../src/base/real-clock.ts';
+import { requires } from '../requirements.ts';
+import { findViolation, findWatchFault } from '../support/linearizability.ts';
+import { makeRegisters, startRegisterClients, watchRegisters } from '../support/register-clients.ts';
+import { type Fleet, type FleetHost, fleetNeeds, hollow, joinFlags, startFleet } from './fleet.ts';
+
+const clock = createRealClock({ keepAlive: true });
+/** With any one host gone, writes go on within this time. */
+const pauseAllowedMs = 15_000;
+
+const isReady = (node: {
+  readonly status?: { readonly conditions?: readonly { type: string; status: string }[] };
+}): boolean => node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
+
+test('servers: init, join, what goes wrong by hand, a token command, status, reset', {
+  timeout: 280_000,
+}, async (t) => {
+  if (!requires(t, fleetNeeds)) return;
+  const { hosts } = await startFleet(t, ['m1', 'w1']);
+  const [m1, w1] = [hosts.m1!, hosts.w1!];
+  const flags = joinFlags(await m1.ok('init', '--upload-certs', ...hollow));
+  await using cluster = m1.access();
+
+  const again = await m1.bireme('init', ...hollow);
+  assert.equal(again.code, 1);
+  assert.match(again.stderr, /^Error: This host is a server of a cluster already/);
+
+  const [server = '', , token = '', , hash = ''] = flags.worker;
+  const wrong: readonly (readonly [string, readonly string[], RegExp])[] = [
+    [
+      'a wrong token',
+      [server, '--token', 'abcdef.0123456789abcdef', '--discovery-token-ca-cert-hash', hash],
+      /does not know a token with id "abcdef"/,
+    ],
+    [
+      'a wrong secret',
+      [server, '--token', `${token.slice(0, 7)}0123456789abcdef`, '--discovery-token-ca-cert-hash', hash],
+      /is not the one that the cluster knows/,
+    ],
+    [
+      'a wrong hash',
+      [server, '--token', token, '--discovery-token-ca-cert-hash', `sha256:${'0'.repeat(64)}`],
+      /is not the expected one: its hash is sha256:/,
+    ],
+    ['no hash', [server, '--token', token], /The hash of the cluster authority is missing/],
+    [
+      'a wrong certificate key',
+      [...flags.worker, '--control-plane', '--certificate-key', 'ab'.repeat(32)],
+      /The certificate key is not the one/,
+    ],
+    ['no certificate key', [...flags.worker, '--control-plane'], /needs the key of the cluster's certificates/],
+    [
+      'the name of a node that is there',
+      [...flags.worker, '--node-name', 'm1'],
+      /A Node with name "m1" and status "Ready" already exists/,
+    ],
+  ];
+  for (const [what, given, sentence] of wrong) {
+    const { code, stderr } = await w1.bireme('join', ...given, ...hollow);
+    assert.equal(code, 1, what);
+    assert.match(stderr, sentence, what);
+    assert.equal(stderr.trimEnd().split('\n').length, 2, `${what}: a sentence and a remedy`);
+    assert.ok(!existsSync(`${w1.dataDir}/run/host.json`), `${what}: nothing half-joined`);
+  }
+
+  await w1.ok('join', ...flags.worker, ...hollow, '--labels', 'disk=ssd');
+  await cluster.until(resources.nodes, 'two ready nodes', (nodes) => nodes.filter(isReady).length === 2);
+  const repeated = await w1.bireme('join', ...flags.worker, ...hollow);
+  assert.match(repeated.stderr, /This host is a server of a cluster already: worker "w1"/);
+
+  const printed = await m1.ok('token create', '--print-join-command', '--ttl', '10m');
+  assert.match(
+    printed,
+    /^bireme join \S+ --token [a-z0-9]{6}\.[a-z0-9]{16} --discovery-token-ca-cert-hash sha256:[0-9a-f]{64}\n$/,
+  );
+  const made = /--token (\S+)/.exec(printed)![1]!;
+  assert.match(await m1.ok('token list'), new RegExp(`${made.replace('.', '\\.')} +(9m|10m|59\\ds)`));
+  await m1.ok('token delete', made.slice(0, 6));
+  assert.doesNotMatch(await m1.ok('token list'), new RegExp(made));
+  assert.match(await m1.ok('certs check'), /etcd\/server +\d{4}-/);
+  assert.match(await m1.ok('status'), /Quorum +1 of 1 members answer; no failure is tolerated: join a third/);
+  assert.match(await w1.ok('status'), /Role +worker/);
+
+  // The kubelet serves with a certificate of the cluster: the API server reaches it.
+  const serving = await cluster.client.resource(resources.certificateSigningRequests).list();
+  assert.ok(
+    serving.items.some(
+      ({ spec, status }) => spec.signerName === 'kubernetes.io/kubelet-serving' && status?.certificate,
+    ),
+  );
+
+  await w1.ok('reset');
+  assert.ok(!existsSync(w1.dataDir));
+  await cluster.client.resource(resources.nodes).delete('w1');
+  await w1.ok('join', ...flags.worker, ...hollow);
+  await m1.ok('reset');
+  assert.ok(!existsSync(m1.dataDir));
+  await w1.ok('reset');
+});
+
+test('servers: two control-plane hosts and a witness lose any one of them', { timeout: 290_000 }, async (t) => {
+  if (!requires(t, fleetNeeds)) return;
+  const fleet = await startFleet(t, ['m1', 'm2', 'e1', 'w1']);
+  const { m1, m2, e1, w1 } = fleet.hosts as Readonly<Record<'m1' | 'm2' | 'e1' | 'w1', FleetHost>>;
+  const flags = joinFlags(await m1.ok('init', '--upload-certs', ...hollow));
+  assert.match(await m2.ok('join', ...flags.master, '--control-plane', ...hollow), /it tolerates no failure/);
+  assert.match(await e1.ok('join', ...flags.master, '--etcd-witness'), /tolerates the loss of any one of them/);
+  await w1.ok('join', ...flags.worker, ...hollow);
+  await underLoad(t, fleet, [m1, m2], 1, async (load) => {
+    // etcd of the leader's host: the API server there goes on with another member.
+    await m1.signal('etcd', 'KILL');
+    await load.goesOn('etcd of m1 killed');
+    // The whole of m1: API server, scheduler, controllers and etcd.
+    await m1.signal('server', 'KILL');
+    await load.goesOn('m1 killed');
+    await m1.ok('start');
+    await load.goesOn('m1 back');
+    await e1.signal('server', 'KILL');
+    await load.goesOn('the witness killed');
+    await e1.ok('start');
+    // Its process stopped in its tracks: clients of m2 get no answer, those of m1 go on.
+    await m2.signal('server', 'STOP');
+    await load.goesOn('m2 stopped');
+    await m2.signal('server', 'CONT');
+    await load.goesOn('m2 goes on');
+  });
+  await using cluster = m1.access();
+  await cluster.until(resources.nodes, 'three ready nodes', (nodes) => nodes.filter(isReady).length === 3);
+  // A host that leaves and comes back.
+  await m2.ok('reset');
+  assert.match(await m1.ok('status'), /Quorum +2 of 2 members answer/);
+  await cluster.client.resource(resources.nodes).delete('m2');
+  assert.match(await m2.ok('join', ...flags.master, '--control-plane', ...hollow), /tolerates the loss of any one/);
+});
+
+interface Load {
+  /** Some writes succeed from now on, within the time allowed. */
+  goesOn(what: string): Promise<void>;
+}
+
+async function underLoad(
+  t: { diagnostic(message: string): void },
+  { hosts }: Fleet,
+  masters: readonly FleetHost[],
+  seed: number,
+  during: (load: Load) => Promise<void>,
+): Promise<void> {
+  const accesses = masters.map((host) => host.access());
+  const clients = accesses.map(({ client }) => client);
+  try {
+    await makeRegisters(clients[0]!);
+    const start = await clients[0]!.resource(resources.configMaps).list({ namespace: 'default' });
+    const watched = watchRegisters(clients, start.metadata.resourceVersion ?? '');
+    const load = startRegisterClients([...clients, ...clients], seed);
+    await during({
+      async goesOn(what) {
+        const from = load.now();
+        while (load.writesSince(from) < 5) {
+          assert.ok(load.now() - from < pauseAllowedMs, `${what}: no writes for ${pauseAllowedMs} ms`);
+          await clock.sleep(50);
+        }
+        t.diagnostic(`${what}: writes go on after ${Math.round(load.now() - from)} ms`);
+      },
+    });
+    await clock.sleep(500);
+    await load.stop();
+    await clock.sleep(1000);
+    await watched.stop();
+    const violation = findViolation(load.operations, undefined);
+    assert.equal(violation, undefined, JSON.stringify(violation));
+    const acknowledged = load.operations
+      .filter(({ kind, endMs }) => kind === 'write' && endMs !== Number.POSITIVE_INFINITY)
+      .map(({ key, value }) => ({ key, value, resourceVersion: '0' }));
+    assert.equal(findWatchFault(watched.events, acknowledged), undefined);
+    t.diagnostic(
+      `${load.operations.length} operations on ${Object.keys(hosts).length} hosts, ${acknowledged.length} writes acknowledged, longest pause ${Math.round(load.longestPauseMs())} ms`,
+    );
+  } finally {
+    for (const access of accesses) await access.close();
+  }
+}

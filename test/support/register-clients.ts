@@ -1,0 +1,128 @@
+/** Clients that write and read registers (ConfigMaps) through several API servers at once, and remember what happened when. */
+
+import { isNotFound } from '../../src/api/errors.ts';
+import { resources } from '../../src/api/types/resources.ts';
+import { createRealClock } from '../../src/base/real-clock.ts';
+import { createSeededRandom } from '../../src/base/seeded-random.ts';
+import type { Client } from '../../src/client/client.ts';
+import { TransportError } from '../../src/client/transport.ts';
+import type { Observed, Operation } from './linearizability.ts';
+
+export interface RegisterClients {
+  readonly operations: readonly Operation[];
+  /** Longest time between two acknowledged writes of anybody. */
+  longestPauseMs(): number;
+  /** Acknowledged writes that began after this moment (`now()` of this object). */
+  writesSince(ms: number): number;
+  now(): number;
+  stop(): Promise<void>;
+}
+
+const clock = createRealClock({ keepAlive: true });
+const answerMs = 4000;
+const failedMs = 200;
+const keys = ['register-a', 'register-b', 'register-c'];
+const namespace = 'default';
+
+/** One writer and reader for each client. Every write has a value of its own. */
+export function startRegisterClients(clients: readonly Client[], seed: number): RegisterClients {
+  const operations: Operation[] = [];
+  const acknowledged: { readonly startMs: number; readonly endMs: number }[] = [];
+  let stopping = false;
+  const began = clock.monotonic();
+  const run = async (client: Client, index: number): Promise<void> => {
+    const random = createSeededRandom(seed * 100 + index);
+    const maps = client.resource(resources.configMaps);
+    for (let i = 0; !stopping; i++) {
+      const key = keys[random.below(keys.length)]!;
+      const startMs = clock.monotonic();
+      const signal = AbortSignal.timeout(answerMs);
+      if (random.below(2) === 0) {
+        const value = `${index}-${i}`;
+        let endMs = Number.POSITIVE_INFINITY;
+        try {
+          await maps.patch(key, { type: 'merge', patch: { data: { value } } }, { namespace, signal });
+          endMs = clock.monotonic();
+          acknowledged.push({ startMs, endMs });
+        } catch (error) {
+          if (!(error instanceof Error)) throw error;
+          await clock.sleep(failedMs);
+          // Nobody heard of it.
+          if (error instanceof TransportError && ['refused', 'unreachable'].includes(error.kind)) continue;
+        }
+        operations.push({ key, kind: 'write', value, startMs, endMs });
+      } else {
+        try {
+          const map = await maps.get(key, { namespace, signal });
+          operations.push({ key, kind: 'read', value: map.data?.value, startMs, endMs: clock.monotonic() });
+        } catch (error) {
+          if (!(error instanceof Error) || isNotFound(error)) throw error;
+          await clock.sleep(failedMs);
+        }
+      }
+      await clock.sleep(15 + random.below(40));
+    }
+  };
+  const running = clients.map(run);
+  return {
+    operations,
+    now: () => clock.monotonic(),
+    longestPauseMs() {
+      const ends = acknowledged.map(({ endMs }) => endMs).sort((a, b) => a - b);
+      let longest = 0;
+      let last = began;
+      for (const end of [...ends, clock.monotonic()]) {
+        longest = Math.max(longest, end - last);
+        last = end;
+      }
+      return longest;
+    },
+    writesSince: (ms) => acknowledged.filter(({ startMs }) => startMs >= ms).length,
+    async stop() {
+      stopping = true;
+      await Promise.all(running);
+    },
+  };
+}
+
+/** The registers with no value, before anybody writes. */
+export async function makeRegisters(client: Client): Promise<void> {
+  for (const name of keys) await client.resource(resources.configMaps).create({ metadata: { name, namespace } });
+}
+
+/** Watches the registers from a version on, taking the watch up again where it broke. @param clients one after the other when a watch breaks. */
+export function watchRegisters(
+  clients: readonly Client[],
+  resourceVersion: string,
+): { readonly events: readonly Observed[]; stop(): Promise<void> } {
+  const events: Observed[] = [];
+  const stopping = new AbortController();
+  const running = (async () => {
+    let from = resourceVersion;
+    for (let i = 0; !stopping.signal.aborted; i++)
+      try {
+        const watch = await clients[i % clients.length]!.resource(resources.configMaps).watch({
+          namespace,
+          resourceVersion: from,
+          allowWatchBookmarks: true,
+          signal: stopping.signal,
+        });
+        for await (const { type, object } of watch) {
+          from = object.metadata.resourceVersion ?? from;
+          if (type !== 'MODIFIED' || !keys.includes(object.metadata.name ?? '')) continue;
+          events.push({ key: object.metadata.name ?? '', value: object.data?.value, resourceVersion: from });
+        }
+      } catch (error) {
+        if (stopping.signal.aborted) return;
+        if (!(error instanceof Error)) throw error;
+        await clock.sleep(100);
+      }
+  })();
+  return {
+    events,
+    async stop() {
+      stopping.abort();
+      await running;
+    },
+  };
+}
