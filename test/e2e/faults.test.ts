@@ -196,6 +196,29 @@ test('faults: whatever dies under a worker, pods converge to what was asked', as
     },
   );
 
+  await t.test('a reboot: the pods of the worker run again, with their volumes', async (step) => {
+    await createPod(cluster, 'boots', {
+      containers: [
+        busybox('date >> /kept/starts; exec sleep 70004', { volumeMounts: [{ name: 'kept', mountPath: '/kept' }] }),
+      ],
+      volumes: [{ name: 'kept', emptyDir: {} }],
+    });
+    const before = await untilPod(cluster, 'boots', 'runs', (pod) => pod.status?.phase === 'Running');
+    const startMs = Date.now();
+    await bireme('host stop worker-1');
+    assert.deepEqual(await machine.pids('sleep 70004'), []);
+    await bireme('host start worker-1');
+    const after = await untilPod(cluster, 'boots', 'runs again', (pod) => restarts(pod) === 1 && allReady(1)([pod]));
+    step.diagnostic(`off and on, its pod ready again: ${Date.now() - startMs} ms`);
+    assert.equal(after.metadata.uid, before.metadata.uid);
+    assert.equal((await machine.pids('sleep 70004')).length, 1);
+    const counted = await ran(cluster, 'reaches', {
+      containers: [busybox('nslookup kubernetes.default.svc.cluster.local')],
+    });
+    assert.match(counted, /10\.96\.0\.1/);
+    await Promise.all([gone(cluster, 'boots'), gone(cluster, 'reaches')]);
+  });
+
   await t.test('after all of it nothing is left on the worker', async () => {
     for (const name of (await cluster.client.resource(resources.pods).list({ namespace })).items)
       await gone(cluster, name.metadata.name ?? '');
