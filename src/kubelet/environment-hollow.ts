@@ -33,6 +33,7 @@ export function createHollowEnvironment(objects: ObjectSource): PodEnvironment {
     removeLogs: async () => undefined,
     removeLog: async () => undefined,
     present: async () => [],
+    withLogs: async () => [],
   };
 }
 

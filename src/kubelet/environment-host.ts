@@ -188,6 +188,14 @@ export function createHostEnvironment(options: HostEnvironmentOptions): PodEnvir
         if (name.startsWith(`${basename(logPath)}.`)) await rm(join(dirname(logPath), name), { force: true });
     },
     present: () => namesIn(join(root, 'pods')),
+    async withLogs() {
+      const found: { namespace: string; name: string; uid: string }[] = [];
+      for (const folder of await namesIn(podLogsDir)) {
+        const [namespace, name, uid, ...more] = folder.split('_');
+        if (namespace && name && uid && more.length === 0) found.push({ namespace, name, uid });
+      }
+      return found;
+    },
   };
 }
 

@@ -60,4 +60,6 @@ export interface PodEnvironment {
   removeLog(logPath: string): Promise<void>;
   /** Uids of pods that have something here. */
   present(): Promise<readonly string[]>;
+  /** Pods whose logs are here. */
+  withLogs(): Promise<readonly { readonly namespace: string; readonly name: string; readonly uid: string }[]>;
 }

@@ -85,6 +85,9 @@ export function createOrphanKeeper({
       foldersAtMs = clock.monotonic();
       for (const uid of await environment.present())
         if (!known(uid) && !present.has(uid)) await environment.release(uid);
+      // A kubelet that died between a pod's last container and its logs has left them.
+      for (const pod of await environment.withLogs())
+        if (!known(pod.uid) && !present.has(pod.uid)) await environment.removeLogs(pod);
     },
   };
 }
