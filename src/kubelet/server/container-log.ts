@@ -63,8 +63,9 @@ export async function* readContainerLog(
             inPart = line.partial;
           }
           rest = Buffer.from(data.subarray(start));
-          for (const piece of out) {
-            if (left <= 0) return;
+          // One piece a block: a line's end never travels alone, and a long log costs few writes.
+          if (out.length > 0 && left > 0) {
+            const piece = Buffer.concat(out);
             yield piece.length <= left ? piece : piece.subarray(0, left);
             left -= piece.length;
           }
