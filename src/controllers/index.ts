@@ -26,9 +26,11 @@ import { localPathController, localPathControllerName } from './local-path/local
 import { createNamespaceController, type NamespaceControllerOptions } from './namespace/namespace-controller.ts';
 import { createNodeIpamController, type NodeIpamOptions } from './node-ipam/node-ipam.ts';
 import { createNodeLifecycleController, type NodeLifecycleOptions } from './node-lifecycle/node-lifecycle.ts';
+import { nodeTtlController } from './node-ttl.ts';
 import { persistentVolumeBinder } from './persistent-volume/controller.ts';
 import { createPodGarbageCollector, type PodGarbageCollectorOptions } from './pod-garbage-collector.ts';
 import { replicaSetController, replicationControllerController } from './replica-set/controller.ts';
+import { resourceClaimController } from './resource-claim.ts';
 import { resourceQuotaController } from './resource-quota/controller.ts';
 import { createRootCaPublisher } from './root-ca-publisher.ts';
 import { createServiceAccountController } from './service-accounts.ts';
@@ -97,6 +99,8 @@ export function allControllers(options: ControllersOptions = {}): readonly Contr
     ephemeralVolumeController(),
     localPathController(),
     serviceCidrController(),
+    nodeTtlController(),
+    resourceClaimController(),
     horizontalPodAutoscalerController(),
   ];
   if (options.certificateSigning) all.push(createCertificateSigning(options.certificateSigning));
@@ -128,6 +132,7 @@ const serviceAccounts: Readonly<Record<string, string>> = {
   'persistentvolumeclaim-protection-controller': 'pvc-protection-controller',
   'persistentvolume-protection-controller': 'pv-protection-controller',
   'service-cidr-controller': 'service-cidrs-controller',
+  'resourceclaim-controller': 'resource-claim-controller',
   'horizontal-pod-autoscaler-controller': 'horizontal-pod-autoscaler',
   // Not upstream's; it needs just what the binder may do.
   [localPathControllerName]: 'persistent-volume-binder',
@@ -141,6 +146,7 @@ const eventComponents: Readonly<Record<string, string>> = {
   'persistentvolume-binder-controller': 'persistentvolume-controller',
   'persistentvolume-expander-controller': 'volume_expand',
   'ephemeral-volume-controller': 'ephemeral_volume',
+  'resourceclaim-controller': 'resource_claim',
   'horizontal-pod-autoscaler-controller': 'horizontal-pod-autoscaler',
   [localPathControllerName]: localPathProvisioner,
   'endpointslice-controller': 'endpoint-slice-controller',
