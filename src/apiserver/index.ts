@@ -36,6 +36,7 @@ import { type ApiExtension, createChain, withExtensions } from './chain.ts';
 import { compactRegularly } from './compaction.ts';
 import { customPrinter } from './custom/columns.ts';
 import { CustomResources } from './custom/custom-resources.ts';
+import { kindOptions, withDefinitionRules } from './custom/late.ts';
 import { createDocumentRoutes } from './discovery/routes.ts';
 import { Deadlines } from './flow/deadlines.ts';
 import { createFlowControl } from './flow/index.ts';
@@ -194,7 +195,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const schema = new LiveSchema(base);
   const transformer = options.transformer ?? identityTransformer;
   const table = new LiveTable(
-    buildResourceTable(base, builtinStrategies(base), {
+    buildResourceTable(base, withDefinitionRules(builtinStrategies(base)), {
       ...(options.serves ? { isServed: options.serves } : {}),
       ...(options.eventTtlSeconds === undefined ? {} : { eventTtlSeconds: options.eventTtlSeconds }),
     }),
@@ -256,7 +257,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     table,
     reader,
     log,
-    kindOptions: async () => ({ rules: () => undefined }),
+    kindOptions: (definition) => kindOptions(definition),
   });
   const protobuf = protobufOf(schema);
   const forms = new FormFactory({ registry, clock, printerFor, protobuf });

@@ -10,6 +10,7 @@ import type {
   CustomResourceDefinitionSpec,
   CustomResourceDefinitionVersion,
   CustomResourceSubresources,
+  JSONSchemaProps,
 } from '../types/apiextensions-v1.ts';
 import { validateCustomSchema } from './crd-schemas.ts';
 import { at, type ErrorList, immutable } from './error-list.ts';
@@ -119,6 +120,20 @@ function validateSpec(
       );
     validateConversion(errors, conversion, options.anyReviewVersion === true);
   }
+}
+
+/** Where a definition's schemas stand, as errors name them: once, where all versions share one. */
+export function schemaPlaces(
+  spec: CustomResourceDefinitionSpec,
+): readonly { readonly schema: JSONSchemaProps; readonly path: string }[] {
+  const versions = spec.versions ?? [];
+  const shared = sharedBy(versions).schema?.openAPIV3Schema;
+  if (shared) return [{ schema: shared, path: 'spec.validation.openAPIV3Schema' }];
+  return versions.flatMap(({ schema }, i) =>
+    schema?.openAPIV3Schema
+      ? [{ schema: schema.openAPIV3Schema, path: `${at('spec.versions', i)}.schema.openAPIV3Schema` }]
+      : [],
+  );
 }
 
 /** What every version says alike. */

@@ -86,8 +86,8 @@ async function withKind(run: (server: TestServer) => Promise<void>, definition: 
 async function established(server: TestServer, name = `crontabs.${group}`): Promise<void> {
   for (let i = 0; i < 50; i++) {
     const { body } = await server.send('GET', `${definitions}/${name}`);
-    const { conditions = [] } = (body.status ?? {}) as { conditions?: { type: string; status: string }[] };
-    if (conditions.some(({ type, status }) => type === 'Established' && status === 'True')) return;
+    const { conditions } = (body.status ?? {}) as { conditions?: { type: string; status: string }[] | null };
+    if (conditions?.some(({ type, status }) => type === 'Established' && status === 'True')) return;
     await server.clock.advance(10);
   }
   assert.fail(`${name} was not established`);
@@ -387,3 +387,95 @@ test('custom resources: OpenAPI v2 and v3 tell of the kind, and no longer once i
     await server.clock.advance(5_000);
     assert.equal((await v2())[name], undefined);
   }));
+
+function ruled(rules: object[], spec: object): object {
+  return crontabs(
+    {},
+    {
+      schema: {
+        openAPIV3Schema: {
+          type: 'object',
+          properties: { spec: { type: 'object', ...spec, 'x-kubernetes-validations': rules } },
+        },
+      },
+      selectableFields: undefined,
+      subresources: undefined,
+    },
+  );
+}
+const counted = {
+  properties: {
+    min: { type: 'integer' },
+    max: { type: 'integer' },
+    names: { type: 'array', maxItems: 10, items: { type: 'string', maxLength: 10 } },
+  },
+};
+
+test('rules: a value that breaks a rule is refused with its message, reason and field', () =>
+  withKind(
+    async (server) => {
+      const bad = await server.send('POST', path(), cron('a', { min: 3, max: 2 }));
+      assert.equal(bad.status, 422, bad.text);
+      assert.deepEqual((bad.body.details as { causes: object[] }).causes, [
+        { reason: 'FieldValueInvalid', message: 'Invalid value: min 3 is above max', field: 'spec' },
+        { reason: 'FieldValueForbidden', message: 'Forbidden: max must be odd', field: 'spec.max' },
+      ]);
+      const good = await server.send('POST', path(), cron('a', { min: 1, max: 3, names: ['x'] }));
+      assert.equal(good.status, 201, good.text);
+    },
+    ruled(
+      [
+        { rule: 'self.min <= self.max', messageExpression: "'min %d is above max'.format([self.min])" },
+        { rule: 'self.max % 2 == 1', message: 'max must be odd', reason: 'FieldValueForbidden', fieldPath: '.max' },
+      ],
+      counted,
+    ),
+  ));
+
+test('rules: transition rules look at what was there', () =>
+  withKind(
+    async (server) => {
+      await server.create(path(), cron('a', { min: 1, max: 3 }));
+      const patch = (body: object) =>
+        server.send('PATCH', path('a'), body, { 'content-type': 'application/merge-patch+json' });
+      assert.equal((await patch({ spec: { min: 2 } })).status, 422);
+      assert.equal((await patch({ spec: { max: 5 } })).status, 200);
+    },
+    ruled([{ rule: 'self.min == oldSelf.min', message: 'min is immutable' }], counted),
+  ));
+
+const wrongRules: readonly [name: string, rules: object[], spec: object, field: string, message: RegExp][] = [
+  [
+    'that does not compile',
+    [{ rule: 'self.missing > 1' }],
+    counted,
+    'spec.validation.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule',
+    /compilation failed: ERROR: <input>:1:5: undefined field 'missing'\n \| self\.missing > 1\n \| \.\.\.\.\^/,
+  ],
+  [
+    'that is no yes or no',
+    [{ rule: 'self.min' }],
+    counted,
+    'spec.validation.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule',
+    /cel expression must evaluate to a bool/,
+  ],
+  [
+    'that may cost too much',
+    [{ rule: 'self.names.all(x, self.names.all(y, x == y))' }],
+    { properties: { names: { type: 'array', items: { type: 'string' } } } },
+    'spec.validation.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule',
+    /Forbidden: estimated rule cost exceeds budget by factor of more than 100x/,
+  ],
+];
+for (const [name, rules, spec, field, message] of wrongRules)
+  test(`rules: a definition with a rule ${name} is refused`, async () => {
+    const server = await startTestServer();
+    const { status, body } = await server.send('POST', definitions, ruled(rules, spec));
+    assert.equal(status, 422, JSON.stringify(body));
+    const causes = (body.details as { causes: { field: string; message: string }[] }).causes;
+    assert.ok(
+      causes.some((cause) => cause.field === field && message.test(cause.message)),
+      JSON.stringify(causes),
+    );
+    await server.stop();
+  });

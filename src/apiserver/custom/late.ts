@@ -1,0 +1,49 @@
+/** What custom resources need of expressions and regular expressions, loaded when a definition asks for it (decision 18). */
+import type { JsonObject } from '../../api/json.ts';
+import type { CustomResourceDefinition } from '../../api/types/apiextensions-v1.ts';
+import type { Strategy } from '../strategies/strategy.ts';
+import type { KindOptions } from './kind.ts';
+
+const id = 'apiextensions.k8s.io/customresourcedefinitions';
+
+/** Definitions are also judged by what only a compiler can tell. */
+export function withDefinitionRules(
+  strategies: Readonly<Record<string, Strategy>>,
+): Readonly<Record<string, Strategy>> {
+  const strategy = strategies[id];
+  if (strategy === undefined) return strategies;
+  let judge: typeof import('./definition-rules.ts') | undefined;
+  const more: Strategy = {
+    ...strategy,
+    load() {
+      if (judge !== undefined) return undefined;
+      return import('./definition-rules.ts').then((loaded) => {
+        judge = loaded;
+      });
+    },
+    validate(object) {
+      const errors = strategy.validate?.(object) ?? [];
+      return errors.length > 0 ? errors : judge!.definitionErrors(object, undefined);
+    },
+    validateUpdate(next, previous) {
+      const errors = strategy.validateUpdate?.(next, previous) ?? [];
+      return errors.length > 0 ? errors : judge!.definitionErrors(next, previous);
+    },
+  };
+  return { ...strategies, [id]: more };
+}
+
+export async function kindOptions(
+  definition: CustomResourceDefinition,
+): Promise<Omit<KindOptions, 'objectMeta' | 'listMeta'>> {
+  if (!hasRules(definition as unknown as JsonObject)) return { rules: () => undefined };
+  const { ruleValidator } = await import('./rules.ts');
+  return { rules: (type) => ruleValidator(type.custom?.schema) };
+}
+
+/** Somewhere in the schemas stands a rule. */
+function hasRules(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (Array.isArray(value)) return value.some(hasRules);
+  return Object.entries(value).some(([key, member]) => key === 'x-kubernetes-validations' || hasRules(member));
+}
