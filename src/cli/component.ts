@@ -1,4 +1,4 @@
-/** `bireme apiserver | controller-manager | scheduler | proxy`: one component in this process, with upstream's flags. */
+/** `bireme apiserver | controller-manager | scheduler | kubelet | proxy`: one component in this process, with upstream's flags. */
 import { createLogger } from '../base/console-log.ts';
 import type { LogLevel } from '../base/log.ts';
 import { createMetricsRegistry } from '../base/metrics.ts';
@@ -7,7 +7,7 @@ import type { ComponentIo } from '../cluster/components/run-component.ts';
 import { createForkedSpawner } from '../cluster/host-spawner.ts';
 import { clock, selfCommand } from './defaults.ts';
 
-export type ComponentCommand = 'apiserver' | 'controller-manager' | 'scheduler' | 'proxy';
+export type ComponentCommand = 'apiserver' | 'controller-manager' | 'scheduler' | 'kubelet' | 'proxy';
 
 export async function component(command: ComponentCommand, args: readonly string[]): Promise<void> {
   const stopping = new AbortController();
@@ -39,6 +39,8 @@ async function load(command: ComponentCommand) {
       return (await import('../cluster/components/controller-manager.ts')).runControllerManagerCommand;
     case 'scheduler':
       return (await import('../cluster/components/scheduler.ts')).runSchedulerCommand;
+    case 'kubelet':
+      return (await import('../cluster/components/kubelet.ts')).runKubeletCommand;
     case 'proxy':
       return (await import('../cluster/components/proxy.ts')).runProxyCommand;
   }

@@ -110,11 +110,12 @@ export async function main(): Promise<void> {
     ['apiserver', 'the API server'],
     ['controller-manager', 'the controllers'],
     ['scheduler', 'the scheduler'],
+    ['kubelet', "a node's agent"],
     ['proxy', "a node's proxy"],
   ] as const)
     program
       .command(name)
-      .description(`${what} alone, with the flags of kube-${name}`)
+      .description(`${what} alone, with the flags of ${name === 'kubelet' ? '' : 'kube-'}${name}`)
       .helpOption(false)
       .allowUnknownOption()
       .argument('[flags...]')
