@@ -11,7 +11,7 @@ import { createHttp1Wire } from './http1-wire.ts';
 import { createHttp2Wire } from './http2-wire.ts';
 import { encodeQuery } from './in-process-transport.ts';
 import { withRetries } from './retry.ts';
-import { type Transport, TransportError, type TransportRequest, type TransportWatchEvent } from './transport.ts';
+import { asRaw, type Transport, TransportError, type TransportRequest, type TransportWatchEvent } from './transport.ts';
 import { readAll, toTransportError, type Wire, type WireAnswer } from './wire.ts';
 
 export interface HttpsTransportOptions {
@@ -87,7 +87,7 @@ export function createHttpsTransport(options: HttpsTransportOptions): Transport 
       return events(await send(request), request, server.origin);
     },
     async stream(request) {
-      return bytes(await send(request), request, server.origin);
+      return bytes(await send(asRaw(request)), request, server.origin);
     },
     async close() {
       closed = true;

@@ -7,7 +7,7 @@ import type { JsonObject } from '../api/json.ts';
 import type { Clock } from '../base/clock.ts';
 import { decodeObject, errorOf } from './decode.ts';
 import { withRetries } from './retry.ts';
-import { type Transport, TransportError, type TransportRequest, type TransportWatchEvent } from './transport.ts';
+import { asRaw, type Transport, TransportError, type TransportRequest, type TransportWatchEvent } from './transport.ts';
 
 export interface InProcessTransportOptions {
   readonly clock: Clock;
@@ -100,7 +100,7 @@ export function createInProcessTransport(handler: ApiHandler, options: InProcess
       }
     },
     async stream(request) {
-      const answer = await send(request, request.signal ?? closing.signal);
+      const answer = await send(asRaw(request), request.signal ?? closing.signal);
       return byteStream(answer);
     },
     async close() {

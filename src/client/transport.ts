@@ -57,3 +57,9 @@ export class TransportError extends Error {
     this.retryable = kind !== 'tls' && kind !== 'closed' && kind !== 'protocol';
   }
 }
+
+/** Text, a log, a metrics page: the server chooses the form, unless the caller does. */
+export const asRaw = (request: TransportRequest): TransportRequest => ({
+  ...request,
+  headers: { accept: '*/*', ...request.headers },
+});

@@ -20,6 +20,7 @@ export interface KubeletClientOptions {
   readonly hollow: (name: string) => ApiHandler | undefined;
   /** The certificate that kubelets know the API server by. Absent: only hollow kubelets can be reached. */
   readonly certificate?: KeyPair;
+  /** Who signs kubelets' serving certificates. Absent: any will do, as upstream's --kubelet-certificate-authority. */
   readonly ca?: string;
 }
 
@@ -42,6 +43,7 @@ export function createKubeletClient(options: KubeletClientOptions): ClusterKubel
   const hollow = createInProcessLogClient(options.hollow);
   const http = createHttpClient({ clock: options.clock });
   let tls: TlsIdentity | undefined;
+  const kubeletServer = options.ca ? { ca: options.ca } : { anyServer: true };
   const transports = new Map<string, Transport>();
   /** @throws ApiError 500 when the node does not say where its kubelet is. */
   const addressOf = (name: string): { host: string; port: number; certificate: KeyPair } => {
@@ -65,7 +67,7 @@ export function createKubeletClient(options: KubeletClientOptions): ClusterKubel
         server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
         clock: options.clock,
         clientCertificate: { cert: certificate.cert, key: certificate.key },
-        ...(options.ca ? { ca: options.ca } : {}),
+        ...(options.ca ? { ca: options.ca } : { insecureSkipTlsVerify: true }),
       });
     transports.set(key, transport);
     return transport;
@@ -89,7 +91,7 @@ export function createKubeletClient(options: KubeletClientOptions): ClusterKubel
         {
           host,
           port,
-          tls: { ...(options.ca ? { ca: options.ca } : {}), cert: certificate.cert, key: certificate.key },
+          tls: { ...kubeletServer, cert: certificate.cert, key: certificate.key },
         },
         {
           method,
@@ -110,7 +112,7 @@ export function createKubeletClient(options: KubeletClientOptions): ClusterKubel
         return { host, port, backend: inProcessBackend(handler, `${host}:${port}`, apiServerPeer) };
       }
       const { host, port, certificate } = addressOf(name);
-      tls ??= { ...(options.ca ? { ca: options.ca } : {}), cert: certificate.cert, key: certificate.key };
+      tls ??= { ...kubeletServer, cert: certificate.cert, key: certificate.key };
       return {
         host,
         port,
