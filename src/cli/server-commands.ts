@@ -17,6 +17,10 @@ export function addServerCommands(program: Command): void {
     .option('--certificate-key <hex>', 'key to encrypt them with (default: a new one)')
     .option('--token <token>', 'first bootstrap token (default: a new one)')
     .option('--token-ttl <duration>', 'how long it is good for; 0: for ever', '24h0m0s')
+    .option('--migrate-to-etcd', 'take over the stopped cluster that "bireme up" made in this data directory', false)
+    .option('--from-snapshot <path>', 'begin with what a snapshot holds')
+    .option('--snapshot-every <duration>', 'save snapshots of etcd; 0: none', '12h')
+    .option('--snapshot-keep <count>', 'how many of them stay', Number, 5)
     .action(async (options) => (await import('./servers.ts')).init(options));
   init
     .command('phase')
@@ -42,6 +46,25 @@ export function addServerCommands(program: Command): void {
     .option(...dataDir)
     .option('--force', 'also when the others then have no majority', false)
     .action(async (options) => (await import('./server.ts')).reset(options));
+  const snapshot = program.command('snapshot').description('backups of etcd');
+  snapshot
+    .command('save')
+    .argument('[path]', 'file (default: a name of its time under snapshots/ in the data directory)')
+    .description('save what etcd holds, and the authorities beside it')
+    .option(...dataDir)
+    .action(async (path, options) => (await import('./snapshots.ts')).snapshotSave(path, options));
+  snapshot
+    .command('list')
+    .description('show those of this host')
+    .option(...dataDir)
+    .addOption(new Option('-o, --output <format>', 'output format').choices(['text', 'json', 'name']).default('text'))
+    .action(async (options) => (await import('./snapshots.ts')).snapshotList(options));
+  snapshot
+    .command('restore')
+    .argument('<snapshot>', 'a name from the list, or a path')
+    .description('begin anew on this control-plane host with what a snapshot holds')
+    .option(...dataDir)
+    .action(async (name, options) => (await import('./snapshots.ts')).snapshotRestore(name, options));
   const certs = program.command('certs').description("this server's certificates");
   certs
     .command('check')

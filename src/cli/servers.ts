@@ -37,6 +37,10 @@ export interface InitFlags extends ServerFlags {
   readonly certificateKey?: string;
   readonly token?: string;
   readonly tokenTtl: string;
+  readonly migrateToEtcd: boolean;
+  readonly fromSnapshot?: string;
+  readonly snapshotEvery: string;
+  readonly snapshotKeep: number;
 }
 
 export interface JoinFlags extends ServerFlags {
@@ -65,6 +69,9 @@ export async function init(flags: InitFlags): Promise<void> {
       schedulable: flags.schedulable,
       uploadCertificates: flags.uploadCerts || flags.certificateKey !== undefined,
       tokenTtlMs: durationMs(flags.tokenTtl),
+      migrate: flags.migrateToEtcd,
+      snapshots: { everyMs: durationMs(flags.snapshotEvery), keep: flags.snapshotKeep },
+      ...(flags.fromSnapshot === undefined ? {} : { fromSnapshot: flags.fromSnapshot }),
       ...(flags.controlPlaneEndpoint === undefined ? {} : { controlPlaneEndpoint: flags.controlPlaneEndpoint }),
       ...(flags.certificateKey === undefined ? {} : { certificateKey: flags.certificateKey }),
       ...(flags.token === undefined ? {} : { token: flags.token }),

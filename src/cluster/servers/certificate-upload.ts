@@ -17,7 +17,7 @@ import { certificatesSecret, ensureCertificatesRole } from './cluster-objects.ts
 import { createToken } from './tokens.ts';
 
 /** File below pki/ -> key in the Secret. A witness needs etcd's authority alone. */
-const files = [
+export const certificateFiles = [
   'ca.crt',
   'ca.key',
   'sa.key',
@@ -44,7 +44,7 @@ export async function uploadCertificates(
   const { pkiDir, random } = options;
   const key = parseCertificateKey(options.certificateKey);
   const data: Record<string, string> = {};
-  for (const file of files) {
+  for (const file of certificateFiles) {
     const text = readFileIfPresent(join(pkiDir, file));
     if (text === undefined)
       throw new ClusterError(
@@ -109,7 +109,7 @@ export async function downloadCertificates(
     );
   }
   const found = new Map<string, string>();
-  for (const file of files) {
+  for (const file of certificateFiles) {
     const encrypted = secret.data?.[secretKey(file)];
     if (!encrypted) throw new ClusterError(`The Secret "${certificatesSecret}" lacks "${secretKey(file)}"`, again);
     try {

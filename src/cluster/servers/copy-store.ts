@@ -36,7 +36,7 @@ export async function copyStore({ from, to, log }: CopyOptions): Promise<Copied>
     throw new ClusterError('The etcd to move into holds a cluster already', 'give it an empty data directory');
   const kvs = await readAll(from);
   const ceiling = await from.currentRevision();
-  await raise(to, ceiling, log);
+  await raiseRevision(to, ceiling, log);
   const lease = kvs.some((kv) => kv.lease !== 0n) ? await to.leaseGrant(leaseSeconds) : 0n;
   // One after the other: the order of revisions is the order of history.
   for (const kv of kvs.sort((a, b) => a.modRevision - b.modRevision || (a.key < b.key ? -1 : 1)))
@@ -66,8 +66,8 @@ async function readAll(store: Store): Promise<KeyValue[]> {
   }
 }
 
-/** Each transaction raises the revision by one, and there is no shorter way in all versions of etcd. */
-async function raise(store: Store, above: number, log: Logger): Promise<void> {
+/** To one past `above`. Each transaction raises the revision by one, and there is no shorter way in all versions of etcd. */
+export async function raiseRevision(store: Store, above: number, log: Logger): Promise<void> {
   let next = await store.currentRevision();
   if (next > above) return;
   log.info('Raising the revision of etcd above the old store', { from: next, to: above });

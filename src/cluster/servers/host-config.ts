@@ -25,7 +25,8 @@ export interface HostConfig {
   readonly etcd?: EtcdMemberConfig;
   /** Workers: where their own balancer listens, on 127.0.0.1. */
   readonly balancerPort?: number;
-  readonly logLevel?: string;
+  /** Control-plane hosts: snapshots of etcd of their own accord. `everyMs` 0: none. */
+  readonly snapshots?: { readonly everyMs: number; readonly keep: number };
 }
 
 export interface EtcdMemberConfig {

@@ -10,10 +10,11 @@ import { type NodeConfig, required, writeNodeSetup } from '../node-config.ts';
 import { issueNodeSetup } from '../node-credentials.ts';
 import { renderKubeconfig } from '../user-kubeconfig.ts';
 import { version } from '../version.ts';
-import { generateCertificateKey, uploadCertificates } from './certificate-upload.ts';
+import { generateCertificateKey, uploadCertificates, writeCertificates } from './certificate-upload.ts';
 import { uploadClusterObjects } from './cluster-objects.ts';
 import { bracketed, clientUrl, type HostConfig, ports, writeHostConfig, writeList } from './host-config.ts';
 import { masterCertificates, serverUrl } from './master.ts';
+import { openForMigration, takeBackMigration } from './migrate.ts';
 import {
   assertPortsFree,
   chooseRuntime,
@@ -27,7 +28,9 @@ import {
   takeBack,
   waitForNode,
 } from './prepare.ts';
+import { readSnapshotPki, restoreData } from './snapshots.ts';
 import { startHostProcess } from './start-host.ts';
+import { writeStoreTask } from './store-task.ts';
 import { createToken, tokenTtlDefaultMs } from './tokens.ts';
 
 export interface InitOptions extends ServerOptions {
@@ -44,6 +47,11 @@ export interface InitOptions extends ServerOptions {
   readonly tokenTtlMs?: number;
   /** Leave out the taint that keeps pods off this node. */
   readonly schedulable: boolean;
+  /** Take over the cluster on the embedded store that `bireme up` made in this data directory. */
+  readonly migrate?: boolean;
+  /** Begin with what this snapshot holds, and with the authorities beside it. */
+  readonly fromSnapshot?: string;
+  readonly snapshots: NonNullable<HostConfig['snapshots']>;
 }
 
 export interface Initialized {
@@ -65,12 +73,14 @@ const nodeTimeoutMs = 120_000;
 
 /** @throws ClusterError; what was made by then is taken back. */
 export async function initCluster(options: InitOptions): Promise<Initialized> {
-  const { clock, random, nodeName, address, port, network, progress } = options;
+  const { clock, random, nodeName, address, port, progress } = options;
+  const saved = options.fromSnapshot === undefined ? undefined : readSnapshotPki(options.fromSnapshot);
+  const network = saved?.network ?? options.network;
   const step = (text: string): void => progress({ kind: 'step', text });
   const runtime = chooseRuntime(options);
   const program = findEtcd(options.etcdProgram, options.machine.path);
   const leaveAsBefore = rememberBefore(options.dataDir);
-  const dir = await openFresh(options);
+  const dir = options.migrate ? openForMigration(options) : await openFresh(options);
   try {
     await assertPortsFree([
       [port, 'the API server'],
@@ -91,6 +101,7 @@ export async function initCluster(options: InitOptions): Promise<Initialized> {
     port,
     network,
     runtime: runtime.runtime,
+    snapshots: options.snapshots,
     serverNames: [...options.serverNames, ...(endpoint === undefined ? [] : [endpoint.replace(/:\d+$/, '')])],
     etcd: {
       program,
@@ -103,6 +114,12 @@ export async function initCluster(options: InitOptions): Promise<Initialized> {
   };
   try {
     writeHostConfig(dir, config);
+    if (saved) {
+      step('Restoring the snapshot');
+      writeCertificates(dir.pki, saved.pki);
+      await restoreData(dir, config, { ...options, snapshot: options.fromSnapshot!, path: options.machine.path });
+    }
+    if (options.migrate) writeStoreTask(dir, { kind: 'migrate' });
     step('Certificates');
     const ca = await writeMasterFiles(dir, config, runtime, options);
     writeList(dir, 'etcd-endpoints', [clientUrl(address, ports.etcdClient)]);
@@ -161,7 +178,8 @@ export async function initCluster(options: InitOptions): Promise<Initialized> {
     }
   } catch (error) {
     step('Taking back what was made');
-    await takeBack(options);
+    if (options.migrate) await takeBackMigration(dir, options);
+    else await takeBack(options);
     throw error;
   }
 }

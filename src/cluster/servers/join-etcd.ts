@@ -27,6 +27,7 @@ const promoteTimeoutMs = 60_000;
 const changeTimeoutMs = 30_000;
 const retryMs = 250;
 const nodeTimeoutMs = 120_000;
+const snapshotDefaults = { everyMs: 12 * 3_600_000, keep: 5 };
 
 export async function joinControlPlane(context: JoinContext): Promise<Quorum> {
   const { options, dir, runtime } = context;
@@ -71,6 +72,7 @@ async function fetchCertificates(
     port,
     network: facts.network,
     runtime: runtime.runtime,
+    ...(role === 'control-plane' ? { snapshots: snapshotDefaults } : {}),
     serverNames: [
       ...options.serverNames,
       ...(facts.controlPlaneEndpoint === '' ? [] : [facts.controlPlaneEndpoint.replace(/:\d+$/, '')]),
