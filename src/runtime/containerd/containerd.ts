@@ -148,7 +148,23 @@ export async function importArchive(
     throw new HostError(`Cannot import ${archivePath}: ${stderr.toString().trim()}`, {
       remedy: 'Check that the file is an OCI or Docker image archive for this machine',
     });
-  return importedNames(stdout.toString());
+  // containerd 2's table cuts long names short; the archive has them whole.
+  const names = /^unpacking /m.test(stdout.toString()) ? [] : await namesInArchive(archivePath, spawner);
+  return names.length > 0 ? names : importedNames(stdout.toString());
+}
+
+/** What an archive calls its images: Docker's manifest.json, or the annotations of an OCI index. */
+async function namesInArchive(path: string, spawner: Spawner): Promise<readonly string[]> {
+  const read = async (file: string): Promise<unknown> => {
+    const { code, stdout } = await spawner.run('tar', ['-xOf', path, file], { timeoutMs: 60_000 });
+    return code === 0 ? JSON.parse(stdout.toString()) : undefined;
+  };
+  const docker = (await read('manifest.json')) as readonly { readonly RepoTags?: readonly string[] }[] | undefined;
+  if (docker) return docker.flatMap(({ RepoTags }) => RepoTags ?? []);
+  const index = (await read('index.json')) as
+    | { readonly manifests?: readonly { readonly annotations?: Readonly<Record<string, string>> }[] }
+    | undefined;
+  return (index?.manifests ?? []).flatMap(({ annotations }) => annotations?.['io.containerd.image.name'] ?? []);
 }
 
 /** What `ctr images import` says: `unpacking NAME (DIGEST)...done` (1.x), a table with `NAME  saved` (2.x). */
