@@ -4,7 +4,7 @@
  */
 
 import { createApplier } from '../api/apply/apply.ts';
-import { encode } from '../api/codec/index.ts';
+import { decodeObject, encode } from '../api/codec/index.ts';
 import { createBuiltinDefaulter } from '../api/defaulting/index.ts';
 import { ApiError } from '../api/errors.ts';
 import type { ApiHandler, ApiResponse } from '../api/exchange.ts';
@@ -13,7 +13,7 @@ import type { JsonObject } from '../api/json.ts';
 import { createFieldManager } from '../api/managed-fields/managed-fields.ts';
 import { builtinSchema } from '../api/schema/builtin.ts';
 import { LiveSchema } from '../api/schema/live-schema.ts';
-import type { ResourceSchema, Schema } from '../api/schema/model.ts';
+import type { GroupVersionKind, ResourceSchema, Schema } from '../api/schema/model.ts';
 import type { Info } from '../api/types/apimachinery.ts';
 import type { Status } from '../api/types/meta-v1.ts';
 import type { Clock } from '../base/clock.ts';
@@ -23,7 +23,9 @@ import type { Random } from '../base/random.ts';
 import { createHttpClient } from '../serve/forward/http-client.ts';
 import type { Store } from '../store/store.ts';
 import type { AdmissionPlugin } from './admission/admission.ts';
-import { createWebhookAdmission } from './admission/webhooks/index.ts';
+import { createPolicyAdmission, lateMatchConditions } from './admission/policies/index.ts';
+import { withExpressionRules } from './admission/policies/late-strategies.ts';
+import { createWebhookAdmission, equivalentsOf } from './admission/webhooks/index.ts';
 import type { CompileMatchConditions } from './admission/webhooks/match-conditions.ts';
 import { createAggregation, type ProxyCertificate } from './aggregation/index.ts';
 import type { UserInfo } from './authentication/authenticator.ts';
@@ -195,7 +197,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const schema = new LiveSchema(base);
   const transformer = options.transformer ?? identityTransformer;
   const table = new LiveTable(
-    buildResourceTable(base, withDefinitionRules(builtinStrategies(base)), {
+    buildResourceTable(base, withExpressionRules(withDefinitionRules(builtinStrategies(base))), {
       ...(options.serves ? { isServed: options.serves } : {}),
       ...(options.eventTtlSeconds === undefined ? {} : { eventTtlSeconds: options.eventTtlSeconds }),
     }),
@@ -233,8 +235,21 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     registry: () => registry,
     metrics,
     log,
-    compileMatchConditions: security.compileMatchConditions,
-  }).filter(({ name }) => !(security.disabledAdmissionPlugins ?? []).includes(name));
+    compileMatchConditions: security.compileMatchConditions ?? lateMatchConditions(security.authorizer),
+  });
+  const policies = createPolicyAdmission({
+    reader,
+    table: () => table,
+    matching: { reader, equivalents: (resource, subresource) => equivalentsOf(table, resource, subresource) },
+    authorizer: security.authorizer,
+    convert: (object, to) => convertedTo(registry, object, to),
+    finish: (object, kind) => finished(registry, object, kind),
+    typeOf: (kind) => schema.byGvk(kind),
+  });
+  const [mutatingWebhooks, validatingWebhooks] = webhookAdmission;
+  const late = [policies.mutating, mutatingWebhooks, policies.validating, validatingWebhooks].filter(
+    ({ name }) => !(security.disabledAdmissionPlugins ?? []).includes(name),
+  );
   const printerFor = (resource: ResourceSchema): TablePrinter | undefined =>
     resource.custom ? customPrinter(resource.custom.printerColumns) : builtinPrinter(resource);
   const registry: Registry = {
@@ -244,7 +259,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     rounds,
     clock,
     random,
-    admission: withWebhooks(security.admission, webhookAdmission),
+    admission: withWebhooks(security.admission, late),
     kinds: kindFunctions(schema, createBuiltinDefaulter(base)),
     fieldManager: createFieldManager(),
     applier: createApplier(),
@@ -451,6 +466,32 @@ function withWebhooks(
   const quota = plugins.findIndex(({ name }) => name === 'ResourceQuota');
   const at = quota < 0 ? plugins.length : quota;
   return [...plugins.slice(0, at), ...webhooks, ...plugins.slice(at)];
+}
+
+/** An object of a request in another version of its kind. */
+function convertedTo(
+  registry: Registry,
+  object: JsonObject | undefined,
+  to: GroupVersionKind,
+): JsonObject | undefined | Promise<JsonObject> {
+  if (object === undefined) return undefined;
+  const from = gvkOf(object);
+  // Bodies of subresources are of kinds of their own.
+  if (from.kind !== to.kind || (from.group === to.group && from.version === to.version)) return object;
+  return registry.kinds.convert(object, from, to);
+}
+
+function gvkOf({ apiVersion, kind }: JsonObject): GroupVersionKind {
+  const text = String(apiVersion ?? '');
+  const slash = text.indexOf('/');
+  return { group: slash < 0 ? '' : text.slice(0, slash), version: text.slice(slash + 1), kind: String(kind ?? '') };
+}
+
+/** What a policy made of an object, read as a request's body is. */
+function finished({ schema, kinds }: Registry, object: JsonObject, kind: GroupVersionKind): JsonObject {
+  const type = schema.byGvk(kind);
+  const decoded = type ? decodeObject({ value: object }, type, { fieldValidation: 'Ignore' }).object : object;
+  return deepFreeze(kinds.applyDefaults(decoded, kind));
 }
 
 /** As whom the API server writes its own objects. */

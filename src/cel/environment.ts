@@ -1,5 +1,5 @@
 /** What an expression may name: variables, functions, types of objects. */
-import { mapOf, param, parseType, string, struct, type Type, typeOf } from './types.ts';
+import { dyn, parseType, struct, type Type } from './types.ts';
 import type { Value } from './values.ts';
 
 export interface Overload {
@@ -71,11 +71,16 @@ export class Environment {
     return this.#variables.get(name);
   }
   field(type: string, field: string): Type | undefined {
-    return Object.hasOwn(this.#structs, type) ? this.#structs[type]!.get(field) : undefined;
+    if (Object.hasOwn(this.#structs, type)) return this.#structs[type]!.get(field);
+    return this.#isOpen(type) ? dyn : undefined;
   }
   /** A type that may be made by its name. */
   structType(name: string): Type | undefined {
-    return this.#constructible.has(name) ? struct(name) : undefined;
+    return this.#constructible.has(name) || this.#isOpen(name) ? struct(name) : undefined;
+  }
+  /** `Object`, `Object.spec` ...: whatever fields are written are there. */
+  #isOpen(name: string): boolean {
+    return this.#constructible.has('Object') && /^Object(\.|$)/.test(name);
   }
 }
 
@@ -122,8 +127,3 @@ function splitArgs(text: string): string[] {
   if (text.slice(start).trim() !== '') out.push(text.slice(start));
   return out;
 }
-
-/** A variable that holds whatever JSON object. */
-export const jsonObject: Type = mapOf(string, parseType('dyn'));
-export const typeConstant = (type: Type): Type => typeOf(type);
-export { param };

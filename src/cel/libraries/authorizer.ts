@@ -28,6 +28,10 @@ export type Authorize = (question: AuthorizationQuestion) => AuthorizationAnswer
 type Partial = Omit<AuthorizationQuestion, 'verb'>;
 
 export class AuthorizerValue extends Opaque {
+  /** `authorizer.requestResource` */
+  static resourceCheck(authorize: Authorize, question: Partial): Value {
+    return new CheckValue('Resource', authorize, question);
+  }
   readonly typeName = 'kubernetes.authorization.Authorizer';
   readonly authorize: Authorize;
   readonly question: Partial;

@@ -289,6 +289,7 @@ export const extensionLibrary: Library = {
       'map_optindex_optional_value: (map(A, B), A) -> optional(B)',
       'optional_map_optindex_optional_value: (optional(map(A, B)), A) -> optional(B)',
     ],
+    'jsonpatch.escapeKey': ['string_jsonpatch_escapeKey_string: (string) -> string'],
     'cel.@mapInsert': [
       '@mapInsert_map_key_value: (map(A, B), A, B) -> map(A, B)',
       '@mapInsert_map_map: (map(A, B), map(A, B)) -> map(A, B)',
@@ -359,6 +360,7 @@ export const extensionLibrary: Library = {
       if (!(value instanceof Optional)) throw noOverload();
       return value.value !== undefined;
     },
+    'jsonpatch.escapeKey': ([key]) => str(key).replaceAll('~', '~0').replaceAll('/', '~1'),
     'cel.@mapInsert': ([map, key, value]) => {
       if (!(map instanceof GrowingMap)) throw noOverload();
       if (value !== undefined) map.insert(key!, value);

@@ -258,7 +258,7 @@ function gvkOf({ apiVersion, kind }: JsonObject): GroupVersionKind {
 }
 
 /** The other served versions of the stored resource behind it. */
-function equivalentsOf(
+export function equivalentsOf(
   table: Registry['table'],
   { group, version, resource }: AdmissionAttributes['resource'],
   subresource: string,

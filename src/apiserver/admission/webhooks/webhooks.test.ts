@@ -391,12 +391,16 @@ describe('webhooks: who is asked', () => {
       assert.deepEqual([exec!.subResource, exec!.name, exec!.options], ['exec', 'p', null]);
       assert.deepEqual(proxy!.object, { kind: 'ServiceProxyOptions', apiVersion: 'v1', path: '/x/y' });
     }));
-  test('matchConditions without an expression language fail by the policy', () =>
-    hooked({ one: () => ({ allowed: true }) }, async (api) => {
-      await configure(api, 'validating', 'a', hook('one', { matchConditions: [{ name: 'c', expression: 'true' }] }));
+  test('matchConditions decide, and one that fails counts by the policy', () =>
+    hooked({ one: () => ({ allowed: false }) }, async (api) => {
+      const only = (expression: string): object => hook('one', { matchConditions: [{ name: 'c', expression }] });
+      await configure(api, 'validating', 'a', only("object.metadata.name != 'x'"));
+      assert.equal(said(await api.send('POST', maps, map('x'))), '201 ');
+      assert.match(said(await api.send('POST', maps, map('y'))), /denied the request/);
+      await configure(api, 'validating', 'b', only("object.data.missing == 'x'"));
       assert.match(
-        said(await api.send('POST', maps, map('x'))),
-        /^403 configmaps "x" is forbidden: match conditions cannot/,
+        said(await api.send('POST', maps, map('z'))),
+        /^403 configmaps "z" is forbidden: expression 'object.data.missing == 'x'' resulted in error: no such key/,
       );
     }));
 });
