@@ -28,6 +28,12 @@ export async function main(): Promise<void> {
     .option('--listen-address <address>', 'address the API server listens on', '0.0.0.0')
     .option('--hollow-nodes <count>', 'nodes that run pods in memory only', count)
     .option(
+      '--control-planes <count>',
+      'control-plane hosts of their own with etcd, made by "init" and "join", instead of one in this process',
+      count,
+    )
+    .option('--etcd-witness', 'with --control-planes: a host that only votes in etcd', false)
+    .option(
       '--workers <count>',
       'hosts of their own for pods, each with its own network, containerd and kubelet',
       count,

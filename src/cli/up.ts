@@ -16,6 +16,7 @@ import {
   type LocalClusterOptions,
   startLocalCluster,
 } from '../cluster/local-cluster.ts';
+import { hasServers, startLocalServers } from '../cluster/local-servers.ts';
 import { assertNotRunning } from '../cluster/run-record.ts';
 
 import { clock, defaultDataDir, nodeAddress, nodeName, selfCommand, userKubeconfig } from './defaults.ts';
@@ -28,6 +29,8 @@ export interface UpOptions {
   readonly listenAddress: string;
   readonly hollowNodes?: number;
   readonly workers?: number;
+  readonly controlPlanes?: number;
+  readonly etcdWitness: boolean;
   readonly defaultTrafficDistribution: LocalClusterOptions['nodes']['trafficDistribution'];
   readonly podNetwork: LocalClusterOptions['nodes']['podNetwork'];
   readonly podRouting: LocalClusterOptions['nodes']['podRouting'];
@@ -68,9 +71,9 @@ export async function up(options: UpOptions): Promise<void> {
     surroundings.log.error('A commit of the store failed', { error: reason });
   });
   const spawner = createSpawner(clock);
-  let cluster: LocalCluster;
+  let cluster: Omit<LocalCluster, 'controlPlane'>;
   try {
-    cluster = await startLocalCluster({
+    const common: LocalClusterOptions = {
       ...surroundings,
       dataDir,
       listenAddress: options.listenAddress,
@@ -93,7 +96,12 @@ export async function up(options: UpOptions): Promise<void> {
       nodeCommand: selfCommand('node'),
       progress: (step) => (step.kind === 'step' ? progress.step(step.text) : progress.note(step.text)),
       spawner,
-    });
+    };
+    const { controlPlanes = 0, etcdWitness } = options;
+    cluster =
+      controlPlanes > 0 || hasServers(dataDir)
+        ? await startLocalServers({ ...common, controlPlanes, etcdWitness, command: selfCommand() })
+        : await startLocalCluster(common);
   } catch (error) {
     progress.fail();
     if (process.send) {
@@ -145,7 +153,10 @@ function writeLogLine(file: string, line: string): void {
   }
 }
 
-function nextSteps({ rung, nodes, contextName, server }: LocalCluster, options: UpOptions): string {
+function nextSteps(
+  { rung, nodes, contextName, server }: Omit<LocalCluster, 'controlPlane'>,
+  options: UpOptions,
+): string {
   const list = nodes.length > 3 ? `${nodes.length} nodes` : nodes.join(', ');
   return [
     '',

@@ -56,7 +56,7 @@ export async function takeDown(options: DownOptions): Promise<boolean> {
     // It ends with its parent; after a kill -9 of that it may still be on its way.
     await attempt('node process', () => record.node && endProcess(record.node, { clock, graceMs }));
   }
-  if (readFileIfPresent(nodeFiles(dir).config) !== undefined) await removeNode(dir, options, attempt);
+  if (hasParts(dir)) await removeNode(dir, options, attempt);
   if (record?.kubeconfig) await attempt('kubeconfig', () => cleanUserKubeconfig(record.kubeconfig!, clock));
   if (failures.length > 0)
     throw new ClusterError(
@@ -80,6 +80,10 @@ function removeFolder(path: string, keep: readonly string[] = []): void {
   }
 }
 
+/** A node, or hosts. */
+const hasParts = (dir: DataDir): boolean =>
+  readFileIfPresent(nodeFiles(dir).config) !== undefined || readHostsRecord(dir) !== undefined;
+
 /** Containers, mounts, cgroups, network and rules of the node, while its files say what they are. */
 async function removeNode(
   dir: DataDir,
@@ -93,6 +97,8 @@ async function removeNode(
     await attempt('cgroups', async () => (await openCgroups(clock)).remove(podCgroupRoot(dir)));
     await attempt('kernel parameters', async () => restoreSysctls(dir));
   }
+  // Only hosts of their own: this machine was no node.
+  if (readFileIfPresent(files.config) === undefined) return;
   const { kubelet = true, proxyTable, podCidr } = readNodeConfig(dir);
   if (!kubelet) {
     await attempt('service rules', () => removeProxyRules(spawner, proxyTable));
@@ -118,7 +124,7 @@ async function removeNode(
 
 /** A clean stop in the foreground: nothing runs or is mounted any more, the data stays for the next `up`. */
 export async function stopNodeParts(options: DownOptions): Promise<void> {
-  if (readFileIfPresent(nodeFiles(dataDirAt(options.dataDir)).config) === undefined) return;
+  if (!hasParts(dataDirAt(options.dataDir))) return;
   const failures: string[] = [];
   await removeNode(dataDirAt(options.dataDir), { ...options, keepState: true }, async (what, action) => {
     try {

@@ -7,10 +7,13 @@ import type { ProcessIdentity } from '../host/spawner.ts';
 import { ClusterError } from './cluster-error.ts';
 import type { ClusterNetwork } from './control-plane.ts';
 import { type DataDir, dataDirAt, readFileIfPresent, writeFileAtomically } from './data-dir.ts';
+import type { HostRole } from './servers/host-config.ts';
 
 export interface HostRecord {
   readonly name: string;
   readonly address: string;
+  /** A server of a cluster that was made by `init` and `join` on the hosts. Absent: a worker of this process's control plane. */
+  readonly role?: HostRole;
   /** Its first process; absent or dead: the host is off. */
   readonly init?: ProcessIdentity;
   /** The process that runs its node process. */

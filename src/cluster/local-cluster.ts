@@ -7,6 +7,7 @@ import { ApiError } from '../api/errors.ts';
 import type { ApiHandler } from '../api/exchange.ts';
 import type { Node } from '../api/types/core-v1.ts';
 import { resources } from '../api/types/resources.ts';
+import type { Client } from '../client/client.ts';
 import { createClient } from '../client/create-client.ts';
 import type { Spawner } from '../host/spawner.ts';
 import { assertPortFree, ListenError, startHttpsServer } from '../serve/index.ts';
@@ -32,7 +33,7 @@ import { type NodeConfig, nodeFiles, writeNodeSetup } from './node-config.ts';
 import { issueNodeSetup } from './node-credentials.ts';
 import { assertNotRunning, type RunRecord, removeRunRecord, thisProcess, writeRunRecord } from './run-record.ts';
 import { chooseRung, type MachineFacts, type Rung } from './rung.ts';
-import { clusterId, openSegment, type RunningHosts, runHosts } from './simulated-hosts.ts';
+import { clusterId, openSegment, type RunningHosts, runHosts, workerNames } from './simulated-hosts.ts';
 import { superviseNode } from './supervise-node.ts';
 import {
   cleanUserKubeconfig,
@@ -120,7 +121,7 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
       // The port before the segment: a start that cannot succeed leaves the machine alone.
       await assertPortFree(options.listenAddress, options.port);
       step(`Network segment for ${workers === 1 ? 'one worker' : `${workers} workers`}`);
-      hosts = await openSegment({ ...options, dir, workers, network });
+      hosts = await openSegment({ ...options, dir, hosts: workerNames(workers), network });
       network = { ...network, ...hosts.ranges };
     }
     const address = hosts?.segment.gateway ?? options.nodeAddress ?? '127.0.0.1';
@@ -289,7 +290,7 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
       }
     }
     step('Waiting until every node is ready');
-    await Promise.race([waitForNodes(running, names, options), failures.promise]);
+    await Promise.race([waitForNodes(createClient(running.transportAs(adminPeer)), names, options), failures.promise]);
     workersRun?.settled();
     return {
       server,
@@ -359,12 +360,13 @@ function nodeConfig(
 const listed = (names: readonly string[]): string =>
   names.length > 4 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
 
-async function waitForNodes(
-  controlPlane: ControlPlane,
+/** @throws ClusterError naming the node that is not ready in time, and why. */
+export async function waitForNodes(
+  client: Client,
   names: readonly string[],
   { clock }: Pick<LocalClusterOptions, 'clock'>,
+  pauseMs = 20,
 ): Promise<void> {
-  const client = createClient(controlPlane.transportAs(adminPeer));
   const deadline = clock.monotonic() + nodeReadyTimeoutMs;
   for (;;) {
     const { items } = await client.resource(resources.nodes).list();
@@ -384,12 +386,12 @@ async function waitForNodes(
         'look into logs/node.log in the data directory',
       );
     }
-    await clock.sleep(20);
+    await clock.sleep(pauseMs);
   }
 }
 
 /** Failures of the rooms below, as the person at the keyboard should read them. */
-function explained(error: unknown, dir: DataDir): unknown {
+export function explained(error: unknown, dir: DataDir): unknown {
   if (error instanceof ListenError) {
     const [what = '', remedy = 'choose another with --port or --listen-address'] = error.message.split('; ');
     if (error.message.includes(`:${kubeletPort}:`))

@@ -39,7 +39,7 @@ export interface HostsOptions {
 /** Pods' watchers (tail -f, log followers, upstream's components) need more of them than most distributions allow. */
 const inotifyInstances = { name: 'fs.inotify.max_user_instances', atLeast: 1024 };
 const forwarding = 'net.ipv4.ip_forward';
-const firstHostNumber = 10;
+const firstHostNumber = 11;
 const retryMs = 10_000;
 
 /**
@@ -47,9 +47,12 @@ const retryMs = 10_000;
  * towards the world.
  */
 export async function openSegment(
-  options: HostsOptions & { readonly workers: number; readonly network: ClusterNetwork },
+  options: HostsOptions & {
+    readonly hosts: readonly Pick<HostRecord, 'name' | 'role'>[];
+    readonly network: ClusterNetwork;
+  },
 ): Promise<HostsRecord> {
-  const { dir, spawner, clock, workers, network } = options;
+  const { dir, spawner, clock, network } = options;
   const before = readHostsRecord(dir);
   const id = clusterId(dir);
   let segment = before?.segment;
@@ -71,12 +74,11 @@ export async function openSegment(
       mtu: await uplinkMtu(spawner),
     });
   }
-  const names = Array.from({ length: workers }, (_, i) => `worker-${i + 1}`);
+  const names = options.hosts.map(({ name }) => name);
   const known = new Map((before?.hosts ?? []).map((host) => [host.name, host]));
-  const cidr = segment.cidr;
   const record: HostsRecord = {
     segment,
-    hosts: names.map((name, i) => known.get(name) ?? { name, address: nth(cidr, firstHostNumber + i + 1) }),
+    hosts: withAddresses(options.hosts, before?.hosts ?? [], segment.cidr),
     ranges,
     sysctls: before?.sysctls ?? {
       [forwarding]: readSysctl(forwarding) ?? '1',
@@ -96,6 +98,27 @@ export async function openSegment(
   });
   return record;
 }
+
+/** Pure: a host that is known keeps its address, a new one gets the lowest that is free. */
+export function withAddresses(
+  wanted: readonly Pick<HostRecord, 'name' | 'role'>[],
+  known: readonly HostRecord[],
+  cidr: string,
+): HostRecord[] {
+  const taken = new Set(known.map(({ address }) => address));
+  let number = firstHostNumber;
+  return wanted.map((host) => {
+    const before = known.find(({ name }) => name === host.name);
+    if (before) return before;
+    while (taken.has(nth(cidr, number))) number++;
+    const address = nth(cidr, number);
+    taken.add(address);
+    return { ...host, address };
+  });
+}
+
+export const workerNames = (count: number): readonly Pick<HostRecord, 'name' | 'role'>[] =>
+  Array.from({ length: count }, (_, i) => ({ name: `worker-${i + 1}` }));
 
 /** Pure: the hosts reach the world under the machine's address. */
 export function renderUplink(id: string, { cidr, linkName }: SegmentRecord): string {
@@ -176,7 +199,7 @@ async function keepHost(
     await untilSwitchedOn(dir, name, signal);
     if (signal.aborted) return;
     if (!init) {
-      init = await boot(host, record, options);
+      init = await bootHost(host, record, options);
       note(name, { init });
     }
     const inside = openDataDir(dataDirOfHost(dir, name).path);
@@ -201,7 +224,8 @@ async function keepHost(
   }
 }
 
-async function boot(
+/** Makes the host's namespaces and its link. @returns its first process. */
+export async function bootHost(
   host: HostRecord,
   { segment, hosts }: HostsRecord,
   { dir, spawner, clock, log }: HostsOptions,
@@ -277,7 +301,8 @@ function* serviceRanges(): Generator<string> {
 
 const nth = (cidr: string, number: number): string => cidr.replace(/\.\d+\/\d+$/, `.${number}`);
 
-async function untilSwitchedOn(dir: DataDir, name: string, signal: AbortSignal): Promise<void> {
+/** Resolves also when `signal` aborts. */
+export async function untilSwitchedOn(dir: DataDir, name: string, signal: AbortSignal): Promise<void> {
   while (!signal.aborted && isSwitchedOff(dir, name) && existsSync(hostFolder(dir, name))) {
     const changed = Promise.withResolvers<void>();
     const watcher = watch(hostFolder(dir, name), () => changed.resolve());

@@ -8,7 +8,7 @@ import { createHttpsTransport } from '../client/https-transport.ts';
 import { parseKubeconfig, transportOptionsOf } from '../client/kubeconfig.ts';
 import { isAlive } from '../host/process-table.ts';
 import { type DataDir, dataDirAt, readFileIfPresent } from './data-dir.ts';
-import { readHostsRecord } from './hosts-record.ts';
+import { dataDirOfHost, readHostsRecord } from './hosts-record.ts';
 import { nodeFiles } from './node-config.ts';
 import { readRunRecord } from './run-record.ts';
 import { type HostConfig, readHostConfig } from './servers/host-config.ts';
@@ -83,8 +83,15 @@ export async function clusterStatus(dataDir: string, clock: Clock): Promise<Clus
       client.resource(resources.nodes).list({ signal: deadline.signal }),
       client.resource(resources.pods).list({ signal: deadline.signal }),
     ]);
+    // Control-plane hosts of their own: what one of them would say.
+    const [master] = (readHostsRecord(dir)?.hosts ?? []).filter(
+      ({ role, init }) => role === 'control-plane' && init !== undefined && isAlive(init),
+    );
+    const etcd = master && (await etcdStatus(dataDirOfHost(dir, master.name), clock));
     return {
       ...base,
+      ...(etcd ? { etcd } : {}),
+      ...(master ? { leaders: await leadersOf(client, deadline.signal) } : {}),
       ready: true,
       nodes: nodes.items.map((node) =>
         shown(node, pods.items.filter((pod) => pod.spec?.nodeName === node.metadata.name).length),

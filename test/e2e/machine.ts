@@ -54,7 +54,7 @@ export interface Machine {
 }
 
 export const port = 6443;
-const timeoutMs = 90_000;
+const timeoutMs = 240_000;
 
 /** It ends, with everything in it, when the test does. @param program another `bireme` than this checkout's. */
 export async function startMachine(t: TestContext, program = launcher): Promise<Machine> {
