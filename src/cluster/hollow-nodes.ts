@@ -2,8 +2,9 @@
  * Nodes that run pods in memory: the real kubelet on the hollow runtime, any number in one process. They share one informer over all pods
  * and one reader of the objects that pods refer to.
  */
-import type { ApiHandler } from '../api/exchange.ts';
+import type { ApiHandler, PeerCertificate } from '../api/exchange.ts';
 import { resources } from '../api/types/resources.ts';
+import { createClient } from '../client/create-client.ts';
 import type { Transport } from '../client/transport.ts';
 import type { MachineInfo } from '../host/machine-info.ts';
 import { defaultKubeletConfig, type KubeletConfig } from '../kubelet/config.ts';
@@ -50,18 +51,19 @@ export interface HollowNodes {
 }
 
 /**
- * @param transport with rights of a node's agent; in process, all hollow nodes share one identity of group system:masters.
- * @param options.only the one node there will be, where the transport has no more than that node's rights.
+ * @param transport reads for all of them: pods, Services, what pods refer to.
+ * @param transportAs the identity a node writes with, system:node:NAME; absent: the shared one.
+ * @param only the one node there will be, where the transport has no more than that node's rights.
  */
 export function createHollowNodes(
   transport: Transport,
   surroundings: Surroundings,
-  options: { readonly only?: string } = {},
+  { only, transportAs }: { readonly only?: string; readonly transportAs?: (peer: PeerCertificate) => Transport } = {},
 ): HollowNodes {
   const { clock, random, log } = surroundings;
   const component = createComponent(transport, 'kubelet', surroundings);
   const dispatcher =
-    options.only === undefined
+    only === undefined
       ? createPodDispatcher(component.informers)
       : { source: (name: string) => createNodePodSource(component.informers, name) };
   const objects = createObjectSource({
@@ -82,9 +84,13 @@ export function createHollowNodes(
       const addresses = options.addresses ?? [hollowAddress(index++)];
       const machine = hollowMachine(name, options, random.uuid());
       const pods = dispatcher.source(name);
+      const own = transportAs?.({ commonName: `system:node:${name}`, organizations: ['system:nodes'] });
+      const client = own
+        ? createClient(own, { fieldManager: 'kubelet', userAgent: `kubelet/${version.kubernetes} (bireme)` })
+        : component.client;
       const kubelet = createKubelet({
         nodeName: name,
-        client: component.client,
+        client,
         pods,
         objects,
         events: component.events.withComponent('kubelet', name),
@@ -112,6 +118,7 @@ export function createHollowNodes(
         if (!life.signal.aborted) log.error('The kubelet of a hollow node failed', { node: name, error });
       });
       ends.add(end);
+      void end.then(() => own?.close());
       void end.then(() => ends.delete(end));
       const node: HollowNode = {
         name,
@@ -119,7 +126,7 @@ export function createHollowNodes(
         runtime,
         handler: createKubeletHandler({
           nodeName: name,
-          client: component.client,
+          client,
           pods,
           runtime,
           stats: createStatsProvider({

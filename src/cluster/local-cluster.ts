@@ -280,7 +280,11 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     const hollowCount = options.hollowNodes ?? (rung.kind === 'hollow' ? (options.workers ?? 1) : 0);
     if (hollowCount > 0) {
       step(hollowCount === 1 ? 'One hollow node' : `${hollowCount} hollow nodes`);
-      const hollow = createHollowNodes(running.transportAs(adminPeer), { clock, random, log, metrics });
+      const hollow = createHollowNodes(
+        running.transportAs(adminPeer),
+        { clock, random, log, metrics },
+        { transportAs: running.transportAs },
+      );
       undo.push(() => hollow.stop());
       for (let i = 1; i <= hollowCount; i++) {
         const name = `hollow-${i}`;

@@ -82,7 +82,11 @@ export async function startCluster(options: TestClusterOptions = {}): Promise<Te
     ...options.controlPlane,
   });
   const transport = controlPlane.transportAs(adminPeer);
-  const hollow = createHollowNodes(transport, { clock, random, log, metrics });
+  const hollow = createHollowNodes(
+    transport,
+    { clock, random, log, metrics },
+    { transportAs: controlPlane.transportAs },
+  );
   for (let i = 1; i <= (options.nodes ?? 1); i++) hollow.add(`node-${i}`, options.node);
   let failure: unknown;
   controlPlane.done.catch((error: unknown) => {
