@@ -272,7 +272,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     table,
     reader,
     log,
-    kindOptions: (definition) => kindOptions(definition),
+    kindOptions: (definition) => kindOptions(definition, registry),
   });
   const protobuf = protobufOf(schema);
   const forms = new FormFactory({ registry, clock, printerFor, protobuf });

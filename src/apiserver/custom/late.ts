@@ -1,7 +1,10 @@
 /** What custom resources need of expressions and regular expressions, loaded when a definition asks for it (decision 18). */
 import type { JsonObject } from '../../api/json.ts';
 import type { CustomResourceDefinition } from '../../api/types/apiextensions-v1.ts';
+import type { Random } from '../../base/random.ts';
 import type { Strategy } from '../strategies/strategy.ts';
+import type { WebhookClient } from '../webhook/client.ts';
+import { conversionWebhook } from './conversion-webhook.ts';
 import type { KindOptions } from './kind.ts';
 
 const id = 'apiextensions.k8s.io/customresourcedefinitions';
@@ -35,10 +38,13 @@ export function withDefinitionRules(
 
 export async function kindOptions(
   definition: CustomResourceDefinition,
+  { webhooks, random }: { readonly webhooks: WebhookClient; readonly random: Random },
 ): Promise<Omit<KindOptions, 'objectMeta' | 'listMeta'>> {
-  if (!hasRules(definition as unknown as JsonObject)) return { rules: () => undefined };
+  const webhook = conversionWebhook(definition, webhooks, random);
+  const conversion = webhook ? { webhook } : {};
+  if (!hasRules(definition as unknown as JsonObject)) return { rules: () => undefined, ...conversion };
   const { ruleValidator } = await import('./rules.ts');
-  return { rules: (type) => ruleValidator(type.custom?.schema) };
+  return { rules: (type) => ruleValidator(type.custom?.schema), ...conversion };
 }
 
 /** Somewhere in the schemas stands a rule. */

@@ -20,7 +20,7 @@ type Draft = Record<string, JsonValue>;
 
 const metadataText =
   'Standard metadata of every object: its name, namespace, labels, annotations and what the server keeps about it.';
-const apiVersionText = 'Group and version in which this object is written, such as apps/v1.';
+const apiVersionText = 'APIVersion defines the group and version in which this object is written, such as apps/v1.';
 const kindText = 'What this object is, in CamelCase, such as Deployment. It cannot be changed.';
 const objectMeta = 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta';
 

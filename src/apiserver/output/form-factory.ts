@@ -135,6 +135,14 @@ export class FormFactory {
     }
   }
 
+  /** Selectable fields as the served version has them; of an object that was not prepared, the stored one's. */
+  fieldsOf(served: ServedResource, stored: StoredResource): (object: CachedObject) => readonly string[] {
+    return (object) => {
+      const value = this.#converted.get(object)?.get(served.apiVersion);
+      return value === undefined ? object.fields : stored.fields.extract(value).fields;
+    };
+  }
+
   #fullShape(served: ServedResource, stored: StoredResource): ValueShape {
     const { registry } = this.#options;
     const one = (object: CachedObject, revision: number): JsonObject => {

@@ -23,6 +23,7 @@ import {
 import { encoderFor } from '../output/encoders.ts';
 import type { FormFactory } from '../output/form-factory.ts';
 import { isTrue } from '../request-info.ts';
+import type { CachedObject } from '../watch-cache/cached-object.ts';
 import { appliedConfig, appliedObject, untilSettled } from './apply.ts';
 import type { RequestContext } from './context.ts';
 import { toServed } from './conversion.ts';
@@ -38,7 +39,7 @@ import {
   parseWriteOptions,
 } from './options.ts';
 import { patchedObject, patchOf, withPatchRetries } from './patch.ts';
-import { type ListScope, listObjects, readObject } from './read.ts';
+import { caughtUp, type ListScope, listObjects, readObject } from './read.ts';
 import type { Registry } from './registry.ts';
 import { type ServedResource, type StoredResource, strategyOf } from './resources.ts';
 import { headersFor, notFoundPage, objectResponse, valueEncodable, warningHeader } from './respond.ts';
@@ -197,19 +198,37 @@ export class ResourceHandler {
       stored.fields,
       served.schema,
       stored.isPods,
+      stored.custom?.converts ? this.#options.forms.fieldsOf(served, stored) : undefined,
     );
     checkListOptions(options);
     const made = this.#options.forms.form(served, stored, negotiated, context.query);
     const form = made instanceof Promise ? await made : made;
     const scope: ListScope = { stored, namespace, selectors };
     if (watch) {
-      const stream = await openWatch(registry, context, scope, options, form, watchLimits);
+      const prepare = stored.custom?.converts
+        ? (objects: readonly CachedObject[]) => this.#options.forms.prepare(objects, served, stored)
+        : undefined;
+      const stream = await openWatch(registry, context, scope, options, form, watchLimits, prepare);
       if (requestedProtocol(context.request) === 'websocket') return watchOverWebSocket(context.request, stream);
       return { status: 200, headers: headersFor(negotiated.contentType), body: { kind: 'watch', stream } };
     }
+    if (stored.custom?.converts && options.fieldSelector !== '')
+      await this.#prepareAll(context, served, stored, namespace);
     const { objects, meta } = await listObjects(registry, context, scope, options);
     if (stored.custom?.converts) await this.#options.forms.prepare(objects, served, stored);
     return { status: 200, headers: headersFor(negotiated.contentType), body: form.list(objects, meta) };
+  }
+
+  /** Fields of a version that only a webhook makes can be selected by once it has. */
+  async #prepareAll(
+    context: RequestContext,
+    served: ServedResource,
+    stored: StoredResource,
+    namespace: string,
+  ): Promise<void> {
+    const { registry, forms } = this.#options;
+    await caughtUp(registry, context.signal);
+    await forms.prepare(registry.rounds.cacheOf(stored).select({ namespace }), served, stored);
   }
 
   async #create(context: RequestContext, { served, stored, namespace }: Target): Promise<ApiResponse> {

@@ -24,7 +24,7 @@ export interface Selectors {
 }
 
 /**
- * @param served knows the field labels. @param name additional restriction of the path (deprecated watch paths).
+ * @param served knows the field labels. @param fieldsOf their values where they differ from version to version. Default: the stored object's.
  * @throws ApiError 400 with upstream's message.
  */
 export function parseSelectors(
@@ -33,6 +33,7 @@ export function parseSelectors(
   fields: FieldLabels,
   served: Pick<ResourceSchema, 'group' | 'version' | 'kind' | 'fieldSelectors'>,
   isPods: boolean,
+  fieldsOf?: (object: CachedObject) => readonly string[],
 ): Selectors {
   if (labelSelector === '' && fieldSelector === '')
     return { match: undefined, name: undefined, node: undefined, labels: noLabels, everything: true };
@@ -60,7 +61,8 @@ export function parseSelectors(
     } else {
       const at = fields.position(field)!;
       if (isPods && !negated && value !== '' && (field === 'spec.nodeName' || field === 'spec.host')) node = value;
-      tests.push(negated ? (o) => o.fields[at] !== value : (o) => o.fields[at] === value);
+      if (fieldsOf) tests.push((o) => (fieldsOf(o)[at] === value) !== negated);
+      else tests.push(negated ? (o) => o.fields[at] !== value : (o) => o.fields[at] === value);
     }
   }
   if (labels.nothing || labels.requirements.length > 0) tests.push(labelTest(labels));

@@ -3,6 +3,7 @@ import { ApiError } from '../../api/errors.ts';
 import type { WatchFrame, WatchStream } from '../../api/exchange.ts';
 import { type Form, hasFirstFrame } from '../output/forms.ts';
 import type { CachedObject } from '../watch-cache/cached-object.ts';
+import { PreparedWatcher } from '../watch-cache/prepared-watcher.ts';
 import { Watcher } from '../watch-cache/watcher.ts';
 import type { RequestContext } from './context.ts';
 import { plainServerError } from './object-meta.ts';
@@ -27,6 +28,7 @@ export async function openWatch(
   options: ListRequest,
   form: Form,
   limits: WatchLimits,
+  prepare?: (objects: readonly CachedObject[]) => Promise<void>,
 ): Promise<WatchStream> {
   const { cache, clock } = registry;
   const resource = registry.rounds.cacheOf(scope.stored);
@@ -37,7 +39,9 @@ export async function openWatch(
   if (text === '') await caughtUp(registry, context.signal);
   const now = cache.revision;
   const wantsState = sendInitialEvents ?? revision === 0;
-  const selection = selectionOf(scope);
+  // What must be prepared is judged afterwards.
+  const { match, ...whole } = selectionOf(scope);
+  const selection = prepare ? whole : { ...whole, ...(match ? { match } : {}) };
   let initial: readonly CachedObject[] | undefined;
   let startRevision = revision;
   let stale: ApiError | undefined;
@@ -60,15 +64,26 @@ export async function openWatch(
     sendInitialEvents !== false && options.allowWatchBookmarks && initial !== undefined
       ? form.bookmark(startRevision, true)
       : undefined;
-  const watcher = new Watcher({
+  const common = {
     form,
     match: scope.selectors.match,
     bookmarks: options.allowWatchBookmarks,
     startRevision,
-    queueMax: limits.queueMax,
-    ...(initial === undefined ? {} : { initial }),
-    ...(initialEnd === undefined ? {} : { initialEnd }),
-  });
+    queueMax: limits.queueMax + (prepare ? (initial?.length ?? 0) : 0),
+  };
+  let watcher: Watcher;
+  if (prepare) {
+    const failed = (error: unknown): WatchFrame =>
+      form.error(statusObject(error instanceof ApiError ? error : plainServerError(String(error))));
+    const prepared = new PreparedWatcher({ ...common, prepare, failed });
+    prepared.begin(initial, initialEnd);
+    watcher = prepared;
+  } else
+    watcher = new Watcher({
+      ...common,
+      ...(initial === undefined ? {} : { initial }),
+      ...(initialEnd === undefined ? {} : { initialEnd }),
+    });
   if (stale) {
     watcher.push(form.error(statusObject(stale)));
     watcher.end();
