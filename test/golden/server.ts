@@ -4,7 +4,7 @@ import type { ApiHandler, ApiRequest } from '../../src/api/exchange.ts';
 import { createServiceAllocator } from '../../src/apiserver/allocators/service-allocator.ts';
 import { signingKey } from '../../src/apiserver/authentication/token-keys.ts';
 import { bootstrap } from '../../src/apiserver/bootstrap/index.ts';
-import { createApiServer, followedVersion } from '../../src/apiserver/index.ts';
+import { type ApiServerOptions, createApiServer, followedVersion } from '../../src/apiserver/index.ts';
 import { createClusterSecurity } from '../../src/apiserver/security.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/console-log.ts';
@@ -31,7 +31,13 @@ export async function startGoldenServer(): Promise<GoldenServer> {
 }
 
 /** The same server on another clock. */
-export async function startServer({ clock }: { readonly clock: Clock }): Promise<Omit<GoldenServer, 'clock'>> {
+export async function startServer({
+  clock,
+  options = {},
+}: {
+  readonly clock: Clock;
+  readonly options?: Partial<ApiServerOptions>;
+}): Promise<Omit<GoldenServer, 'clock'>> {
   const store = createMemoryStore({ clock });
   const random = createSeededRandom(1);
   const log = silentLogger;
@@ -56,6 +62,7 @@ export async function startServer({ clock }: { readonly clock: Clock }): Promise
       jwksUri: 'https://192.0.2.10:6443/openid/v1/jwks',
     }),
     hooks: ({ reader }) => createServiceAllocator({ store, reader, clock, random, log, serviceCidrs }).hooks,
+    ...options,
   });
   await server.start();
   return {

@@ -186,10 +186,11 @@ function validateFailureRule(
 
 function validateExitCodes(
   errors: ErrorList,
-  { operator, containerName, values = [] }: NonNullable<PodFailurePolicyRule['onExitCodes']>,
+  { operator, containerName, ...rule }: NonNullable<PodFailurePolicyRule['onExitCodes']>,
   containers: ReadonlySet<string>,
   field: string,
 ): void {
+  const values = rule.values ?? [];
   if (!operator) errors.required(`${field}.operator`, validValues(operators));
   else if (!operators.includes(operator)) errors.notSupported(`${field}.operator`, operator, operators);
   if (containerName !== undefined && !containers.has(containerName))

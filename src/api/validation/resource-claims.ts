@@ -55,7 +55,9 @@ export function validateDeviceClass(errors: ErrorList, { spec = {} }: DeviceClas
 }
 
 function validateDeviceClaim(errors: ErrorList, claim: DeviceClaim, field: string): void {
-  const { requests = [], constraints = [], config = [] } = claim;
+  const { constraints = [], config = [] } = claim;
+  // Written as null where none was given.
+  const requests = claim.requests ?? [];
   const names: RequestNames = new Set(
     requests.flatMap(({ name, firstAvailable = [] }) => [name, ...firstAvailable.map((sub) => `${name}/${sub.name}`)]),
   );

@@ -62,7 +62,8 @@ function validateTopologies(errors: ErrorList, { allowedTopologies = [] }: Stora
   for (const [i, term] of allowedTopologies.entries()) {
     const path = `${at('allowedTopologies', i)}.matchLabelExpressions`;
     const keys = new Map<string, readonly string[]>();
-    for (const [j, { key, values = [] }] of (term.matchLabelExpressions ?? []).entries()) {
+    for (const [j, { key, ...expression }] of (term.matchLabelExpressions ?? []).entries()) {
+      const values = expression.values ?? [];
       const entry = at(path, j);
       if (values.length === 0) errors.required(`${entry}.values`);
       const seen = new Set<string>();

@@ -55,8 +55,8 @@ export function sliceWarnings(slice: EndpointSlice, created: boolean): readonly 
   const out: string[] = [];
   if (created && slice.addressType === 'FQDN') out.push('spec.addressType: FQDN endpoints are deprecated');
   if (sliceControllers.has(slice.metadata.labels?.['endpointslice.kubernetes.io/managed-by'] ?? '')) return out;
-  for (const [i, { addresses = [] }] of (slice.endpoints ?? []).entries())
-    for (const [j, address] of addresses.entries())
+  for (const [i, endpoint] of (slice.endpoints ?? []).entries())
+    for (const [j, address] of (endpoint.addresses ?? []).entries())
       out.push(...addressWarnings(`endpoints[${i}].addresses[${j}]`, address));
   return out;
 }

@@ -137,7 +137,7 @@ export const volumeAttachment: Printer<VolumeAttachment> = (v, now) => [
   v.status?.attached ?? false,
   age(v, now),
 ];
-export const csiNode: Printer<CSINode> = (n, now) => [nameOf(n), n.spec.drivers.length, age(n, now)];
+export const csiNode: Printer<CSINode> = (n, now) => [nameOf(n), (n.spec.drivers ?? []).length, age(n, now)];
 export const csiDriver: Printer<CSIDriver> = (d, now) => [
   nameOf(d),
   d.spec.attachRequired ?? true,
