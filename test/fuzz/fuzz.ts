@@ -187,16 +187,16 @@ async function bytesOf(body: ResponseBody): Promise<Buffer> {
 
 /** What is the truth although it begins with 5. */
 const honest: readonly RegExp[] = [
-  /^503 [^]*error trying to reach service/,
-  /^503 [^]*no endpoints available for service/,
-  /^503 [^]*no service port/,
+  /^503 [\s\S]*error trying to reach service/,
+  /^503 [\s\S]*no endpoints available for service/,
+  /^503 [\s\S]*no service port/,
   /^503 service unavailable/,
-  /^500 [^]*error dialing backend/,
+  /^500 [\s\S]*error dialing backend/,
   /^501 /,
-  /^504 [^]*Timeout: Too large resource version/,
-  /^504 [^]*Timeout: request did not complete within/,
-  /^500 [^]*admission webhook ".*" attempted to modify the object/,
-  /^500 [^]*no preferred addresses found/,
+  /^504 [\s\S]*Timeout: Too large resource version/,
+  /^504 [\s\S]*Timeout: request did not complete within/,
+  /^500 [\s\S]*admission webhook ".*" attempted to modify the object/,
+  /^500 [\s\S]*no preferred addresses found/,
 ];
 
 function problemOf(request: FuzzRequest, { status, headers, text }: Answer): string | undefined {

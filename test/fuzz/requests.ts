@@ -5,7 +5,7 @@ import { builtinSchema } from '../../src/api/schema/builtin.ts';
 import type { ResourceSchema } from '../../src/api/schema/model.ts';
 import type { Random } from '../../src/base/random.ts';
 import { groups, loadCases } from '../golden/cases.ts';
-import { anything, chance, mutated, mutatedBytes, number, pick, text, valueOf } from './values.ts';
+import { anything, chance, mutated, mutatedBytes, number, pick, text, valueOfType } from './values.ts';
 
 export interface FuzzRequest {
   readonly method: string;
@@ -33,6 +33,9 @@ const corpus: ReadonlyMap<string, readonly JsonObject[]> = Map.groupBy(
     .filter((body): body is JsonObject => typeof body === 'object' && body !== null && !Array.isArray(body)),
   ({ kind }) => String(kind ?? ''),
 );
+
+/** Resources with bodies to start from. */
+const wellKnown = resources.filter(({ kind, storageVersion }) => storageVersion && corpus.has(kind));
 
 const parameters = [
   'watch',
@@ -206,7 +209,7 @@ export function randomRequest(random: Random, live: readonly LiveObject[]): Fuzz
     };
   }
   const known = live.length > 0 && method !== 'POST' && chance(random, 0.7) ? pick(random, live) : undefined;
-  const resource = known?.resource ?? pick(random, resources);
+  const resource = known?.resource ?? pick(random, method === 'POST' && chance(random, 0.7) ? wellKnown : resources);
   const namespace = pick(random, namespaces);
   const root = resource.group === '' ? `/api/${resource.version}` : `/apis/${resource.group}/${resource.version}`;
   const base =
@@ -323,7 +326,12 @@ function randomBody(
   else if (known && chance(random, 0.75))
     object = { ...structuredClone(pick(random, known)), kind: gvk.kind, apiVersion };
   else
-    object = { kind: gvk.kind, apiVersion, metadata: {}, ...(valueOf({ kind: 'struct', type }, random, 5) as object) };
+    object = {
+      kind: gvk.kind,
+      apiVersion,
+      metadata: {},
+      ...(valueOfType({ kind: 'struct', type }, random, 5) as object),
+    };
   if (!Array.isArray(object) && method !== 'DELETE' && chance(random, 0.9)) {
     const tree = object as Record<string, unknown>;
     const metadata = typeof tree.metadata === 'object' && tree.metadata !== null ? (tree.metadata as object) : {};

@@ -138,7 +138,7 @@ export function anything(random: Random, depth: number): unknown {
 }
 
 /** A value of a type, mostly well formed. */
-export function valueOf(type: TypeRef, random: Random, depth: number): unknown {
+export function valueOfType(type: TypeRef, random: Random, depth: number): unknown {
   switch (type.kind) {
     case 'scalar':
       switch (type.scalar) {
@@ -174,12 +174,12 @@ export function valueOf(type: TypeRef, random: Random, depth: number): unknown {
           return anything(random, 3);
       }
     case 'list':
-      return Array.from({ length: random.below(3) }, () => valueOf(type.element, random, depth - 1));
+      return Array.from({ length: random.below(3) }, () => valueOfType(type.element, random, depth - 1));
     case 'map': {
       const map: Record<string, unknown> = {};
       for (let i = random.below(3); i > 0; i--)
         Object.defineProperty(map, text(random), {
-          value: valueOf(type.value, random, depth - 1),
+          value: valueOfType(type.value, random, depth - 1),
           enumerable: true,
           configurable: true,
           writable: true,
@@ -193,7 +193,7 @@ export function valueOf(type: TypeRef, random: Random, depth: number): unknown {
         if (field.name === 'kind' || field.name === 'apiVersion') continue;
         if (!field.required && !chance(random, 0.25)) continue;
         struct[field.name] =
-          field.enum && chance(random, 0.7) ? pick(random, field.enum) : valueOf(field.type, random, depth - 1);
+          field.enum && chance(random, 0.7) ? pick(random, field.enum) : valueOfType(field.type, random, depth - 1);
       }
       return struct;
     }
