@@ -25,6 +25,7 @@ import type { Store } from '../store/store.ts';
 import type { AdmissionPlugin } from './admission/admission.ts';
 import { createPolicyAdmission, lateMatchConditions } from './admission/policies/index.ts';
 import { withExpressionRules } from './admission/policies/late-strategies.ts';
+import { followPolicies } from './admission/policies/policy-status.ts';
 import { createWebhookAdmission, equivalentsOf } from './admission/webhooks/index.ts';
 import type { CompileMatchConditions } from './admission/webhooks/match-conditions.ts';
 import { createAggregation, type ProxyCertificate } from './aggregation/index.ts';
@@ -384,7 +385,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       let following: Promise<void> | undefined;
       const ended = cache
         .run(stopping.signal, () => {
-          following = custom.run(stopping.signal, () => filled.resolve());
+          const { writer } = context;
+          following = Promise.all([
+            custom.run(stopping.signal, () => filled.resolve()),
+            writer && followPolicies({ reader, writer, table, schema, log }, stopping.signal),
+          ]).then(() => undefined);
           following.catch((error: unknown) => {
             log.error('Custom resources are not followed any more', { error });
             filled.reject(error);

@@ -143,3 +143,28 @@ test('policies: a mutating policy applies configurations and JSON patches', () =
     assert.deepEqual(body.data, { added: 'here', own: '1' });
     assert.deepEqual((body.metadata as { labels: object }).labels, { seen: 'yes' });
   }));
+
+test('policies: the status tells what the types of matched kinds do not allow', () =>
+  withServer(async (server) => {
+    await policy(server, {
+      matchConstraints: {
+        resourceRules: [
+          { apiGroups: ['apps'], apiVersions: ['v1'], operations: ['CREATE'], resources: ['deployments'] },
+        ],
+      },
+      validations: [{ expression: "object.spec.replicas > '1'" }, { expression: 'object.spec.replicas > 1' }],
+    });
+    for (let i = 0; i < 20; i++) await server.clock.advance(10);
+    const { body } = await server.send('GET', `${base}/validatingadmissionpolicies/p`);
+    const { typeChecking, observedGeneration } = body.status as {
+      typeChecking: { expressionWarnings: { fieldRef: string; warning: string }[] };
+      observedGeneration: number;
+    };
+    assert.equal(observedGeneration, 1);
+    assert.equal(typeChecking.expressionWarnings.length, 1);
+    assert.equal(typeChecking.expressionWarnings[0]!.fieldRef, 'spec.validations[0].expression');
+    assert.match(
+      typeChecking.expressionWarnings[0]!.warning,
+      /^apps\/v1, Kind=Deployment: .*found no matching overload for '_>_' applied to '\(int, string\)'/s,
+    );
+  }));
