@@ -18,9 +18,10 @@ export function staleFlows(
     if (old.protocol !== 'udp') continue;
     const next = now.get(idOf(old));
     const left = new Set(next ? endpointsOf(next) : []);
-    for (const ip of endpointsOf(old))
-      if (!left.has(ip))
-        for (const way of waysTo(old)) found.push({ protocol: 'udp', family, ...way, replySource: ip });
+    const gone = endpointsOf(old).filter((ip) => !left.has(ip));
+    for (const way of waysTo(old))
+      if (gone.length > manyGone) found.push({ protocol: 'udp', family, ...way });
+      else for (const ip of gone) found.push({ protocol: 'udp', family, ...way, replySource: ip });
   }
   const had = new Map((before ?? []).map((rule) => [idOf(rule), rule]));
   for (const rule of after) {
@@ -35,6 +36,9 @@ export function staleFlows(
   }
   return found;
 }
+
+/** From here on all flows to the port are forgotten: one look at the table instead of one for each endpoint. */
+const manyGone = 8;
 
 const idOf = ({ name, protocol }: ServicePortRules): string => `${name}/${protocol}`;
 const endpointsOf = (rule: ServicePortRules): string[] => [

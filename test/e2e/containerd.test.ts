@@ -1,6 +1,6 @@
 /** A machine with containerd: what pods see, what happens when something dies, and that nothing stays behind. */
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Container, Pod, PodSpec } from '../../src/api/types/core-v1.ts';
@@ -34,6 +34,9 @@ test('containerd: pods run, survive the death of every process of ours, and go a
   await cluster.client.resource(resources.secrets).create(secret);
 
   await t.test('files and environment of a pod are as its spec says', () => filesAndEnvironment(t, cluster));
+  await t.test('a claim gets a folder on the node, its group and its parts; both go with it', () =>
+    claim(machine, cluster),
+  );
   await t.test('a Service answers a pod on its cluster address, and so does the API server with its token', () =>
     services(cluster),
   );
@@ -168,6 +171,68 @@ async function filesAndEnvironment(t: TestContext, cluster: ClusterAccess): Prom
     ...['default', '-----BEGIN CERTIFICATE-----', '<token>', 'files', '1', '10.96.0.1:443', '1000'],
   ]);
   t.diagnostic(`${lines.length} lines compared`);
+}
+
+async function claim(machine: Machine, cluster: ClusterAccess): Promise<void> {
+  const claims = cluster.client.resource(resources.persistentVolumeClaims);
+  await claims.create({
+    metadata: { namespace: 'default', name: 'data' },
+    spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Mi' } } },
+  });
+  const volumes = [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }];
+  const user = { runAsUser: 1000, fsGroup: 2000 };
+  await createPod(cluster, 'writer', {
+    restartPolicy: 'Never',
+    securityContext: user,
+    containers: [
+      busybox('echo kept > /data/file; echo part > /part/file; stat -c "%g %a" /data; ln -s /etc /data/out', {
+        volumeMounts: [
+          { name: 'data', mountPath: '/data' },
+          { name: 'data', mountPath: '/part', subPath: 'a/b' },
+        ],
+      }),
+    ],
+    volumes,
+  });
+  await phase(cluster, 'writer', 'Succeeded');
+  assert.equal(await logs(cluster, 'writer'), '2000 2777\n');
+  // A link out of the volume is not followed, on the way to a part of it either.
+  await createPod(cluster, 'escaper', {
+    containers: [
+      busybox('cat /part/hostname', { volumeMounts: [{ name: 'data', mountPath: '/part', subPath: 'out' }] }),
+    ],
+    volumes,
+  });
+  await cluster.until(
+    resources.pods,
+    'the container is refused',
+    ([pod]) =>
+      pod?.status?.containerStatuses?.[0]?.state?.waiting?.message ===
+      'failed to prepare subPath for volumeMount "data" of container "main"',
+    { namespace: 'default', fieldSelector: 'metadata.name=escaper' },
+  );
+  await createPod(cluster, 'reader', {
+    restartPolicy: 'Never',
+    securityContext: user,
+    containers: [busybox('cat /data/file /data/a/b/file', { volumeMounts: [{ name: 'data', mountPath: '/data' }] })],
+    volumes,
+  });
+  await phase(cluster, 'reader', 'Succeeded');
+  assert.equal(await logs(cluster, 'reader'), 'kept\npart\n');
+  const [volume] = await cluster.until(resources.persistentVolumes, 'a volume', (all) => all.length === 1);
+  const path = volume!.spec!.local!.path;
+  assert.ok(existsSync(path));
+  for (const name of ['writer', 'escaper', 'reader'])
+    await cluster.client.resource(resources.pods).delete(name, { namespace: 'default' });
+  await claims.delete('data', { namespace: 'default' });
+  await cluster.until(resources.persistentVolumes, 'the volume is gone', (all) => all.length === 0);
+  assert.equal(existsSync(path), false);
+  assert.deepEqual(
+    readFileSync('/proc/mounts', 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(machine.dataDir) && /volume-subpaths|local-volume/.test(line)),
+    [],
+  );
 }
 
 async function services(cluster: ClusterAccess): Promise<void> {
