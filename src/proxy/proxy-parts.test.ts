@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { silentLogger } from '../base/console-log.ts';
 import { readProxyConfig } from './config.ts';
 import { createHealthCheckServers } from './health-check-server.ts';
+import { createPace } from './proxy.ts';
 import type { ServicePortRules } from './service-map.ts';
 import { staleFlows } from './stale-flows.ts';
 
@@ -120,4 +121,18 @@ test('health checks: a node with an endpoint answers 200, one without 503, and a
   } finally {
     await servers.close();
   }
+});
+
+test('proxy: changes one after the other are loaded at once, changes that do not cease ten times a second', () => {
+  const pace = createPace(0);
+  let nowMs = 0;
+  const waits: number[] = [];
+  for (let i = 0; i < 60; i++) {
+    const waitMs = pace(nowMs);
+    waits.push(waitMs);
+    nowMs += waitMs + 5;
+  }
+  assert.deepEqual([waits[0], waits[29], waits.at(-1)], [20, 20, 100]);
+  // Some idle seconds later there is room again.
+  assert.equal(pace(nowMs + 3000), 20);
 });

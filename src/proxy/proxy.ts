@@ -47,6 +47,9 @@ export const defaultTableName = 'bireme-proxy';
 
 /** At most one sync in this time: changes that come together are loaded together. Upstream's minSyncPeriod is 1 s; ours costs less. */
 const defaultMinSyncMs = 20;
+/** So many syncs may follow each other that fast; then, while changes do not cease (endpoints that flap), each waits for its share of a second. */
+const burst = 30;
+const sustainedPerSecond = 10;
 const retryMs = 1000;
 const nftTimeoutMs = 120_000;
 const sliceServiceLabel = 'kubernetes.io/service-name';
@@ -134,6 +137,7 @@ export async function runProxy(options: ProxyOptions, signal: AbortSignal): Prom
     defaultTrafficDistribution: options.defaultTrafficDistribution,
     family,
   });
+  const pace = createPace(clock.monotonic());
   const checked = new Set<string>();
   const updateChecks = (keys: ReadonlySet<string>): void => {
     let changed = false;
@@ -199,7 +203,8 @@ export async function runProxy(options: ProxyOptions, signal: AbortSignal): Prom
       health.lastUpdatedMs = clock.now();
       meters.latency.observe({}, (clock.monotonic() - startMs) / 1000);
       meters.lastSync.set({}, clock.now() / 1000);
-      await clock.sleep(config.minSyncPeriodMs ?? defaultMinSyncMs, signal);
+      const waitMs = config.minSyncPeriodMs ?? pace(clock.monotonic());
+      await clock.sleep(waitMs, signal);
     }
   } catch (error) {
     if (!signal.aborted) throw error;
@@ -207,6 +212,19 @@ export async function runProxy(options: ProxyOptions, signal: AbortSignal): Prom
     for (const remove of removers) remove();
     await Promise.all([checks.close(), stopServers()]);
   }
+}
+
+/** How long to wait after a sync: little, until the burst is used up. */
+export function createPace(startMs: number): (nowMs: number) => number {
+  let left = burst;
+  let lastMs = startMs;
+  return (nowMs) => {
+    left = Math.min(burst, left + ((nowMs - lastMs) * sustainedPerSecond) / 1000);
+    lastMs = nowMs;
+    const enough = left >= 1;
+    left -= 1;
+    return enough ? defaultMinSyncMs : 1000 / sustainedPerSecond;
+  };
 }
 
 /** The table of one family, and the flows that its changes make stale. */
