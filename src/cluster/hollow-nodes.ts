@@ -4,6 +4,7 @@
  */
 import type { ApiHandler, PeerCertificate } from '../api/exchange.ts';
 import { resources } from '../api/types/resources.ts';
+import { localPathFolderAnnotation, localPathHollowAnnotation } from '../api/volume/local-path.ts';
 import { createClient } from '../client/create-client.ts';
 import type { Transport } from '../client/transport.ts';
 import type { MachineInfo } from '../host/machine-info.ts';
@@ -107,6 +108,7 @@ export function createHollowNodes(
           ...defaultKubeletConfig,
           enableServer: options.kubeletPort !== undefined,
           ...(options.kubeletPort === undefined ? {} : { port: options.kubeletPort }),
+          nodeAnnotations: { [localPathFolderAnnotation]: '/hollow', [localPathHollowAnnotation]: 'true' },
           ...options.config,
           nodeLabels: { ...options.labels, ...options.config?.nodeLabels },
         },

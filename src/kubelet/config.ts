@@ -14,6 +14,8 @@ export interface KubeletConfig {
   readonly registerNode: boolean;
   readonly registerWithTaints: readonly { readonly key: string; readonly value?: string; readonly effect: string }[];
   readonly nodeLabels: Readonly<Record<string, string>>;
+  /** Annotations that the node registers with. */
+  readonly nodeAnnotations?: Readonly<Record<string, string>>;
   /** Reserved for the machine itself, per resource, as quantities. */
   readonly systemReserved: Readonly<Record<string, string>>;
   readonly kubeReserved: Readonly<Record<string, string>>;

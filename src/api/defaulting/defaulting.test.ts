@@ -92,6 +92,12 @@ const cases: readonly { name: string; got: () => unknown; want: unknown }[] = [
     want: [{ protocol: 'TCP', port: 80, targetPort: 80 }],
   },
   {
+    name: 'a Service with external addresses has a policy for traffic from outside',
+    got: () =>
+      (apply('core.v1.Service', { spec: { externalIPs: ['192.0.2.1'] } }).spec as JsonObject).externalTrafficPolicy,
+    want: 'Cluster',
+  },
+  {
     name: 'an ExternalName Service has no traffic policy',
     got: () =>
       Object.keys(

@@ -4,5 +4,7 @@ export const localPathProvisioner = 'bireme.dev/local-path';
 export const localPathFolderAnnotation = 'local-path.bireme.dev/folder';
 /** On a node: names of volumes whose folders are removed, separated by commas. */
 export const localPathRemovedAnnotation = 'local-path.bireme.dev/removed';
+/** On a node without disks: its folders are words only, and gone when their volumes are. */
+export const localPathHollowAnnotation = 'local-path.bireme.dev/hollow';
 /** Name of the default storage class. */
 export const localPathClassName = 'local-path';

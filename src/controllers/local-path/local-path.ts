@@ -20,6 +20,7 @@ import type { StorageClass } from '../../api/types/storage-v1.ts';
 import { claimClass, VolumeAnnotation } from '../../api/volume/claims.ts';
 import {
   localPathFolderAnnotation,
+  localPathHollowAnnotation,
   localPathProvisioner,
   localPathRemovedAnnotation,
 } from '../../api/volume/local-path.ts';
@@ -265,7 +266,7 @@ function folderIsGone(volume: PersistentVolume, lookup: Lookup): boolean {
   const node = lookup
     .nodes()
     .find((each) => (each.metadata.labels?.[hostnameLabel] ?? each.metadata.name) === hostname);
-  if (!node) return true;
+  if (!node || node.metadata.annotations?.[localPathHollowAnnotation] === 'true') return true;
   const removed = node.metadata.annotations?.[localPathRemovedAnnotation] ?? '';
   return removed.split(',').includes(volume.metadata.name!);
 }

@@ -42,7 +42,10 @@ export function newNode(facts: NodeFacts): Node {
     metadata: {
       name: facts.nodeName,
       labels: nodeLabels(facts),
-      annotations: { 'volumes.kubernetes.io/controller-managed-attach-detach': 'true' },
+      annotations: {
+        'volumes.kubernetes.io/controller-managed-attach-detach': 'true',
+        ...facts.config.nodeAnnotations,
+      },
     },
     spec:
       facts.config.registerWithTaints.length > 0

@@ -81,7 +81,9 @@ const needsMode = ({ ip, ipMode }: LoadBalancerIngress): boolean =>
 
 function serviceDefaults(spec: ServiceSpec): object {
   const type = spec.type || 'ClusterIP';
-  const external = type === 'NodePort' || type === 'LoadBalancer';
+  // Strangers reach it: by a port of the nodes, or by an address that leads to them.
+  const external =
+    type === 'NodePort' || type === 'LoadBalancer' || (type === 'ClusterIP' && (spec.externalIPs?.length ?? 0) > 0);
   return {
     ...(spec.sessionAffinity ? {} : { sessionAffinity: 'None' }),
     ...(spec.sessionAffinity === 'ClientIP' && spec.sessionAffinityConfig?.clientIP?.timeoutSeconds === undefined
