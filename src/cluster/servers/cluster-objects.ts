@@ -6,6 +6,7 @@ import type { KubeObject, ResourceRef } from '../../api/object.ts';
 import type { ClusterRoleBinding, Role, RoleBinding } from '../../api/types/rbac-v1.ts';
 import { resources } from '../../api/types/resources.ts';
 import type { Client } from '../../client/client.ts';
+import { clusterDnsClusterRole } from '../cluster-dns-objects.ts';
 import type { ClusterNetwork } from '../control-plane.ts';
 
 /** The group of the tokens that `token create` makes. */
@@ -129,6 +130,7 @@ export async function uploadClusterObjects(
     ['kubeadm:cluster-admins', 'cluster-admin', 'kubeadm:cluster-admins'],
     // kubeadm runs kube-proxy as pods with an account of its own; ours is part of the node and uses the node's certificate.
     ['bireme:node-proxier', 'system:node-proxier', 'system:nodes'],
+    ['bireme:node-dns', clusterDnsClusterRole.metadata.name ?? '', 'system:nodes'],
   ] as const)
     await ensure<ClusterRoleBinding>(client, resources.clusterRoleBindings, {
       metadata: { name },
