@@ -19,8 +19,13 @@ export interface GenerateOptions {
 
 export const namespace = 'd1';
 
+/** What limits other objects stands in a namespace of its own. */
+const namespaceOf = ({ kind }: ResourceSchema): string =>
+  kind === 'ResourceQuota' || kind === 'LimitRange' ? 'd2' : namespace;
+
 /** What must exist before the first case, on both servers. */
 export const preparation: readonly Step[] = [
+  post('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'd2' } }),
   post('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }),
   post(`/api/v1/namespaces/${namespace}/serviceaccounts`, {
     apiVersion: 'v1',
@@ -650,7 +655,7 @@ const dry = (step: Step): Step =>
 const groupPath = ({ group, version }: ResourceSchema): string =>
   group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
 const collection = (resource: ResourceSchema): string =>
-  `${groupPath(resource)}${resource.namespaced ? `/namespaces/${namespace}` : ''}/${resource.resource}`;
+  `${groupPath(resource)}${resource.namespaced ? `/namespaces/${namespaceOf(resource)}` : ''}/${resource.resource}`;
 const itemPath = (c: Context): string => `${collection(c.resource)}/${encodeURIComponent(c.name)}`;
 
 /** Names that the kind allows. */

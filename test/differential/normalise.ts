@@ -45,6 +45,7 @@ function mask(text: string, sent: string): string {
       )
       .replace(/(resourceVersion(?:: |\\*": ?)\\*")(\d+)(?=\\*")/g, '$1<rv>')
       .replace(/("format":"[^"]*","description":)"(?:[^"\\]|\\.)*"/g, '$1"<description>"')
+      .replace(/(in record \()\d+/g, '$1<rv>')
       .replace(/(current: )\d+/g, '$1<rv>')
       .replace(/("continue": ?")[^"]+"/g, '$1<continue>"')
       // The server at hand may be built from OpenShift's tree, whose ServiceAccount admission mounts one thing more.

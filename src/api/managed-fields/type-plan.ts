@@ -113,7 +113,10 @@ export class TypePlans {
   }
 
   #field(field: FieldSchema): Plan {
-    return field.mapType === 'atomic' ? leafPlan : this.#plan(field.type);
+    if (field.mapType === 'atomic') return leafPlan;
+    // A field may take apart what its type keeps whole: a volume's claimRef.
+    if (field.mapType === 'granular' && field.type.kind === 'struct') return this.#struct(field.type.type);
+    return this.#plan(field.type);
   }
 
   #plan(type: TypeRef): Plan {

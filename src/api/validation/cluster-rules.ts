@@ -12,6 +12,7 @@ import * as ingresses from './ingresses.ts';
 import { type KindRules, rules, withStatus } from './kind-rules.ts';
 import { validateNetworkPolicy } from './network-policies.ts';
 import * as claims from './resource-claims.ts';
+import * as resourceSlices from './resource-slices.ts';
 import * as storage from './storage-kinds.ts';
 import { validateWebhooks } from './webhooks.ts';
 
@@ -56,9 +57,13 @@ export const clusterRules: Readonly<Record<string, KindRules>> = {
     create: claims.validateResourceClaim,
     update: claims.validateResourceClaimUpdate,
   },
-  'resource.k8s.io/resourceclaimtemplates': {
-    create: claims.validateResourceClaimTemplate,
-    update: claims.validateResourceClaimTemplateUpdate,
+  'resource.k8s.io/resourceclaimtemplates': rules(
+    claims.validateResourceClaimTemplate,
+    claims.validateResourceClaimTemplateUpdate,
+  ),
+  'resource.k8s.io/resourceslices': {
+    create: resourceSlices.validateResourceSlice,
+    update: resourceSlices.validateResourceSliceUpdate,
   },
   'coordination.k8s.io/leases': rules(classes.validateLease),
   'coordination.k8s.io/leasecandidates': rules(classes.validateLeaseCandidate, classes.validateLeaseCandidateUpdate),
@@ -74,10 +79,7 @@ export const clusterRules: Readonly<Record<string, KindRules>> = {
   'networking.k8s.io/ingressclasses': rules(ingresses.validateIngressClass, ingresses.validateIngressClassUpdate, {
     changeFirst: true,
   }),
-  'networking.k8s.io/ipaddresses': {
-    create: ingresses.validateIpAddress,
-    update: ingresses.validateIpAddressUpdate,
-  },
+  'networking.k8s.io/ipaddresses': rules(ingresses.validateIpAddress, ingresses.validateIpAddressUpdate),
   'networking.k8s.io/servicecidrs': {
     create: ingresses.validateServiceCidr,
     update: ingresses.validateServiceCidrUpdate,

@@ -225,7 +225,7 @@ function validateRestart(errors: ErrorList, container: Container, path: string):
       continue;
     }
     if (!ruleOperators.includes(codes.operator))
-      errors.notSupported(`${field}.exitCodes.operator`, codes.operator, ruleOperators);
+      errors.notSupported(`${field}.exitCodes.operator`, codes.operator ?? '', ruleOperators);
     if ((codes.values?.length ?? 0) > 255) errors.tooMany(`${field}.exitCodes.values`, codes.values!.length, 255);
   }
 }

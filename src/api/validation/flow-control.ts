@@ -178,6 +178,9 @@ export function validatePriorityLevel(errors: ErrorList, level: PriorityLevelCon
           );
       }
       break;
+    case '':
+      errors.required('spec.type');
+      break;
     default:
       errors.notSupported('spec.type', type, ['Exempt', 'Limited']);
   }
@@ -222,7 +225,8 @@ function validateResponse(errors: ErrorList, response: LimitResponse | undefined
       else validateQueuing(errors, queuing, `${field}.queuing`);
       break;
     default:
-      errors.notSupported(`${field}.type`, response?.type ?? '', ['Queue', 'Reject']);
+      if (!response?.type) errors.required(`${field}.type`);
+      else errors.notSupported(`${field}.type`, response.type, ['Queue', 'Reject']);
   }
 }
 

@@ -1,18 +1,21 @@
 /** Claims of devices (DRA): everything but the grammar of the selectors' expressions. */
 import { sameJson } from '../edit.ts';
-import { checkCIdentifier, checkDns1123Label, checkDns1123Subdomain } from '../names.ts';
+import { checkDns1123Label, checkDns1123Subdomain, checkLabelValue, checkQualifiedName } from '../names.ts';
 import type {
   DeviceClaim,
   DeviceClass,
   DeviceConstraint,
   DeviceRequest,
   DeviceSelector,
+  DeviceToleration,
   ExactDeviceRequest,
   OpaqueDeviceConfiguration,
   ResourceClaim,
   ResourceClaimTemplate,
 } from '../types/resource-v1.ts';
 import { at, type ErrorList, immutable } from './error-list.ts';
+import { internalForm } from './internal-form.ts';
+import { validateAttributeName, validateDriverName } from './resource-slices.ts';
 import { isExtended } from './resources.ts';
 
 const maxItems = 32;
@@ -30,7 +33,8 @@ export const validateResourceClaim = (errors: ErrorList, { spec }: ResourceClaim
   validateDeviceClaim(errors, spec?.devices ?? {}, 'spec.devices');
 
 export function validateResourceClaimUpdate(errors: ErrorList, next: ResourceClaim, previous: ResourceClaim): void {
-  if (!sameJson(next.spec, previous.spec)) errors.invalid('spec', next.spec, immutable);
+  if (!sameJson(next.spec, previous.spec))
+    errors.invalid('spec', internalForm(next.spec, 'resource.ResourceClaimSpec'), immutable);
 }
 
 export const validateResourceClaimTemplate = (errors: ErrorList, { spec }: ResourceClaimTemplate): void =>
@@ -41,7 +45,12 @@ export function validateResourceClaimTemplateUpdate(
   next: ResourceClaimTemplate,
   previous: ResourceClaimTemplate,
 ): void {
-  if (!sameJson(next.spec, previous.spec)) errors.invalid('spec', next.spec, immutable);
+  if (!sameJson(next.spec, previous.spec))
+    errors.invalid(
+      'spec',
+      { ...next.spec?.metadata, Spec: internalForm(next.spec?.spec, 'resource.ResourceClaimSpec') },
+      immutable,
+    );
 }
 
 export function validateDeviceClass(errors: ErrorList, { spec = {} }: DeviceClass): void {
@@ -56,7 +65,6 @@ export function validateDeviceClass(errors: ErrorList, { spec = {} }: DeviceClas
 
 function validateDeviceClaim(errors: ErrorList, claim: DeviceClaim, field: string): void {
   const { constraints = [], config = [] } = claim;
-  // Written as null where none was given.
   const requests = claim.requests ?? [];
   const names: RequestNames = new Set(
     requests.flatMap(({ name, firstAvailable = [] }) => [name, ...firstAvailable.map((sub) => `${name}/${sub.name}`)]),
@@ -128,7 +136,7 @@ function validateRequest(errors: ErrorList, request: DeviceRequest, field: strin
 
 function validateExact(
   errors: ErrorList,
-  request: Pick<ExactDeviceRequest, 'deviceClassName' | 'selectors' | 'allocationMode' | 'count'>,
+  request: Pick<ExactDeviceRequest, 'deviceClassName' | 'selectors' | 'allocationMode' | 'count' | 'tolerations'>,
   field: string,
 ): void {
   const { deviceClassName, selectors = [], allocationMode = '' } = request;
@@ -141,6 +149,20 @@ function validateExact(
     errors.invalid(`${field}.count`, count, "must not be specified when allocationMode is 'All'");
   else if (allocationMode === 'ExactCount' && count <= 0)
     errors.invalid(`${field}.count`, count, 'must be greater than zero');
+  for (const [i, toleration] of (request.tolerations ?? []).entries())
+    validateToleration(errors, toleration, at(`${field}.tolerations`, i));
+}
+
+function validateToleration(errors: ErrorList, toleration: DeviceToleration, field: string): void {
+  const { key, operator, value = '', effect } = toleration;
+  if (key) errors.invalidEach(`${field}.key`, key, checkQualifiedName(key));
+  if (operator === 'Exists') {
+    if (value !== '') errors.invalid(`${field}.value`, value, 'must be empty for operator `Exists`');
+  } else if (operator === 'Equal') errors.invalidEach(`${field}.value`, value, checkLabelValue(value));
+  else if (!operator) errors.required(`${field}.operator`);
+  else errors.notSupported(`${field}.operator`, operator, ['Equal', 'Exists']);
+  const effects = ['NoExecute', 'NoSchedule', 'None'];
+  if (effect && !effects.includes(effect)) errors.notSupported(`${field}.effect`, effect, effects);
 }
 
 function validateSelectors(errors: ErrorList, selectors: readonly DeviceSelector[], field: string): void {
@@ -168,26 +190,9 @@ function validateConstraint(errors: ErrorList, constraint: DeviceConstraint, nam
 
 /** `dra.example.com/name`. */
 function validateAttribute(errors: ErrorList, name: string, field: string): void {
-  if (!name) {
-    errors.required(field);
-    return;
-  }
-  const slash = name.indexOf('/');
-  if (slash < 0) {
-    errors.invalid(field, name, 'must include a domain');
-    return;
-  }
-  const [domain, id] = [name.slice(0, slash), name.slice(slash + 1)];
-  if (!domain) errors.required(field, 'the domain must not be empty');
-  else {
-    if (domain.length > 63) errors.tooLong(field, 63);
-    errors.invalidEach(field, domain, checkDns1123Subdomain(domain));
-  }
-  if (!id) errors.required(field, 'the name must not be empty');
-  else {
-    if (id.length > 32) errors.tooLong(field, 32);
-    errors.invalidEach(field, id, checkCIdentifier(id));
-  }
+  validateAttributeName(errors, name, field);
+  if (!name.includes('/'))
+    errors.invalid(field, name, 'a fully qualified name must be a domain and a name separated by a slash');
 }
 
 function validateReferences(
@@ -220,14 +225,10 @@ function validateOpaque(errors: ErrorList, opaque: OpaqueDeviceConfiguration | u
     return;
   }
   const { driver, parameters } = opaque;
-  if (!driver) errors.required(`${field}.driver`);
-  else {
-    if (driver.length > 63) errors.tooLong(`${field}.driver`, 63);
-    errors.invalidEach(`${field}.driver`, driver, checkDns1123Subdomain(driver.toLowerCase()));
-  }
+  validateDriverName(errors, driver ?? '', `${field}.driver`);
   if (parameters === undefined || parameters === null) errors.required(`${field}.parameters`);
   else if (Buffer.byteLength(JSON.stringify(parameters)) > maxParameterBytes)
     errors.tooLong(`${field}.parameters`, maxParameterBytes);
   else if (typeof parameters !== 'object' || Array.isArray(parameters))
-    errors.invalid(`${field}.parameters`, '<value omitted>', 'parameters must be a valid JSON object');
+    errors.invalid(`${field}.parameters`, '<value omitted>', 'must be a valid JSON object');
 }

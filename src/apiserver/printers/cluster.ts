@@ -137,7 +137,7 @@ export const volumeAttachment: Printer<VolumeAttachment> = (v, now) => [
   v.status?.attached ?? false,
   age(v, now),
 ];
-export const csiNode: Printer<CSINode> = (n, now) => [nameOf(n), (n.spec.drivers ?? []).length, age(n, now)];
+export const csiNode: Printer<CSINode> = (n, now) => [nameOf(n), n.spec?.drivers?.length ?? 0, age(n, now)];
 export const csiDriver: Printer<CSIDriver> = (d, now) => [
   nameOf(d),
   d.spec.attachRequired ?? true,
@@ -184,7 +184,7 @@ export const flowSchema: Printer<FlowSchema> = (f, now) => {
   return [
     nameOf(f),
     f.spec?.priorityLevelConfiguration.name ?? '',
-    String(f.spec?.matchingPrecedence ?? 0),
+    f.spec?.matchingPrecedence ?? 0,
     f.spec?.distinguisherMethod?.type ?? none,
     age(f, now),
     dangling?.status ?? '?',

@@ -104,7 +104,7 @@ export const endpoints: Printer<Endpoints> = (e, now) => {
   for (const subset of e.subsets ?? []) {
     if (!subset.ports?.length) all.push(...(subset.addresses ?? []).map((a) => a.ip));
     else
-      for (const port of subset.ports)
+      for (const port of subset.ports ?? [])
         for (const address of subset.addresses ?? []) all.push(`${address.ip}:${port.port}`);
   }
   const text =

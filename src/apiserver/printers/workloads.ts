@@ -24,8 +24,8 @@ export const deployment: Printer<Deployment> = (d, now) => {
   return [
     nameOf(d),
     `${d.status?.readyReplicas ?? 0}/${d.spec?.replicas ?? 0}`,
-    String(d.status?.updatedReplicas ?? 0),
-    String(d.status?.availableReplicas ?? 0),
+    d.status?.updatedReplicas ?? 0,
+    d.status?.availableReplicas ?? 0,
     age(d, now),
     containerNames(containers),
     images(containers),
@@ -82,7 +82,7 @@ export const controllerRevision: Printer<ControllerRevision> = (r, now) => {
   return [
     nameOf(r),
     owner ? `${owner.kind.toLowerCase()}${group ? `.${group}` : ''}/${owner.name}` : none,
-    String(r.revision),
+    Number(r.revision),
     age(r, now),
   ];
 };

@@ -161,7 +161,11 @@ async function tryCreate(
     if (reservation) next = reservation.object;
     const name = metadataOf(next).name ?? '';
     const errors = [
-      ...kinds.validateMeta(next, { namespaced: stored.namespaced, validateName: strategy.validateName }),
+      ...kinds.validateMeta(next, {
+        namespaced: stored.namespaced,
+        validateName: strategy.validateName,
+        qualifiedFinalizers: wantsQualifiedFinalizers(stored),
+      }),
       ...(strategy.validate?.(next) ?? []),
     ];
     if (errors.length > 0) throw ApiError.invalid(stored.gvk, name, errors);
@@ -173,7 +177,7 @@ async function tryCreate(
       undefined,
     );
     // What is no number is no version: upstream looks at it as one and lets the rest pass.
-    if (/^0*[1-9][0-9]*$/.test(metadataOf(next).resourceVersion ?? ''))
+    if (!dryRun && /^0*[1-9][0-9]*$/.test(metadataOf(next).resourceVersion ?? ''))
       throw plainServerError('resourceVersion should not be set on objects to be created');
     const key = objectKey(namespace, name);
     const value = storedForm(await toStorage(stored, next), stored.gvk.kind, stored.apiVersion);
@@ -205,3 +209,7 @@ async function existsAlready(
   if (existing === undefined || !metadataOf(registry.cache.valueOf(existing)).deletionTimestamp) return error;
   return new ApiError({ ...error.status, message: `object is being deleted: ${error.message}` });
 }
+
+/** The kinds of the API's own machinery do not look at it. */
+export const wantsQualifiedFinalizers = ({ group, custom }: StoredResource): boolean =>
+  custom === undefined && !/^(admissionregistration|apiextensions|apiregistration)\./.test(group);

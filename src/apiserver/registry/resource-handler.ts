@@ -210,13 +210,13 @@ export class ResourceHandler {
         : undefined;
       const stream = await openWatch(registry, context, scope, options, form, watchLimits, prepare);
       if (requestedProtocol(context.request) === 'websocket') return watchOverWebSocket(context.request, stream);
-      return { status: 200, headers: headersFor(negotiated.contentType), body: { kind: 'watch', stream } };
+      return { status: 200, headers: listHeaders(negotiated, context), body: { kind: 'watch', stream } };
     }
     if (stored.custom?.converts && options.fieldSelector !== '')
       await this.#prepareAll(context, served, stored, namespace);
     const { objects, meta } = await listObjects(registry, context, scope, options);
     if (stored.custom?.converts) await this.#options.forms.prepare(objects, served, stored);
-    return { status: 200, headers: headersFor(negotiated.contentType), body: form.list(objects, meta) };
+    return { status: 200, headers: listHeaders(negotiated, context), body: form.list(objects, meta) };
   }
 
   /** Fields of a version that only a webhook makes can be selected by once it has. */
@@ -353,7 +353,7 @@ export class ResourceHandler {
       options,
     );
     if (stored.custom?.converts) await this.#options.forms.prepare(objects, served, stored);
-    return { status: 200, headers: headersFor(negotiated.contentType), body: form.list(objects, meta) };
+    return { status: 200, headers: listHeaders(negotiated, context), body: form.list(objects, meta) };
   }
 
   async deleteOptions(context: RequestContext): Promise<DeleteRequest> {
@@ -467,12 +467,17 @@ export class ResourceHandler {
   }
 }
 
+const listHeaders = ({ contentType }: Negotiated, { warnings }: RequestContext) =>
+  warnings.length === 0 ? headersFor(contentType) : { ...headersFor(contentType), ...warningHeader(warnings) };
+
 export const endpoint = { protobuf: true, collection: false, watch: false } as const;
 const customEndpoint = { protobuf: false, collection: false, watch: false } as const;
 
 /** Custom kinds do not travel as protobuf. */
 export const endpointOf = (served: ServedResource) => (served.schema.custom ? customEndpoint : endpoint);
-const goType = (served: ServedResource): string => `*core.${served.gvk.kind}`;
+/** Upstream's internal packages are called by the first word of the group; both kinds of events are core's. */
+const goType = ({ gvk: { group, kind } }: ServedResource): string =>
+  `*${group === '' || group === 'events.k8s.io' ? 'core' : group.split('.')[0]}.${kind}`;
 
 /** The name of a deprecated watch path is one more field term. */
 function nameTerm(fieldSelector: string, name: string): string {

@@ -11,7 +11,7 @@ import type { CachedObject } from '../watch-cache/cached-object.ts';
 import { type AdmissionSubject, admit, validateAdmission } from './admit.ts';
 import type { RequestContext } from './context.ts';
 import { toServed, toStorage, toStored } from './conversion.ts';
-import { createOptions, settle, storeNew, type Written, withManager } from './create.ts';
+import { createOptions, settle, storeNew, type Written, wantsQualifiedFinalizers, withManager } from './create.ts';
 import { withSettledTimes } from './managed-fields-times.ts';
 import { withoutDuplicateOwners } from './managers.ts';
 import {
@@ -225,7 +225,8 @@ function checkUid(request: UpdateRequest, next: JsonObject, previous: JsonObject
   const uid = metadataOf(previous).uid ?? '';
   // A patch that changes the uid is refused as an invalid change of an immutable field, not as a failed precondition.
   if (request.optionsKind !== 'UpdateOptions' || wanted === '' || wanted === uid) return;
-  const key = `/registry/${request.stored.prefix}/${current.key}`;
+  // A dry run's storage knows nothing of etcd's prefix.
+  const key = `${request.options.dryRun ? '' : '/registry'}/${request.stored.prefix}/${current.key}`;
   throw ApiError.conflict(
     request.served.qualified,
     request.name,
@@ -277,6 +278,7 @@ function validate(
     ...registry.kinds.validateMetaUpdate(next, previous, {
       namespaced: stored.namespaced,
       validateName: stored.strategy.validateName,
+      qualifiedFinalizers: wantsQualifiedFinalizers(stored),
       wholeTwice: wholeTwice.has(`${stored.group}/${stored.resource}`),
     }),
     ...(strategy.validateUpdate?.(next, previous) ?? []),

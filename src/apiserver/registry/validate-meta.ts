@@ -40,6 +40,7 @@ export function validateMeta(object: JsonObject, rules: MetaRules): readonly Fie
   if (meta.annotations) annotationErrors(meta.annotations, errors);
   if (meta.ownerReferences) ownerErrors(meta.ownerReferences, errors);
   if (meta.finalizers) finalizerErrors(meta.finalizers, errors);
+  if (rules.qualifiedFinalizers) errors.push(...unqualifiedFinalizers(meta));
   return errors;
 }
 
@@ -48,10 +49,15 @@ export function validateMetaUpdate(next: JsonObject, previous: JsonObject, rules
   const before = metadataOf(previous);
   // Upstream checks the metadata as a whole, then the change, and the kind checks the change again: causes are repeated, the message is not.
   // The name was checked when it was created; here only what a path segment may not be counts.
-  const whole = validateMeta(next, { ...rules, validateName: (name) => checkPathSegmentName(name) });
+  const whole = validateMeta(next, {
+    ...rules,
+    qualifiedFinalizers: false,
+    validateName: (name) => checkPathSegmentName(name),
+  });
   const change = changeErrors(now, before);
-  if (whole.length === 0 && change.length === 0) return none;
-  return [...whole, ...change, ...change, ...(rules.wholeTwice ? whole : none)];
+  const unqualified = rules.qualifiedFinalizers ? unqualifiedFinalizers(now) : none;
+  if (whole.length === 0 && change.length === 0 && unqualified.length === 0) return none;
+  return [...whole, ...change, ...change, ...unqualified, ...(rules.wholeTwice ? [...whole, ...unqualified] : none)];
 }
 
 const none: readonly never[] = [];
@@ -148,16 +154,7 @@ const standardFinalizers: ReadonlySet<string> = new Set(['kubernetes', 'orphan',
 
 function finalizerErrors(finalizers: readonly string[], errors: FieldError[]): void {
   finalizers.forEach((finalizer) => {
-    const problems = checkQualifiedName(finalizer);
-    for (const why of problems) errors.push(invalid('metadata.finalizers', finalizer, why));
-    if (problems.length === 0 && !finalizer.includes('/') && !standardFinalizers.has(finalizer))
-      errors.push(
-        invalid(
-          'metadata.finalizers',
-          finalizer,
-          'name is neither a standard finalizer name nor is it fully qualified',
-        ),
-      );
+    for (const why of checkQualifiedName(finalizer)) errors.push(invalid('metadata.finalizers', finalizer, why));
   });
   if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion'))
     errors.push(
@@ -167,6 +164,20 @@ function finalizerErrors(finalizers: readonly string[], errors: FieldError[]): v
         'finalizer orphan and foregroundDeletion cannot be both set',
       ),
     );
+}
+
+function unqualifiedFinalizers({ finalizers = [] }: Metadata): FieldError[] {
+  return finalizers.flatMap((finalizer, i) =>
+    finalizer.includes('/') || standardFinalizers.has(finalizer)
+      ? []
+      : [
+          invalid(
+            `metadata.finalizers[${i}]`,
+            finalizer,
+            'name is neither a standard finalizer name nor is it fully qualified',
+          ),
+        ],
+  );
 }
 
 const invalid = (field: string, value: JsonValue, why: string): FieldError => ({

@@ -35,6 +35,8 @@ const disabled: Readonly<Record<string, readonly Disabled[]>> = {
   'apps/statefulsets': [...inSpec('spec.template.spec'), one('spec.updateStrategy.rollingUpdate.maxUnavailable')],
   'batch/jobs': inSpec('spec.template.spec'),
   'batch/cronjobs': inSpec('spec.jobTemplate.spec.template.spec'),
+  '/nodes': [one('spec.configSource')],
+  'discovery.k8s.io/endpointslices': [one('endpoints[].deprecatedTopology')],
   'coordination.k8s.io/leases': [one('spec.strategy'), one('spec.preferredHolder')],
   'storage.k8s.io/csidrivers': [one('spec.preventPodSchedulingIfMissing')],
 };

@@ -8,12 +8,14 @@ import { disabledFieldsStrategy } from './disabled-fields.ts';
 import {
   apiServiceStrategy,
   certificateSigningRequestStrategy,
+  csiDriverStrategy,
   customResourceDefinitionStrategy,
   daemonSetStrategy,
   jobStrategy,
   namespaceStrategy,
   persistentVolumeClaimStrategy,
   persistentVolumeStrategy,
+  resourceSliceStrategy,
 } from './kinds.ts';
 import { nameRules } from './name-rules.ts';
 import { podStrategy } from './pods.ts';
@@ -189,6 +191,10 @@ function ownStrategy(id: string, { type }: ResourceSchema): Strategy | undefined
       return certificateSigningRequestStrategy(type);
     case 'apiregistration.k8s.io/apiservices':
       return apiServiceStrategy(type);
+    case 'resource.k8s.io/resourceslices':
+      return resourceSliceStrategy();
+    case 'storage.k8s.io/csidrivers':
+      return csiDriverStrategy();
     case 'apiextensions.k8s.io/customresourcedefinitions':
       return customResourceDefinitionStrategy(type);
     default:

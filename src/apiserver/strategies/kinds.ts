@@ -1,5 +1,5 @@
 /** Small rules of single kinds: what a new object of the kind starts with, and what an update may not touch. */
-import { setIn } from '../../api/edit.ts';
+import { sameJson, setIn } from '../../api/edit.ts';
 import type { JsonObject, JsonValue } from '../../api/json.ts';
 import type { StructType } from '../../api/schema/model.ts';
 import type { JobSpec } from '../../api/types/batch-v1.ts';
@@ -45,6 +45,12 @@ export function persistentVolumeStrategy(type: StructType): Strategy {
 
 /** The two data source fields say the same where the old one can say it at all (KEP-1495). */
 export function persistentVolumeClaimStrategy(type: StructType): Strategy {
+  // A source in another namespace comes with CrossNamespaceVolumeDataSource, which v1.36 leaves off.
+  const here = (object: JsonObject, previous?: JsonObject): JsonObject => {
+    const reference = (object.spec as JsonObject | undefined)?.dataSourceRef as JsonObject | undefined;
+    const had = (previous?.spec as JsonObject | undefined)?.dataSourceRef;
+    return reference?.namespace && !had ? setIn(object, ['spec', 'dataSourceRef'], undefined) : object;
+  };
   const aligned = (object: JsonObject): JsonObject => {
     const spec = object.spec as JsonObject | undefined;
     if (!spec) return object;
@@ -74,8 +80,8 @@ export function persistentVolumeClaimStrategy(type: StructType): Strategy {
   const orderedClaimSpec = (spec: object): JsonValue =>
     specType?.kind === 'struct' ? rebuildKind(spec as JsonObject, specType.type, { ...spec }) : (spec as JsonObject);
   return {
-    prepareForCreate: (object) => rebuildKind(aligned(object), type, { status: { phase: 'Pending' } }),
-    prepareForUpdate: (next) => aligned(next),
+    prepareForCreate: (object) => rebuildKind(aligned(here(object)), type, { status: { phase: 'Pending' } }),
+    prepareForUpdate: (next, previous) => aligned(here(next, previous)),
   };
 }
 
@@ -152,7 +158,10 @@ export function certificateSigningRequestStrategy(type: StructType): Strategy {
       const certificate = (previous.status as JsonObject | undefined)?.certificate;
       return rebuildKind(next, type, {
         ...contentOf(previous, type, ['metadata', 'status']),
-        status: { conditions: stamped, ...(certificate === undefined ? {} : { certificate }) },
+        status: {
+          ...(stamped.length > 0 ? { conditions: stamped } : {}),
+          ...(certificate === undefined ? {} : { certificate }),
+        },
       });
     },
   };
@@ -170,7 +179,25 @@ export function certificateSigningRequestStrategy(type: StructType): Strategy {
       });
     },
     prepareForUpdate: (next, previous) => rebuildKind(next, type, { spec: previous.spec }),
-    subresources: { approval: conditions },
+    subresources: {
+      approval: conditions,
+      status: {
+        prepareForUpdate: (next, _previous, { now }) => {
+          const status = (next.status ?? {}) as JsonObject;
+          const given = status.conditions as readonly JsonObject[] | undefined;
+          if (!given?.some((c) => !c.lastUpdateTime || !c.lastTransitionTime)) return next;
+          return setIn(
+            next,
+            ['status', 'conditions'],
+            given.map((c) => ({
+              ...c,
+              lastUpdateTime: c.lastUpdateTime ?? now,
+              lastTransitionTime: c.lastTransitionTime ?? now,
+            })),
+          );
+        },
+      },
+    },
   };
 }
 
@@ -245,6 +272,43 @@ export function apiServiceStrategy(type: StructType): Strategy {
         message: 'Local APIServices are always available',
       };
       return rebuildKind(object, type, { status: local ? { conditions: [condition] } : {} });
+    },
+  };
+}
+
+/** Who publishes a taint need not tell the time. */
+export function resourceSliceStrategy(): Strategy {
+  const stamped = (object: JsonObject, now: string): JsonObject => {
+    const devices = (object.spec as JsonObject | undefined)?.devices as readonly JsonObject[] | undefined;
+    const untimed = (taint: JsonObject): boolean => (taint.timeAdded ?? null) === null;
+    const taintsOf = (device: JsonObject) => (device.taints ?? []) as readonly JsonObject[];
+    if (!devices?.some((device) => taintsOf(device).some(untimed))) return object;
+    return setIn(
+      object,
+      ['spec', 'devices'],
+      devices.map((device) =>
+        taintsOf(device).some(untimed)
+          ? {
+              ...device,
+              taints: taintsOf(device).map((taint) => (untimed(taint) ? { ...taint, timeAdded: now } : taint)),
+            }
+          : device,
+      ),
+    );
+  };
+  return {
+    prepareForCreate: (object, { now }) => stamped(object, now),
+    prepareForUpdate: (next, _previous, { now }) => stamped(next, now),
+  };
+}
+
+/** Counts changes of its spec, but starts without a number. */
+export function csiDriverStrategy(): Strategy {
+  return {
+    prepareForUpdate: (next, previous) => {
+      if (sameJson(next.spec, previous.spec)) return next;
+      const generation = Number(metadataOf(previous).generation ?? 0) + 1;
+      return { ...next, metadata: { ...metadataOf(next), generation } as unknown as JsonObject };
     },
   };
 }

@@ -98,7 +98,7 @@ function resize(type: StructType): UpdateStrategy {
         let changed = setIn(old, ['containers'], resized(before.containers, spec.containers));
         if (before.initContainers)
           changed = setIn(changed, ['initContainers'], resized(before.initContainers, spec.initContainers));
-        return spec.resources ? setIn(changed, ['resources'], spec.resources) : changed;
+        return setIn(changed, ['resources'], spec.resources);
       });
     },
   };

@@ -24,8 +24,9 @@ export const coreRules: DefaultingRules = {
     metadata?.name && metadata.labels?.[namespaceNameLabel] !== metadata.name
       ? { metadata: { ...metadata, labels: sorted({ ...metadata.labels, [namespaceNameLabel]: metadata.name }) } }
       : undefined,
+  'core.v1.NamespaceStatus': (status: { readonly phase?: string }) => (status.phase ? undefined : { phase: 'Active' }),
   'core.v1.NodeSpec': (spec: NodeSpec) => ({
-    ...(spec.podCIDR && !spec.podCIDRs?.length ? { podCIDRs: [spec.podCIDR] } : {}),
+    ...(spec.podCIDR && spec.podCIDRs?.[0] !== spec.podCIDR ? { podCIDRs: [spec.podCIDR] } : {}),
     ...(!spec.podCIDR && spec.podCIDRs?.length ? { podCIDR: spec.podCIDRs[0] } : {}),
   }),
   'core.v1.NodeStatus': (status: NodeStatus) =>
