@@ -76,9 +76,19 @@ export function inFixedOrder(text: string): string {
     | {
         kind?: unknown;
         message?: string;
+        status?: { resourceRules?: unknown[]; nonResourceRules?: unknown[] };
         details?: { causes?: { field?: string; message?: string; reason?: string }[] };
       }
     | undefined;
+  // Rules of a caller come out of an unordered cache.
+  if (typeof value === 'object' && value.kind === 'SelfSubjectRulesReview' && value.status) {
+    const ordered = (rules: unknown[] | undefined): unknown => rules?.map((rule) => JSON.stringify(rule)).sort();
+    const { resourceRules, nonResourceRules } = value.status;
+    return JSON.stringify({
+      ...value,
+      status: { ...value.status, resourceRules: ordered(resourceRules), nonResourceRules: ordered(nonResourceRules) },
+    });
+  }
   const causes =
     typeof value === 'object' && value !== null && value.kind === 'Status' ? value.details?.causes : undefined;
   if (!value || !causes || causes.length < 2) return text;

@@ -76,7 +76,16 @@ export function randomEdit(pick: Pick, document: JsonValue, type: StructType, op
   if (place.path.length === 1 && place.path[0] === 'metadata' && field.name === 'name')
     return {
       path: ['metadata', 'name'],
-      value: pick.one(['Bad_Name', '', 'x'.repeat(254), 'a b', '-x', 'a/b', 'é', '..']),
+      value: pick.one([
+        `Bad_${pick.below(1e9)}`,
+        '',
+        `${'x'.repeat(250)}${pick.below(1e9)}`,
+        `a ${pick.below(1e9)}`,
+        `-${pick.below(1e9)}`,
+        'a/b',
+        `é${pick.below(1e9)}`,
+        '..',
+      ]),
     };
   const had = place.value[field.name];
   if (had !== undefined && pick.chance(0.2)) return { path: [...place.path, field.name] };

@@ -111,7 +111,8 @@ export function encodeYaml(value: JsonValue | object): Uint8Array {
     customTags: plainTags,
     aliasDuplicateObjects: false,
   });
-  return new TextEncoder().encode(text);
+  // A lone dot is no number to upstream's writer, which leaves it bare.
+  return new TextEncoder().encode(text.replace(/^(\s*(?:- )*)"\.":/gm, '$1.:'));
 }
 
 /** A Map keeps the order of keys that an object would move (numeric ones). */

@@ -3,7 +3,9 @@ import { sameJson } from '../edit.ts';
 import { checkDns1123Label, checkDns1123Subdomain, checkPortNumber, checkQualifiedName } from '../names.ts';
 import type { EndpointAddress, EndpointPort, Endpoints, Event, Namespace } from '../types/core-v1.ts';
 import { checkIp, validateEndpointIp } from './addresses.ts';
-import { at, ErrorList } from './error-list.ts';
+import { at, ErrorList, immutable } from './error-list.ts';
+import { internalForm } from './internal-form.ts';
+import type { RuleRequest } from './kind-rules.ts';
 
 export function validateNamespace(errors: ErrorList, { spec }: Namespace): void {
   for (const name of spec?.finalizers ?? []) validateFinalizer(errors, name, 'spec.finalizers');
@@ -70,7 +72,55 @@ function validateEndpointPort(errors: ErrorList, port: EndpointPort, nameRequire
 const limits = { reportingInstance: 128, action: 128, reason: 128, message: 1024 } as const;
 
 /** An event lies where its subject does; cluster-wide subjects' events in `default`. New events also say who reports. */
-export function validateEvent(errors: ErrorList, event: Event): void {
+export function validateEvent(errors: ErrorList, event: Event, request: RuleRequest): void {
+  validateOldEvent(errors, event, request);
+  if (request.apiVersion === 'v1') return;
+  validateSeries(errors, event);
+  if (!event.eventTime) errors.required('eventTime');
+  if (event.type !== 'Normal' && event.type !== 'Warning')
+    errors.invalid('type', '', `has invalid value: ${event.type ?? ''}`);
+  const { firstTimestamp, lastTimestamp, count, source } = event;
+  const unset = 'needs to be unset';
+  if (firstTimestamp) errors.invalid('firstTimestamp', '', unset);
+  if (lastTimestamp) errors.invalid('lastTimestamp', '', unset);
+  if (count) errors.invalid('count', '', unset);
+  if (source?.component || source?.host) errors.invalid('source', '', unset);
+}
+
+export function validateEventUpdate(errors: ErrorList, next: Event, previous: Event, request: RuleRequest): void {
+  validateOldEvent(errors, next, request);
+  if (request.apiVersion === 'v1') return;
+  if (!sameJson(next.series ?? null, previous.series ?? null)) validateSeries(errors, next);
+  const fixed = (field: string, now: unknown, before: unknown, shown: unknown = now): void => {
+    if (!sameJson((now ?? null) as never, (before ?? null) as never)) errors.invalid(field, shown ?? null, immutable);
+  };
+  const [a, b] = [next, previous];
+  const reference = (value: unknown): unknown => (value ? internalForm(value, 'core.ObjectReference') : null);
+  fixed('involvedObject', a.involvedObject, b.involvedObject, internalForm(a.involvedObject, 'core.ObjectReference'));
+  fixed('reason', a.reason ?? '', b.reason ?? '');
+  fixed('message', a.message ?? '', b.message ?? '');
+  fixed('source', a.source, b.source, { Component: a.source?.component ?? '', Host: a.source?.host ?? '' });
+  fixed('firstTimestamp', a.firstTimestamp, b.firstTimestamp);
+  fixed('lastTimestamp', a.lastTimestamp, b.lastTimestamp);
+  fixed('count', a.count ?? 0, b.count ?? 0);
+  fixed('reason', a.reason ?? '', b.reason ?? '');
+  fixed('type', a.type ?? '', b.type ?? '');
+  fixed('eventTime', a.eventTime, b.eventTime);
+  fixed('action', a.action ?? '', b.action ?? '');
+  fixed('related', a.related, b.related, reference(a.related));
+  fixed('reportingController', a.reportingComponent ?? '', b.reportingComponent ?? '');
+  fixed('reportingInstance', a.reportingInstance ?? '', b.reportingInstance ?? '');
+}
+
+function validateSeries(errors: ErrorList, { series }: Event): void {
+  if (!series) return;
+  if ((series.count ?? 0) < 2) errors.invalid('series.count', '', 'should be at least 2');
+  if (!series.lastObservedTime) errors.required('series.lastObservedTime');
+}
+
+/** What holds for events of both groups. */
+function validateOldEvent(errors: ErrorList, event: Event, { apiVersion }: RuleRequest): void {
+  const controllerField = apiVersion === 'v1' ? 'reportingComponent' : 'reportingController';
   const namespace = event.metadata.namespace ?? '';
   const subject = event.involvedObject?.namespace ?? '';
   const elsewhere = (): void => errors.invalid('involvedObject.namespace', subject, 'does not match event.namespace');
@@ -79,8 +129,8 @@ export function validateEvent(errors: ErrorList, event: Event): void {
   } else {
     if (subject === '' && namespace !== 'default' && namespace !== 'kube-system') elsewhere();
     const controller = event.reportingComponent ?? '';
-    if (controller === '') errors.required('reportingComponent');
-    errors.invalidEach('reportingComponent', controller, checkQualifiedName(controller));
+    if (controller === '') errors.required(controllerField);
+    errors.invalidEach(controllerField, controller, checkQualifiedName(controller));
     for (const name of ['reportingInstance', 'action', 'reason', 'message'] as const) {
       const text = event[name] ?? '';
       if (text === '' && name !== 'message') errors.required(name);

@@ -9,7 +9,7 @@ import * as core from './core.ts';
 import * as data from './data.ts';
 import { ErrorList } from './error-list.ts';
 import * as jobs from './jobs.ts';
-import { type KindRules, rules, withStatus } from './kind-rules.ts';
+import { type KindRules, type RuleRequest, rules, withStatus } from './kind-rules.ts';
 import * as nodes from './nodes.ts';
 import * as volumes from './persistent-volumes.ts';
 import { validatePodResize } from './pod-resize.ts';
@@ -21,7 +21,7 @@ import * as services from './services.ts';
 import * as status from './workload-status.ts';
 import * as workloads from './workloads.ts';
 
-export type { KindRules } from './kind-rules.ts';
+export type { KindRules, RuleRequest } from './kind-rules.ts';
 
 export const kindRules: Readonly<Record<string, KindRules>> = {
   '/pods': {
@@ -68,13 +68,21 @@ export const kindRules: Readonly<Record<string, KindRules>> = {
     ...rules(nodes.validateNode, nodes.validateNodeUpdate),
     subresources: { status: nodes.validateNodeUpdate },
   },
-  '/persistentvolumes': rules(volumes.validatePersistentVolume, volumes.validatePersistentVolumeUpdate),
+  '/persistentvolumes': {
+    create: volumes.validatePersistentVolume,
+    // Upstream looks at the whole object twice.
+    update(errors, next: never, previous: never) {
+      volumes.validatePersistentVolume(errors, next);
+      volumes.validatePersistentVolume(errors, next);
+      volumes.validatePersistentVolumeUpdate(errors, next, previous);
+    },
+  },
   '/persistentvolumeclaims': {
     create: claims.validateClaim,
     update: claims.validateClaimUpdate,
     subresources: { status: claims.validateClaimStatusUpdate },
   },
-  '/events': rules(core.validateEvent),
+  '/events': { create: core.validateEvent, update: core.validateEventUpdate },
   'apps/deployments': withStatus(
     rules(workloads.validateDeployment, workloads.validateSelectorUnchanged),
     status.validateDeploymentStatus,
@@ -108,20 +116,31 @@ export const kindRules: Readonly<Record<string, KindRules>> = {
   ...clusterRules,
 };
 
-export function validateNew(id: string, object: JsonObject): readonly FieldError[] {
+const storedVersion: RuleRequest = { apiVersion: 'v1' };
+
+export function validateNew(
+  id: string,
+  object: JsonObject,
+  request: RuleRequest = storedVersion,
+): readonly FieldError[] {
   const rule = kindRules[id]?.create;
   if (!rule) return [];
   const errors = new ErrorList();
-  rule(errors, object as never);
+  rule(errors, object as never, request);
   return errors.errors;
 }
 
 /** Of an update through the object's own endpoint. */
-export function validateChange(id: string, next: JsonObject, previous: JsonObject): readonly FieldError[] {
+export function validateChange(
+  id: string,
+  next: JsonObject,
+  previous: JsonObject,
+  request: RuleRequest = storedVersion,
+): readonly FieldError[] {
   const rule = kindRules[id]?.update;
   if (!rule) return [];
   const errors = new ErrorList();
-  rule(errors, next as never, previous as never);
+  rule(errors, next as never, previous as never, request);
   return errors.errors;
 }
 
@@ -130,10 +149,11 @@ export function validateSubresourceChange(
   subresource: string,
   next: JsonObject,
   previous: JsonObject,
+  request: RuleRequest = storedVersion,
 ): readonly FieldError[] {
   const rule = kindRules[id]?.subresources?.[subresource];
   if (!rule) return [];
   const errors = new ErrorList();
-  rule(errors, next as never, previous as never);
+  rule(errors, next as never, previous as never, request);
   return errors.errors;
 }

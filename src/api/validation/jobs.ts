@@ -186,11 +186,11 @@ function validateFailureRule(
 
 function validateExitCodes(
   errors: ErrorList,
-  { operator, containerName, ...rule }: NonNullable<PodFailurePolicyRule['onExitCodes']>,
+  { operator, containerName, values: given }: NonNullable<PodFailurePolicyRule['onExitCodes']>,
   containers: ReadonlySet<string>,
   field: string,
 ): void {
-  const values = rule.values ?? [];
+  const values = given ?? [];
   if (!operator) errors.required(`${field}.operator`, validValues(operators));
   else if (!operators.includes(operator)) errors.notSupported(`${field}.operator`, operator, operators);
   if (containerName !== undefined && !containers.has(containerName))

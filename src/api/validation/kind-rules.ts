@@ -1,8 +1,12 @@
 /** The rules of one kind. */
 import type { ErrorList } from './error-list.ts';
 
-export type ObjectRule = (errors: ErrorList, object: never) => void;
-export type ChangeRule = (errors: ErrorList, next: never, previous: never) => void;
+/** The version in which the request was made: a few rules hold for newer ones only. */
+export interface RuleRequest {
+  readonly apiVersion: string;
+}
+export type ObjectRule = (errors: ErrorList, object: never, request: RuleRequest) => void;
+export type ChangeRule = (errors: ErrorList, next: never, previous: never, request: RuleRequest) => void;
 
 export interface KindRules {
   readonly create?: ObjectRule;
@@ -23,10 +27,10 @@ export function rules(
 ): KindRules {
   return {
     create: object,
-    update(errors, next, previous) {
-      if (order.changeFirst) change?.(errors, next, previous);
-      object(errors, next);
-      if (!order.changeFirst) change?.(errors, next, previous);
+    update(errors, next, previous, request) {
+      if (order.changeFirst) change?.(errors, next, previous, request);
+      object(errors, next, request);
+      if (!order.changeFirst) change?.(errors, next, previous, request);
     },
   };
 }

@@ -1,6 +1,7 @@
 /** Asking what somebody may do: the access and rules reviews behind `kubectl auth can-i`. All answer a create and store nothing. */
 import { ApiError, type FieldError } from '../../api/errors.ts';
 import type { JsonObject } from '../../api/json.ts';
+import { checkQualifiedName } from '../../api/names.ts';
 import type {
   LocalSubjectAccessReview,
   NonResourceAttributes,
@@ -23,7 +24,7 @@ export async function reviewSubjectAccess(
   authorizer: Authorizer,
   signal: AbortSignal,
 ): Promise<JsonObject> {
-  refuse([...subjectErrors(review.spec), ...attributeErrors(review.spec)]);
+  refuse([...attributeErrors(review.spec), ...subjectErrors(review.spec), ...selectorErrors(review.spec)]);
   return answered(review, attributesOf(userOf(review.spec), review.spec), authorizer, signal);
 }
 
@@ -35,7 +36,7 @@ export async function reviewLocalSubjectAccess(
   signal: AbortSignal,
 ): Promise<JsonObject> {
   const { spec } = review;
-  const errors = [...subjectErrors(spec), ...attributeErrors(spec)];
+  const errors = [...attributeErrors(spec), ...subjectErrors(spec), ...selectorErrors(spec)];
   if (
     spec?.resourceAttributes !== undefined &&
     spec.resourceAttributes.namespace !== (review.metadata?.namespace ?? namespace)
@@ -49,7 +50,11 @@ export async function reviewLocalSubjectAccess(
     );
   if (spec?.nonResourceAttributes !== undefined)
     errors.push(
-      invalid('spec.nonResourceAttributes', spec.nonResourceAttributes, 'disallowed on this kind of request'),
+      invalid(
+        'spec.nonResourceAttributes',
+        shownPath(spec.nonResourceAttributes),
+        'disallowed on this kind of request',
+      ),
     );
   refuse(errors);
   if (spec.resourceAttributes?.namespace !== namespace)
@@ -64,7 +69,7 @@ export async function reviewSelfSubjectAccess(
   authorizer: Authorizer,
   signal: AbortSignal,
 ): Promise<JsonObject> {
-  refuse(attributeErrors(review.spec));
+  refuse([...attributeErrors(review.spec), ...selectorErrors(review.spec)]);
   return answered(review, attributesOf(user, review.spec), authorizer, signal);
 }
 
@@ -170,7 +175,7 @@ function attributeErrors(spec: Spec | undefined): FieldError[] {
     return [
       invalid(
         'spec.nonResourceAttributes',
-        { Path: other.path ?? '', Verb: other.verb ?? '' },
+        shownPath(other),
         'cannot be specified in combination with resourceAttributes',
       ),
     ];
@@ -184,6 +189,64 @@ function attributeErrors(spec: Spec | undefined): FieldError[] {
     ];
   return [];
 }
+
+const shownPath = ({ path = '', verb = '' }: NonResourceAttributes): object => ({ Path: path, Verb: verb });
+
+interface Selector {
+  readonly rawSelector?: string;
+  readonly requirements?: readonly {
+    readonly key: string;
+    readonly operator: string;
+    readonly values?: readonly string[];
+  }[];
+}
+
+/** Either form of a selector, not both and not none. Operators of newer servers are let through. */
+function selectorErrors(spec: Spec | undefined): FieldError[] {
+  const errors: FieldError[] = [];
+  const { fieldSelector, labelSelector } = (spec?.resourceAttributes ?? {}) as {
+    readonly fieldSelector?: Selector;
+    readonly labelSelector?: Selector;
+  };
+  for (const [name, selector] of [
+    ['fieldSelector', fieldSelector],
+    ['labelSelector', labelSelector],
+  ] as const) {
+    if (!selector) continue;
+    const path = `spec.resourceAttributes.${name}`;
+    const requirements = selector.requirements ?? [];
+    if (selector.rawSelector && requirements.length > 0)
+      errors.push(
+        invalid(`${path}.rawSelector`, selector.rawSelector, 'may not specified at the same time as requirements'),
+      );
+    if (!selector.rawSelector && requirements.length === 0)
+      errors.push(
+        required(`${path}.requirements`, `when ${path} is specified, requirements or rawSelector is required`),
+      );
+    for (const [i, { key, operator, values }] of requirements.entries()) {
+      const at = `${path}.requirements[${i}]`;
+      const count = values?.length ?? 0;
+      if ((operator === 'In' || operator === 'NotIn') && count === 0)
+        errors.push(required(`${at}.values`, "must be specified when `operator` is 'In' or 'NotIn'"));
+      if ((operator === 'Exists' || operator === 'DoesNotExist') && count > 0)
+        errors.push({
+          type: 'FieldValueForbidden',
+          field: `${at}.values`,
+          message: "Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
+        });
+      if (name === 'labelSelector')
+        for (const why of checkQualifiedName(key)) errors.push(invalid(`${at}.key`, key, why));
+      else if (key === '') errors.push(required(`${at}.key`, 'must be specified'));
+    }
+  }
+  return errors;
+}
+
+const required = (field: string, why: string): FieldError => ({
+  type: 'FieldValueRequired',
+  field,
+  message: `Required value: ${why}`,
+});
 
 function refuse(errors: readonly FieldError[]): void {
   // Upstream names no kind here.

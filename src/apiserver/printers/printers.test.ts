@@ -153,7 +153,7 @@ const cases: readonly { name: string; got: () => unknown; want: unknown }[] = [
         },
         status: { readyReplicas: 1, updatedReplicas: 2 },
       }),
-    want: ['x', '1/3', '2', '0', '5m', 'c', 'i', 'app=a'],
+    want: ['x', '1/3', 2, 0, '5m', 'c', 'i', 'app=a'],
   },
   {
     name: 'a finished job',

@@ -166,7 +166,7 @@ async function tryCreate(
         validateName: strategy.validateName,
         qualifiedFinalizers: wantsQualifiedFinalizers(stored),
       }),
-      ...(strategy.validate?.(next) ?? []),
+      ...(strategy.validate?.(next, { apiVersion: served.apiVersion }) ?? []),
     ];
     if (errors.length > 0) throw ApiError.invalid(stored.gvk, name, errors);
     for (const warning of strategy.warningsOnCreate?.(next) ?? []) context.warnings.push(warning);
@@ -210,6 +210,8 @@ async function existsAlready(
   return new ApiError({ ...error.status, message: `object is being deleted: ${error.message}` });
 }
 
-/** The kinds of the API's own machinery do not look at it. */
-export const wantsQualifiedFinalizers = ({ group, custom }: StoredResource): boolean =>
-  custom === undefined && !/^(admissionregistration|apiextensions|apiregistration)\./.test(group);
+/** The kinds of the API's own machinery, and a few more, do not look at it. */
+export const wantsQualifiedFinalizers = ({ group, resource, custom }: StoredResource): boolean =>
+  custom === undefined &&
+  !/^(admissionregistration|apiextensions|apiregistration)\./.test(group) &&
+  !['events', 'leases', 'poddisruptionbudgets', 'runtimeclasses'].includes(resource);

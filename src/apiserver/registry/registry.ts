@@ -43,6 +43,8 @@ export interface MetaRules {
   readonly namespaced: boolean;
   /** For updates: the kind itself checks the whole metadata again. */
   readonly wholeTwice?: boolean;
+  /** For updates: the kind itself does not look at the change of metadata. */
+  readonly changeOnce?: boolean;
   /** The kind wants finalizers with a domain, or one of the well-known ones. */
   readonly qualifiedFinalizers?: boolean;
   readonly validateName: ((name: string, options: { readonly prefix: boolean }) => readonly string[]) | undefined;

@@ -30,7 +30,7 @@ import { toServed } from './conversion.ts';
 import { createObject, type Written } from './create.ts';
 import { type Deleted, deleteObject } from './delete.ts';
 import { deleteCollection } from './delete-collection.ts';
-import { metadataOf, requireUrlName, withMeta, withUrlName } from './object-meta.ts';
+import { inNamespace, metadataOf, requireUrlName, withMeta, withUrlName } from './object-meta.ts';
 import {
   checkListOptions,
   type DeleteRequest,
@@ -199,8 +199,8 @@ export class ResourceHandler {
       served.schema,
       stored.isPods,
       stored.custom?.converts ? this.#options.forms.fieldsOf(served, stored) : undefined,
+      () => checkListOptions(options),
     );
-    checkListOptions(options);
     const made = this.#options.forms.form(served, stored, negotiated, context.query);
     const form = made instanceof Promise ? await made : made;
     const scope: ListScope = { stored, namespace, selectors };
@@ -246,7 +246,8 @@ export class ResourceHandler {
     const negotiated = negotiateAccept(context.request, endpointOf(served));
     const options = parseWriteOptions(context.query, 'UpdateOptions');
     const decoded = await this.decode(context, served.gvk, served.schema.type, options.fieldValidation);
-    const object = registry.kinds.applyDefaults(requireUrlName(decoded, name), served.gvk);
+    const placed = inNamespace(decoded, target.namespace, target.stored.namespaced);
+    const object = registry.kinds.applyDefaults(requireUrlName(placed, name), served.gvk);
     const updated = await updateObject(registry, context, {
       ...target,
       options,

@@ -34,17 +34,21 @@ export function parseSelectors(
   served: Pick<ResourceSchema, 'group' | 'version' | 'kind' | 'fieldSelectors'>,
   isPods: boolean,
   fieldsOf?: (object: CachedObject) => readonly string[],
+  /** Runs between reading the selectors and asking whether the kind knows their fields. */
+  between: () => void = () => undefined,
 ): Selectors {
-  if (labelSelector === '' && fieldSelector === '')
+  if (labelSelector === '' && fieldSelector === '') {
+    between();
     return { match: undefined, name: undefined, node: undefined, labels: noLabels, everything: true };
+  }
   let labels: LabelMatcher;
   let terms: FieldMatcher;
   try {
     labels = parseLabelSelector(labelSelector);
-    terms = parseFieldSelector(fieldSelector, (label, value) => {
-      if (!served.fieldSelectors.includes(label)) throw new SelectorError(unknownFieldLabel(served, label));
-      return [label, value];
-    });
+    terms = parseFieldSelector(fieldSelector, (label, value) => [label, value]);
+    between();
+    for (const { field } of terms)
+      if (!served.fieldSelectors.includes(field)) throw new SelectorError(unknownFieldLabel(served, field));
   } catch (error) {
     if (error instanceof SelectorError) throw ApiError.badRequest(error.message);
     throw error;

@@ -260,28 +260,51 @@ function checkRevision(request: UpdateRequest, next: JsonObject, current: Cached
 const wholeTwice: ReadonlySet<string> = new Set([
   '/configmaps',
   '/secrets',
-  '/services',
   '/serviceaccounts',
   '/endpoints',
+  '/namespaces',
+  '/nodes',
   '/persistentvolumes',
-  '/limitranges',
+  '/persistentvolumeclaims',
+  '/pods',
+  'apps/controllerrevisions',
+  'batch/jobs',
+  'certificates.k8s.io/certificatesigningrequests',
+  'networking.k8s.io/ingresses',
+  'networking.k8s.io/ingressclasses',
+  'networking.k8s.io/ipaddresses',
+  'node.k8s.io/runtimeclasses',
+  'rbac.authorization.k8s.io/clusterroles',
+  'rbac.authorization.k8s.io/clusterrolebindings',
+  'rbac.authorization.k8s.io/roles',
+  'rbac.authorization.k8s.io/rolebindings',
+  'resource.k8s.io/deviceclasses',
+  'resource.k8s.io/resourceclaims',
+  'resource.k8s.io/resourceclaimtemplates',
+  'storage.k8s.io/csistoragecapacities',
+  'storage.k8s.io/storageclasses',
+  'storage.k8s.io/volumeattributesclasses',
 ]);
+/** And kinds whose validation of an update leaves the metadata alone. */
+const changeOnce: ReadonlySet<string> = new Set(['/events', 'policy/poddisruptionbudgets']);
 
 function validate(
   registry: Registry,
   context: RequestContext,
-  { stored, strategy }: UpdateRequest,
+  { served, stored, strategy }: UpdateRequest,
   next: JsonObject,
   previous: JsonObject,
 ): void {
+  const id = `${stored.group}/${stored.resource}`;
   const errors = [
     ...registry.kinds.validateMetaUpdate(next, previous, {
       namespaced: stored.namespaced,
       validateName: stored.strategy.validateName,
       qualifiedFinalizers: wantsQualifiedFinalizers(stored),
-      wholeTwice: wholeTwice.has(`${stored.group}/${stored.resource}`),
+      wholeTwice: wholeTwice.has(id),
+      changeOnce: changeOnce.has(id),
     }),
-    ...(strategy.validateUpdate?.(next, previous) ?? []),
+    ...(strategy.validateUpdate?.(next, previous, { apiVersion: served.apiVersion }) ?? []),
   ];
   if (errors.length > 0) throw ApiError.invalid(stored.gvk, metadataOf(next).name ?? '', errors);
   for (const warning of strategy.warningsOnUpdate?.(next, previous) ?? []) context.warnings.push(warning);

@@ -57,7 +57,13 @@ export function validateMetaUpdate(next: JsonObject, previous: JsonObject, rules
   const change = changeErrors(now, before);
   const unqualified = rules.qualifiedFinalizers ? unqualifiedFinalizers(now) : none;
   if (whole.length === 0 && change.length === 0 && unqualified.length === 0) return none;
-  return [...whole, ...change, ...change, ...unqualified, ...(rules.wholeTwice ? [...whole, ...unqualified] : none)];
+  return [
+    ...whole,
+    ...change,
+    ...(rules.changeOnce ? none : change),
+    ...unqualified,
+    ...(rules.wholeTwice ? [...whole, ...unqualified] : none),
+  ];
 }
 
 const none: readonly never[] = [];

@@ -1,7 +1,13 @@
 /** The strategies of the built-in kinds: a table of data for what is common, and a small file for what is not. */
 import type { JsonObject } from '../../api/json.ts';
 import type { ResourceSchema, Schema } from '../../api/schema/model.ts';
-import { kindRules, validateChange, validateNew, validateSubresourceChange } from '../../api/validation/index.ts';
+import {
+  kindRules,
+  type RuleRequest,
+  validateChange,
+  validateNew,
+  validateSubresourceChange,
+} from '../../api/validation/index.ts';
 import { kindWarnings } from '../../api/warnings/index.ts';
 import { combine, commonStrategy } from './common.ts';
 import { disabledFieldsStrategy } from './disabled-fields.ts';
@@ -140,14 +146,15 @@ function withRules(id: string, strategy: Strategy): Strategy {
       name,
       {
         ...sub,
-        validateUpdate: (next: JsonObject, previous: JsonObject) => validateSubresourceChange(id, name, next, previous),
+        validateUpdate: (next: JsonObject, previous: JsonObject, request: RuleRequest) =>
+          validateSubresourceChange(id, name, next, previous, request),
       },
     ]),
   );
   return {
     ...strategy,
-    validate: (object) => validateNew(id, object),
-    validateUpdate: (next, previous) => validateChange(id, next, previous),
+    validate: (object, request) => validateNew(id, object, request),
+    validateUpdate: (next, previous, request) => validateChange(id, next, previous, request),
     subresources,
   };
 }

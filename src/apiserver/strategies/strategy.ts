@@ -21,7 +21,11 @@ export interface StrategyContext {
 export interface UpdateStrategy {
   /** Sets, keeps or drops fields: generation, status separation, immutable server fields. Default: the object as it is. */
   prepareForUpdate?(next: JsonObject, previous: JsonObject, context: StrategyContext): JsonObject;
-  validateUpdate?(next: JsonObject, previous: JsonObject): readonly FieldError[];
+  validateUpdate?(
+    next: JsonObject,
+    previous: JsonObject,
+    request: { readonly apiVersion: string },
+  ): readonly FieldError[];
   warningsOnUpdate?(next: JsonObject, previous: JsonObject): readonly string[];
 }
 
@@ -31,7 +35,8 @@ export interface Strategy extends UpdateStrategy {
   /** Parts that an endpoint ignores, where the table of built-in kinds does not know. @param subresource empty for the object itself. */
   resetFields?(subresource: string): readonly JsonPath[];
   prepareForCreate?(object: JsonObject, context: StrategyContext): JsonObject;
-  validate?(object: JsonObject): readonly FieldError[];
+  /** @param request the version the object came in; the object itself is in the stored one. */
+  validate?(object: JsonObject, request: { readonly apiVersion: string }): readonly FieldError[];
   warningsOnCreate?(object: JsonObject): readonly string[];
   /** Name rule of the kind; default DNS-1123 subdomain. Returns upstream's messages. */
   validateName?(name: string, options: { readonly prefix: boolean }): readonly string[];
