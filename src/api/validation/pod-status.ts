@@ -41,7 +41,7 @@ export function validatePodStatusUpdate(errors: ErrorList, next: Pod, previous: 
   if (status.podIPs)
     validateAddressPair(errors, status.podIPs, old.podIPs, internalList(status.podIPs, 'core.PodIP'), 'status.podIPs');
   if (status.hostIPs?.length) {
-    if (status.hostIP !== status.hostIPs[0]!.ip)
+    if ((status.hostIP ?? '') !== (status.hostIPs[0]!.ip ?? ''))
       errors.invalid('status.hostIPs[0].ip', status.hostIPs[0]!.ip ?? '', 'must be equal to `hostIP`');
     validateAddressPair(
       errors,

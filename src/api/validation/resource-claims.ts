@@ -109,8 +109,9 @@ function uniqueList<T>(
 }
 
 function validateRequestName(errors: ErrorList, name: string, field: string): void {
-  if (!name) errors.required(field);
-  else errors.invalidEach(field, name, checkDns1123Label(name));
+  // In a template an empty name is a bad name, in a claim a missing one (declarative validation).
+  if (!name && !field.startsWith('spec.spec.')) errors.required(field);
+  else errors.invalidEach(field, name ?? '', checkDns1123Label(name ?? ''));
 }
 
 function validateRequest(errors: ErrorList, request: DeviceRequest, field: string): void {

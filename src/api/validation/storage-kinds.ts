@@ -144,10 +144,16 @@ export function validateCsiNode(errors: ErrorList, { spec }: CSINode): void {
   }
 }
 
+/** No keys are no keys, however they are written. */
+const withKeys = <T extends { readonly topologyKeys?: readonly string[] }>(driver: T): object => ({
+  ...driver,
+  topologyKeys: driver.topologyKeys ?? [],
+});
+
 export function validateCsiNodeUpdate(errors: ErrorList, next: CSINode, previous: CSINode): void {
   for (const { allocatable: _old, ...before } of previous.spec?.drivers ?? [])
     for (const { allocatable: _new, ...driver } of next.spec?.drivers ?? [])
-      if (driver.name === before.name && !sameJson(driver, before))
+      if (driver.name === before.name && !sameJson(withKeys(driver), withKeys(before)))
         errors.invalid('spec.drivers', internalForm(driver, 'storage.CSINodeDriver'), immutable);
 }
 

@@ -24,12 +24,12 @@ export function withDefinitionRules(
         judge = loaded;
       });
     },
-    validate(object) {
-      const errors = strategy.validate?.(object) ?? [];
+    validate(object, request) {
+      const errors = strategy.validate?.(object, request) ?? [];
       return errors.length > 0 ? errors : judge!.definitionErrors(object, undefined);
     },
-    validateUpdate(next, previous) {
-      const errors = strategy.validateUpdate?.(next, previous) ?? [];
+    validateUpdate(next, previous, request) {
+      const errors = strategy.validateUpdate?.(next, previous, request) ?? [];
       return errors.length > 0 ? errors : judge!.definitionErrors(next, previous);
     },
   };

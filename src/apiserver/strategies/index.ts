@@ -21,6 +21,7 @@ import {
   namespaceStrategy,
   persistentVolumeClaimStrategy,
   persistentVolumeStrategy,
+  priorityClassStrategy,
   resourceSliceStrategy,
 } from './kinds.ts';
 import { nameRules } from './name-rules.ts';
@@ -80,8 +81,6 @@ const conditionalOnly = new Set([
   'apiextensions.k8s.io/customresourcedefinitions',
   'apiregistration.k8s.io/apiservices',
   'coordination.k8s.io/leases',
-  'flowcontrol.apiserver.k8s.io/flowschemas',
-  'flowcontrol.apiserver.k8s.io/prioritylevelconfigurations',
   'node.k8s.io/runtimeclasses',
   'policy/poddisruptionbudgets',
   'storage.k8s.io/csidrivers',
@@ -200,6 +199,8 @@ function ownStrategy(id: string, { type }: ResourceSchema): Strategy | undefined
       return apiServiceStrategy(type);
     case 'resource.k8s.io/resourceslices':
       return resourceSliceStrategy();
+    case 'scheduling.k8s.io/priorityclasses':
+      return priorityClassStrategy();
     case 'storage.k8s.io/csidrivers':
       return csiDriverStrategy();
     case 'apiextensions.k8s.io/customresourcedefinitions':

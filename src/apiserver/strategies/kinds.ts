@@ -51,6 +51,16 @@ export function persistentVolumeClaimStrategy(type: StructType): Strategy {
     const had = (previous?.spec as JsonObject | undefined)?.dataSourceRef;
     return reference?.namespace && !had ? setIn(object, ['spec', 'dataSourceRef'], undefined) : object;
   };
+  // The old field only ever knew claims and snapshots; anything else in it says nothing, unless the new field says it too.
+  const known = (object: JsonObject, previous?: JsonObject): JsonObject => {
+    const { dataSource, dataSourceRef } = (object.spec ?? {}) as { readonly [name: string]: JsonObject | undefined };
+    if (!dataSource || dataSourceRef || (previous?.spec as JsonObject | undefined)?.dataSource) return object;
+    const { kind, apiGroup = '' } = dataSource;
+    const fits =
+      (kind === 'PersistentVolumeClaim' && !apiGroup) ||
+      (kind === 'VolumeSnapshot' && apiGroup === 'snapshot.storage.k8s.io');
+    return fits ? object : setIn(object, ['spec', 'dataSource'], undefined);
+  };
   const aligned = (object: JsonObject): JsonObject => {
     const spec = object.spec as JsonObject | undefined;
     if (!spec) return object;
@@ -80,8 +90,8 @@ export function persistentVolumeClaimStrategy(type: StructType): Strategy {
   const orderedClaimSpec = (spec: object): JsonValue =>
     specType?.kind === 'struct' ? rebuildKind(spec as JsonObject, specType.type, { ...spec }) : (spec as JsonObject);
   return {
-    prepareForCreate: (object) => rebuildKind(aligned(here(object)), type, { status: { phase: 'Pending' } }),
-    prepareForUpdate: (next, previous) => aligned(here(next, previous)),
+    prepareForCreate: (object) => rebuildKind(aligned(here(known(object))), type, { status: { phase: 'Pending' } }),
+    prepareForUpdate: (next, previous) => aligned(here(known(next, previous), previous)),
   };
 }
 
@@ -308,6 +318,17 @@ export function csiDriverStrategy(): Strategy {
     prepareForUpdate: (next, previous) => {
       if (sameJson(next.spec, previous.spec)) return next;
       const generation = Number(metadataOf(previous).generation ?? 0) + 1;
+      return { ...next, metadata: { ...metadataOf(next), generation } as unknown as JsonObject };
+    },
+  };
+}
+
+/** Starts with a generation and never counts on. */
+export function priorityClassStrategy(): Strategy {
+  return {
+    prepareForUpdate: (next, previous) => {
+      const { generation } = metadataOf(previous);
+      if (metadataOf(next).generation === generation) return next;
       return { ...next, metadata: { ...metadataOf(next), generation } as unknown as JsonObject };
     },
   };

@@ -1,5 +1,5 @@
 /** Kinds whose names are not the usual DNS subdomain: `group/resource` -> what is wrong with a name. */
-import { checkConfigMapKey, checkDns1123Label, checkPathSegmentName } from '../../api/names.ts';
+import { checkConfigMapKey, checkDns1123Label, checkDns1123Subdomain, checkPathSegmentName } from '../../api/names.ts';
 import { checkCanonicalIp } from '../../api/validation/addresses.ts';
 
 export type NameRule = (name: string, options: { readonly prefix: boolean }) => readonly string[];
@@ -8,8 +8,14 @@ export type NameRule = (name: string, options: { readonly prefix: boolean }) => 
 const label: NameRule = (name, { prefix }) => checkDns1123Label(prefix ? name.replace(/-$/, 'a') : name);
 const pathSegment: NameRule = (name, { prefix }) => checkPathSegmentName(name, { prefix });
 
+/** What a name is made from is not looked at, but for what no path segment may hold. */
+const anyPrefix: NameRule = (name, { prefix }) =>
+  prefix ? checkPathSegmentName(name, { prefix }) : checkDns1123Subdomain(name);
+
 export const nameRules: Readonly<Record<string, NameRule>> = {
+  '/events': anyPrefix,
   '/namespaces': label,
+  '/replicationcontrollers': anyPrefix,
   '/services': label,
   'apps/statefulsets': label,
   'apiregistration.k8s.io/apiservices': pathSegment,

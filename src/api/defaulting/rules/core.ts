@@ -58,14 +58,14 @@ export const coreRules: DefaultingRules = {
   },
   'core.v1.PersistentVolumeSpec': (spec: PersistentVolumeSpec) => ({
     ...(spec.persistentVolumeReclaimPolicy ? {} : { persistentVolumeReclaimPolicy: 'Retain' }),
-    ...(spec.volumeMode ? {} : { volumeMode: 'Filesystem' }),
+    ...(spec.volumeMode === undefined ? { volumeMode: 'Filesystem' } : {}),
   }),
   'core.v1.PersistentVolumeStatus': (status: { readonly phase?: string }) =>
     status.phase ? undefined : { phase: 'Pending' },
   'core.v1.PersistentVolumeClaim': (claim: PersistentVolumeClaim) =>
     claim.status?.phase ? undefined : { status: { ...claim.status, phase: 'Pending' } },
   'core.v1.PersistentVolumeClaimSpec': (spec: PersistentVolumeClaimSpec) =>
-    spec.volumeMode ? undefined : { volumeMode: 'Filesystem' },
+    spec.volumeMode === undefined ? { volumeMode: 'Filesystem' } : undefined,
   'core.v1.EndpointPort': (port: { readonly protocol?: string }) => (port.protocol ? undefined : { protocol: 'TCP' }),
   'core.v1.LimitRangeItem': limitRangeDefaults,
 };
