@@ -4,7 +4,7 @@
  *   node test/differential/run.ts --other https://127.0.0.1:6443 --token T --seed 1 --cases 5000 --report out.txt
  *
  * `--ours URL` takes a running server of ours instead of one in this process; `--kinds Pod,Service`, `--causes create,apply` and `--only 17` narrow;
- * `--record out.json` writes what the second server answered to the differing cases. Needs nothing but the two servers; stores nothing that lasts.
+ * `--record out.json` writes exact cases with what the second server answered in the form of the golden cases. Needs nothing but the two servers; stores nothing that lasts.
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -15,7 +15,11 @@ import { generate, preparation } from './generate.ts';
 import { explain, inFixedOrder, type Normal, normalise } from './normalise.ts';
 import { type Answer, inProcess, overHttps, type Target } from './target.ts';
 
+type Request = Parameters<Target['send']>[0];
+
 interface Outcome {
+  /** What the second server was sent. */
+  readonly requests: readonly Request[];
   readonly one: Case;
   /** Empty: equal. */
   readonly lines: readonly string[];
@@ -114,25 +118,31 @@ async function compare(one: Case): Promise<Outcome> {
   });
   // A panic of the other server is nothing to follow.
   if (normals.some(({ status }) => status === 0))
-    return { one, lines: [], sent: b.sent, theirs: normals, panicked: true };
-  return { one, lines, sent: b.sent, theirs: normals, panicked: false };
+    return { one, lines: [], requests: b.requests, sent: b.sent, theirs: normals, panicked: true };
+  return { one, lines, requests: b.requests, sent: b.sent, theirs: normals, panicked: false };
 }
 
 async function play(
   target: Target,
   one: Case,
-): Promise<{ readonly answers: readonly Answer[]; readonly sent: readonly string[] }> {
+): Promise<{
+  readonly answers: readonly Answer[];
+  readonly sent: readonly string[];
+  readonly requests: readonly Request[];
+}> {
   const answers: Answer[] = [];
   const sent: string[] = [];
+  const requests: Request[] = [];
   for (const step of one.steps) {
     if (step.pauseMs !== undefined) await clock.sleep(step.pauseMs);
     const live = step.live ? await target.send({ method: 'GET', path: step.live.path }) : undefined;
     const request = sendable(step, live);
     // What came from the server itself is no given value.
     sent.push(step.live ? `${step.path} ${JSON.stringify(step.live.edits)}` : `${step.path} ${request.text ?? ''}`);
+    requests.push(request);
     answers.push(await target.send(request));
   }
-  return { answers, sent };
+  return { answers, sent, requests };
 }
 
 function sendable(
@@ -169,9 +179,63 @@ function summarise(): void {
         .map(({ one, lines }) => `== ${one.index} ${one.name}\n${lines.map((line) => `   ${line}`).join('\n')}\n`)
         .join('\n'),
     );
-  if (values.record)
-    writeFileSync(
-      values.record,
-      `[\n${differing.map(({ one, sent, theirs: answers }) => JSON.stringify({ name: one.name, steps: one.steps, sent, answers })).join(',\n')}\n]\n`,
-    );
+  if (values.record) {
+    const recorded = outcomes.sort((x, y) => x.one.index - y.one.index).flatMap((outcome) => golden(outcome) ?? []);
+    writeFileSync(values.record, `[\n${recorded.map((each) => JSON.stringify(each)).join(',\n')}\n]\n`);
+  }
 }
+
+const recordedMax = 2500;
+
+/** Short exact cases of one answer, in the form of the golden ones. What names the caller or the kind of server is left out. */
+function golden({ one, lines, requests, theirs: answers }: Outcome): object | undefined {
+  const compared = one.steps.flatMap((step, i) => (step.quiet ? [] : [i]));
+  const at = compared[0];
+  if (
+    lines.length > 0 ||
+    at === undefined ||
+    compared.length !== 1 ||
+    /Review$|^CertificateSigning|^APIService|^FlowSchema|^CustomResource/.test(one.kind)
+  )
+    return undefined;
+  const { status, headers, text } = answers[at]!;
+  const body = json(text);
+  if (body === undefined || text.length > recordedMax || /<rand5>|<token>|"watch"/.test(text)) return undefined;
+  const send = ({ method, path, headers: given, text: sent }: Request, allow: boolean): object | undefined => {
+    // Text that a value does not hold exactly (big numbers, keys that come twice) stays text.
+    const parsed = sent === undefined ? undefined : json(sent);
+    const value = JSON.stringify(parsed) === sent ? parsed : undefined;
+    return {
+      method,
+      path,
+      ...(given ? { headers: given } : {}),
+      ...(value === undefined ? (sent === undefined ? {} : { text: sent }) : { body: placeholders(value) }),
+      ...(allow ? { allow } : {}),
+    };
+  };
+  const warning = headers.warning;
+  return {
+    name: `${one.name} (${seed}.${one.index})`.slice(0, 140),
+    prepare: requests.slice(0, at).map((request) => send(request, true)),
+    send: send(requests[at]!, false),
+    expect: { code: status, ...(warning === undefined ? {} : { warnings: warning.split(/, (?=299 - )/) }), body },
+  };
+}
+
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** What the server gave the live object, so that another server's own can stand there. */
+const placeholders = (value: unknown): unknown =>
+  JSON.parse(
+    JSON.stringify(value)
+      .replace(/"uid":"[0-9a-f]{8}-[^"]+"/g, '"uid":"<uid>"')
+      .replace(/"resourceVersion":"\d+"/g, '"resourceVersion":"<rv>"')
+      .replace(/"(creationTimestamp|time)":"\d{4}-[^"]+"/g, '"$1":"<time>"'),
+  ) as unknown;

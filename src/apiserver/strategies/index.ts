@@ -145,7 +145,7 @@ function withRules(id: string, strategy: Strategy): Strategy {
       name,
       {
         ...sub,
-        validateUpdate: (next: JsonObject, previous: JsonObject, request: RuleRequest) =>
+        validateUpdate: (next: JsonObject, previous: JsonObject, request?: RuleRequest) =>
           validateSubresourceChange(id, name, next, previous, request),
       },
     ]),

@@ -24,7 +24,7 @@ export interface UpdateStrategy {
   validateUpdate?(
     next: JsonObject,
     previous: JsonObject,
-    request: { readonly apiVersion: string },
+    request?: { readonly apiVersion: string },
   ): readonly FieldError[];
   warningsOnUpdate?(next: JsonObject, previous: JsonObject): readonly string[];
 }
@@ -36,7 +36,7 @@ export interface Strategy extends UpdateStrategy {
   resetFields?(subresource: string): readonly JsonPath[];
   prepareForCreate?(object: JsonObject, context: StrategyContext): JsonObject;
   /** @param request the version the object came in; the object itself is in the stored one. */
-  validate?(object: JsonObject, request: { readonly apiVersion: string }): readonly FieldError[];
+  validate?(object: JsonObject, request?: { readonly apiVersion: string }): readonly FieldError[];
   warningsOnCreate?(object: JsonObject): readonly string[];
   /** Name rule of the kind; default DNS-1123 subdomain. Returns upstream's messages. */
   validateName?(name: string, options: { readonly prefix: boolean }): readonly string[];
