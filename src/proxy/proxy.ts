@@ -18,8 +18,8 @@ import { fragmentOf } from './nftables/fragment.ts';
 import { LiveTable } from './nftables/live-table.ts';
 import {
   type DefaultTrafficDistribution,
-  localEndpointCount,
   type NodeTopology,
+  readyHere,
   rulesOfService,
   type ServiceContext,
   type ServicePortRules,
@@ -154,8 +154,8 @@ export async function runProxy(options: ProxyOptions, signal: AbortSignal): Prom
         const service = services.get(key)!;
         const { namespace = '', name = '' } = service.metadata;
         const localEndpoints = Math.max(
-          localEndpointCount(service, inputOf('IPv4')),
-          engines.has('IPv6') ? localEndpointCount(service, inputOf('IPv6')) : 0,
+          readyHere(service, inputOf('IPv4')),
+          engines.has('IPv6') ? readyHere(service, inputOf('IPv6')) : 0,
         );
         return { namespace, name, port: healthCheckPort(service), localEndpoints };
       }),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Service } from '../api/types/core-v1.ts';
 import type { Endpoint, EndpointSlice } from '../api/types/discovery-v1.ts';
-import { buildServiceRules, type DefaultTrafficDistribution } from './service-map.ts';
+import { buildServiceRules, type DefaultTrafficDistribution, readyHere } from './service-map.ts';
 
 const service = (spec: Service['spec'], labels?: Record<string, string>): Service => ({
   metadata: { namespace: 'default', name: 'web', ...(labels ? { labels } : {}) },
@@ -141,6 +141,24 @@ const cases: readonly { name: string; got: () => unknown; want: unknown }[] = [
         slice([endpoint(2, 'n1'), endpoint(3, 'n2')]),
       ]).map((r) => [r.endpoints.length, r.externalEndpoints.length, r.nodePort]),
     want: [[2, 1, 30080]],
+  },
+  {
+    name: 'health checks count the ready endpoints of this node, not those that end',
+    got: () =>
+      readyHere(service({}), {
+        slicesOf: () => [
+          slice([
+            endpoint(2, 'n1'),
+            endpoint(3, 'n1', terminating),
+            endpoint(4, 'n2'),
+            endpoint(5, 'n1', { ready: false }),
+          ]),
+        ],
+        topology: { nodeName: 'n1', zone: '' },
+        defaultTrafficDistribution: 'Spread',
+        family: 'IPv4',
+      }),
+    want: 1,
   },
   {
     name: 'ports are matched by name and protocol',

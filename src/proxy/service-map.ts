@@ -86,10 +86,18 @@ export function rulesOfService(service: Service, input: ServiceContext): Service
   return (service.spec?.ports ?? []).map((port) => servicePortRules(key, service, port, clusterIps, slices, input));
 }
 
-/** How many endpoints on this node a load balancer would reach: what its health checks ask for (KEP-3836 and before). */
-export function localEndpointCount(service: Service, input: ServiceContext): number {
+/**
+ * How many endpoints on this node are ready: what a load balancer's health checks ask for. Those that end do not count, though they still serve:
+ * the load balancer is to turn away while they do (KEP-1669).
+ */
+export function readyHere(service: Service, { slicesOf, family, topology }: ServiceContext): number {
   const here = new Set<string>();
-  for (const rule of rulesOfService(service, input)) for (const { ip } of rule.externalEndpoints) here.add(ip);
+  for (const slice of slicesOf(`${service.metadata.namespace}/${service.metadata.name}`)) {
+    if (slice.addressType !== family) continue;
+    for (const { addresses, conditions, nodeName } of slice.endpoints ?? [])
+      if (nodeName === topology.nodeName && (conditions?.ready ?? true) && addresses[0] !== undefined)
+        here.add(addresses[0]);
+  }
   return here.size;
 }
 
