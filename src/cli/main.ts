@@ -61,6 +61,10 @@ export async function main(): Promise<void> {
     )
     .option('--kubelet-config <file>', 'KubeletConfiguration of the nodes that run containers')
     .option('--kubelet-config-dir <folder>', 'folder whose *.conf are merged over it, in the order of their names')
+    .option(
+      '--container-runtime-endpoint <uri>',
+      'CRI server that runs already, for example unix:///run/crio/crio.sock (default: a containerd of our own)',
+    )
     .option('--node-name <name>', 'name of the real node (default: the host name)')
     .option('--kubeconfig <path>', 'kubeconfig that gets the context "bireme" (default: $KUBECONFIG or ~/.kube/config)')
     .addOption(

@@ -31,6 +31,7 @@ export interface UpOptions {
   readonly workers?: number;
   readonly controlPlanes?: number;
   readonly etcdWitness: boolean;
+  readonly containerRuntimeEndpoint?: string;
   readonly defaultTrafficDistribution: LocalClusterOptions['nodes']['trafficDistribution'];
   readonly podNetwork: LocalClusterOptions['nodes']['podNetwork'];
   readonly podRouting: LocalClusterOptions['nodes']['podRouting'];
@@ -85,13 +86,19 @@ export async function up(options: UpOptions): Promise<void> {
         trafficDistribution: options.defaultTrafficDistribution,
         podNetwork: options.podNetwork,
         podRouting: options.podRouting,
+        ...optional('runtimeEndpoint', endpointOf(options)),
         ...(options.kubeletConfig === undefined ? {} : { kubeletConfigFile: resolve(options.kubeletConfig) }),
         ...(options.kubeletConfigDir === undefined ? {} : { kubeletConfigDir: resolve(options.kubeletConfigDir) }),
       },
       nodeName: options.nodeName ?? nodeName(),
       ...optional('nodeAddress', nodeAddress()),
       kubeconfig: options.kubeconfig === undefined ? userKubeconfig() : { path: options.kubeconfig },
-      machine: { platform: process.platform, uid: process.getuid?.(), path: process.env.PATH ?? '' },
+      machine: {
+        platform: process.platform,
+        uid: process.getuid?.(),
+        path: process.env.PATH ?? '',
+        runtimeRuns: options.containerRuntimeEndpoint !== undefined,
+      },
       pid: process.pid,
       nodeCommand: selfCommand('node'),
       progress: (step) => (step.kind === 'step' ? progress.step(step.text) : progress.note(step.text)),
@@ -142,6 +149,23 @@ export async function up(options: UpOptions): Promise<void> {
   );
   if (failure !== undefined) throw failure;
   process.exit(0);
+}
+
+/** @throws ClusterError for what is no socket, or where each host has a runtime of its own. */
+function endpointOf({ containerRuntimeEndpoint, workers = 0, controlPlanes = 0 }: UpOptions): string | undefined {
+  if (containerRuntimeEndpoint === undefined) return undefined;
+  const path = containerRuntimeEndpoint.replace(/^unix:\/\//, '');
+  if (!path.startsWith('/'))
+    throw new ClusterError(
+      `"${containerRuntimeEndpoint}" is no socket of a container runtime`,
+      'give --container-runtime-endpoint a path or a unix:// address',
+    );
+  if (workers > 0 || controlPlanes > 0)
+    throw new ClusterError(
+      'Hosts of their own have a runtime of their own',
+      'leave out --container-runtime-endpoint, or --workers and --control-planes',
+    );
+  return `unix://${path}`;
 }
 
 /** A log that cannot be written (a full disk, a start that failed and took its folder away) must not end the cluster. */

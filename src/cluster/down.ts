@@ -8,13 +8,19 @@ import { errorCode } from '../host/host-error.ts';
 import { createMounts } from '../host/mounts.ts';
 import { endProcess } from '../host/process-table.ts';
 import type { Spawner } from '../host/spawner.ts';
-import { defaultBridgeName, type PodNetworkState, removeNodeRoutes, removePodNetwork } from '../network/index.ts';
+import {
+  cniConfigFile,
+  defaultBridgeName,
+  type PodNetworkState,
+  removeNodeRoutes,
+  removePodNetwork,
+} from '../network/index.ts';
 import { removeProxyRules } from '../proxy/index.ts';
-import { downContainerd } from '../runtime/containerd/containerd.ts';
+import { downContainerd, removeSandboxes } from '../runtime/containerd/containerd.ts';
 import { ClusterError } from './cluster-error.ts';
 import { type DataDir, dataDirAt, readFileIfPresent } from './data-dir.ts';
 import { readHostsRecord } from './hosts-record.ts';
-import { nodeFiles, podCgroupRoot, readNodeConfig } from './node-config.ts';
+import { externalCniConfDir, nodeFiles, podCgroupRoot, readNodeConfig } from './node-config.ts';
 import { readRunRecord } from './run-record.ts';
 import { endHosts, restoreSysctls } from './simulated-hosts.ts';
 import { cleanUserKubeconfig } from './user-kubeconfig.ts';
@@ -99,13 +105,18 @@ async function removeNode(
   }
   // Only hosts of their own: this machine was no node.
   if (readFileIfPresent(files.config) === undefined) return;
-  const { kubelet = true, proxyTable, podCidr } = readNodeConfig(dir);
+  const { kubelet = true, proxyTable, podCidr, runtimeEndpoint } = readNodeConfig(dir);
   if (!kubelet) {
     await attempt('service rules', () => removeProxyRules(spawner, proxyTable));
     await attempt('routes', () => removeNodeRoutes(podCidr, spawner));
     return;
   }
   progress('Stopping pods and containerd');
+  if (runtimeEndpoint !== undefined)
+    await attempt('pods', async () => {
+      await removeSandboxes(runtimeEndpoint, clock, log);
+      rmSync(join(externalCniConfDir, cniConfigFile), { force: true });
+    });
   await attempt('containerd', () =>
     downContainerd({ stateDir: files.containerd, spawner, clock, log, removeState: !keepState }),
   );

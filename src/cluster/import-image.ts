@@ -5,9 +5,9 @@ import { isAlive } from '../host/process-table.ts';
 import type { Spawner } from '../host/spawner.ts';
 import { importArchive } from '../runtime/containerd/containerd.ts';
 import { ClusterError } from './cluster-error.ts';
-import { dataDirAt } from './data-dir.ts';
+import { type DataDir, dataDirAt, readFileIfPresent } from './data-dir.ts';
 import { dataDirOfHost, readHostsRecord } from './hosts-record.ts';
-import { nodeFiles } from './node-config.ts';
+import { nodeFiles, readNodeConfig } from './node-config.ts';
 import { isRunning, readRunRecord } from './run-record.ts';
 
 /** Puts the images of an archive into the node's containerd. @returns their names. @throws ClusterError */
@@ -33,12 +33,12 @@ export async function importImage(options: {
   try {
     // Every host has a store of its own, as every server has.
     const nodes = (readHostsRecord(dir)?.hosts ?? [])
-      .filter(({ init }) => init !== undefined && isAlive(init))
+      .filter(({ init, role }) => role !== 'etcd-witness' && init !== undefined && isAlive(init))
       .map(({ name }) => dataDirOfHost(dir, name));
     const found = await Promise.all(
       (nodes.length > 0 ? nodes : [dir]).map((node) =>
         importArchive(archive, {
-          socket: join(nodeFiles(node).containerd, 'containerd.sock'),
+          socket: socketOf(node),
           spawner: options.spawner,
         }),
       ),
@@ -48,4 +48,11 @@ export async function importImage(options: {
     if (error instanceof HostError) throw new ClusterError(error.message, error.remedy, { cause: error });
     throw error;
   }
+}
+
+/** Of the node's own containerd, or of somebody else's that it uses; another kind of runtime says itself that it does not understand. */
+function socketOf(dir: DataDir): string {
+  const files = nodeFiles(dir);
+  const config = readFileIfPresent(files.config) === undefined ? undefined : readNodeConfig(dir);
+  return config?.runtimeEndpoint?.replace(/^unix:\/\//, '') ?? join(files.containerd, 'containerd.sock');
 }

@@ -65,7 +65,7 @@ export interface LocalClusterOptions extends Surroundings {
   readonly network?: Partial<ClusterNetwork>;
   /** The same for all nodes. */
   readonly nodes: Required<Pick<NodeConfig, 'trafficDistribution' | 'podNetwork' | 'podRouting'>> &
-    Pick<NodeConfig, 'kubeletConfigFile' | 'kubeletConfigDir'>;
+    Pick<NodeConfig, 'kubeletConfigFile' | 'kubeletConfigDir' | 'runtimeEndpoint'>;
   readonly progress: (step: ProgressStep) => void;
   readonly spawner: Spawner;
 }

@@ -58,6 +58,9 @@ export interface NodeConfig {
   readonly kubeletConfigDir?: string;
 }
 
+/** Where runtimes look for networks that nobody told them of. */
+export const externalCniConfDir = '/etc/cni/net.d';
+
 export interface NodeFiles {
   readonly config: string;
   readonly kubeletKubeconfig: string;

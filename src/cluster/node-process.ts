@@ -27,7 +27,15 @@ import { startHttpsServer } from '../serve/index.ts';
 import { clusterDnsLabel } from './cluster-dns-objects.ts';
 import { type Component, createComponent, type Surroundings } from './component.ts';
 import { type DataDir, readFileIfPresent, writeFileAtomically } from './data-dir.ts';
-import { type NodeConfig, type NodeFiles, nodeFiles, podCgroupRoot, readNodeConfig, required } from './node-config.ts';
+import {
+  externalCniConfDir,
+  type NodeConfig,
+  type NodeFiles,
+  nodeFiles,
+  podCgroupRoot,
+  readNodeConfig,
+  required,
+} from './node-config.ts';
 import { runNodeNetwork, runRoutes } from './node-network.ts';
 import { keepNodeCertificates } from './servers/node-certificates.ts';
 import { version } from './version.ts';
@@ -54,14 +62,18 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
     config.podNetwork === 'external'
       ? { cniConfDir: externalCniConfDir, cniBinDir: externalCniBinDir }
       : { cniConfDir: files.cniConf, cniBinDir: config.cniBinDir };
-  const containerd = await startContainerd({
-    stateDir: files.containerd,
-    spawner,
-    clock,
-    log: log.with({ component: 'containerd' }),
-    ...cni,
-    signal,
-  });
+  // Somebody else's runtime is used as it is; it looks for networks where all do.
+  const containerd =
+    config.runtimeEndpoint === undefined
+      ? await startContainerd({
+          stateDir: files.containerd,
+          spawner,
+          clock,
+          log: log.with({ component: 'containerd' }),
+          ...cni,
+          signal,
+        })
+      : undefined;
 
   const kubeletTransport = transportFrom(files.kubeletKubeconfig, options);
   const proxyTransport = proxyTransportOf(files, options);
@@ -78,7 +90,7 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
     ownAddresses: [config.clusterDns],
     mayRecurse: createRecursionRule([config.podCidr], networkInterfaces()),
   });
-  const runtime = createCriClient({ endpoint: containerd.endpoint, clock });
+  const runtime = createCriClient({ endpoint: containerd?.endpoint ?? config.runtimeEndpoint ?? '', clock });
   const { config: kubeletConfig, ignored } = await loadConfiguration(
     {
       ...defaultKubeletConfig,
@@ -133,7 +145,7 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
       runNodeNetwork(
         {
           config,
-          files,
+          files: config.runtimeEndpoint === undefined ? files : { ...files, cniConf: externalCniConfDir },
           spawner,
           clock,
           log: log.with({ component: 'pod-network' }),
@@ -173,11 +185,12 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
   );
   tasks.run('kube-proxy', (stop) => runProxy(proxyOptions(config, proxy, spawner), stop));
   tasks.run('cluster-dns', (stop) => dns.run(stop));
-  tasks.run('containerd', async (stop) => {
-    await Promise.race([containerd.exited, aborted(stop)]);
-    // Its shims keep the containers; the supervisor starts this process again, which starts containerd and adopts them.
-    if (!stop.aborted) throw new Error('containerd has ended');
-  });
+  if (containerd)
+    tasks.run('containerd', async (stop) => {
+      await Promise.race([containerd.exited, aborted(stop)]);
+      // Its shims keep the containers; the supervisor starts this process again, which starts containerd and adopts them.
+      if (!stop.aborted) throw new Error('containerd has ended');
+    });
   try {
     await tasks.done;
   } finally {
@@ -236,7 +249,6 @@ function transportFrom(path: string, { clock }: Pick<NodeProcessOptions, 'clock'
 }
 
 /** Where CNI plugins that are installed into a cluster put themselves. */
-const externalCniConfDir = '/etc/cni/net.d';
 const externalCniBinDir = '/opt/cni/bin';
 
 const aborted = (signal: AbortSignal): Promise<void> =>

@@ -14,9 +14,12 @@ export interface MachineFacts {
   readonly uid: number | undefined;
   /** The PATH of the process; the sbin folders are searched too. */
   readonly path: string;
+  /** A CRI server of somebody else's runs already: containerd's programs are not needed. */
+  readonly runtimeRuns?: boolean;
 }
 
-const programs = ['containerd', 'containerd-shim-runc-v2', 'runc', 'ctr', 'nft', 'ip', 'mount', 'umount'];
+const runtimePrograms = ['containerd', 'containerd-shim-runc-v2', 'runc', 'ctr'];
+const hostPrograms = ['nft', 'ip', 'mount', 'umount'];
 const cniBinDirs = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni'];
 const remedy =
   'install them (Debian: apt-get install containerd runc containernetworking-plugins nftables iproute2), or use hollow nodes with --runtime hollow';
@@ -36,12 +39,15 @@ function obstacleOf({
   platform,
   uid,
   path,
+  runtimeRuns = false,
 }: MachineFacts): { readonly text: string; readonly remedy: string } | undefined {
   if (platform !== 'linux')
     return { text: `this is ${platform}, not Linux`, remedy: 'use hollow nodes with --runtime hollow' };
   if (uid !== 0)
     return { text: 'this user is not root', remedy: 'run as root, or use hollow nodes with --runtime hollow' };
-  const missing = programs.filter((program) => !findProgram(program, path));
+  const missing = [...(runtimeRuns ? [] : runtimePrograms), ...hostPrograms].filter(
+    (program) => !findProgram(program, path),
+  );
   if (missing.length > 0)
     return { text: `${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} not installed`, remedy };
   if (!cniBinDirs.some((dir) => isThere(join(dir, 'bridge')) && isThere(join(dir, 'host-local'))))

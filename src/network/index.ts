@@ -5,6 +5,7 @@ export { hostPortsTableName, runHostPorts } from './host-ports.ts';
 export { type NodeRoutesOptions, removeNodeRoutes, runNodeRoutes, tunnelOverheadBytes } from './node-routes.ts';
 export {
   applyPodNetwork,
+  cniConfigFile,
   defaultBridgeName,
   networkTableName,
   type PodNetworkOptions,

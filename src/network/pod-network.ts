@@ -22,7 +22,7 @@ export interface PodNetworkOptions {
 
 export const defaultBridgeName = 'bireme0';
 export const networkTableName = 'bireme-network';
-const configFile = '10-bireme.conflist';
+export const cniConfigFile = '10-bireme.conflist';
 const forwardSysctl = '/proc/sys/net/ipv4/ip_forward';
 const nftTimeoutMs = 30_000;
 
@@ -73,7 +73,7 @@ export async function applyPodNetwork(options: PodNetworkOptions, spawner: Spawn
   writeFileSync(forwardSysctl, '1');
   await nft(spawner, renderMasquerade(options), 'load the masquerade rules of the pod network');
   mkdirSync(options.leaseDir, { recursive: true });
-  const path = join(options.cniConfDir, configFile);
+  const path = join(options.cniConfDir, cniConfigFile);
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, renderCniConfig(options));
 }

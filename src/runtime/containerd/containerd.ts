@@ -240,7 +240,8 @@ async function ensurePauseImage(
   }
 }
 
-async function removeSandboxes(endpoint: string, clock: Clock, log: Logger): Promise<void> {
+/** Ends all pods of a CRI server. What it refuses is logged. */
+export async function removeSandboxes(endpoint: string, clock: Clock, log: Logger): Promise<void> {
   const client = createCriClient({ endpoint, clock });
   try {
     const { items } = await client.listPodSandbox({}, { timeoutMs: 10_000 });
