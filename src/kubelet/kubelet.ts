@@ -153,7 +153,13 @@ async function runKubelet(
   const runner = createContainerRunner({
     runtime,
     environment,
-    images: createImageManager({ runtime, clock, backOff: imageBackOff, timeoutMs }),
+    images: createImageManager({
+      runtime,
+      clock,
+      backOff: imageBackOff,
+      timeoutMs,
+      parallelPulls: config.serializeImagePulls ? 1 : config.maxParallelImagePulls || Number.POSITIVE_INFINITY,
+    }),
     hooks: createLifecycleHooks(runtime, clock),
     backOff,
     events,

@@ -1,6 +1,6 @@
 /**
  * Makes a container's image present, by its pull policy, with back-off per pod and image. Pulls are one at a time, as upstream's
- * serializeImagePulls default, and pods that want the same image share a pull.
+ * serializeImagePulls default, or as many as maxParallelImagePulls says.
  */
 import type { Container, Pod, Secret } from '../../api/types/core-v1.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -29,6 +29,8 @@ export interface ImageManagerOptions {
   readonly clock: Clock;
   readonly backOff: BackOff;
   readonly timeoutMs: number;
+  /** How many pulls go on at once; 1 by default, as upstream's serializeImagePulls. */
+  readonly parallelPulls?: number;
   /** Pulling has no bound of its own upstream; an hour ends what hangs. */
   readonly pullTimeoutMs?: number;
 }
@@ -38,15 +40,25 @@ export function createImageManager({
   clock,
   backOff,
   timeoutMs,
+  parallelPulls = 1,
   pullTimeoutMs = 3_600_000,
 }: ImageManagerOptions): ImageManager {
   /** The last failed pull per pod and image; bounded. */
   const failures = new Map<string, { readonly atMs: number; readonly message: string }>();
-  let queue: Promise<unknown> = Promise.resolve();
-  const serialized = <T>(work: () => Promise<T>): Promise<T> => {
-    const next = queue.then(work, work);
-    queue = next.catch(() => undefined);
-    return next;
+  let pulling = 0;
+  const waiting: (() => void)[] = [];
+  /** First come, first served. */
+  const limited = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (pulling >= parallelPulls) await new Promise<void>((resolve) => waiting.push(resolve));
+    else pulling++;
+    try {
+      return await work();
+    } finally {
+      // The place is handed over, or given back.
+      const next = waiting.shift();
+      if (next) next();
+      else pulling--;
+    }
   };
   const inspect = async (image: string, signal: AbortSignal): Promise<Image | undefined> =>
     (await runtime.imageStatus({ image: { image } }, { signal, timeoutMs })).image;
@@ -118,7 +130,7 @@ export function createImageManager({
       events.normal(container, 'Pulling', `Pulling image ${JSON.stringify(written)}`);
       const asked = clock.monotonic();
       try {
-        const { pulled, tookMs } = await serialized(async () => {
+        const { pulled, tookMs } = await limited(async () => {
           const started = clock.monotonic();
           await pull(image, pullSecrets, sandbox, signal);
           return { pulled: await inspect(image, signal), tookMs: clock.monotonic() - started };

@@ -28,6 +28,14 @@ export function admitPod(
   const sysctl = refusedSysctl(pod, allowedUnsafeSysctls);
   if (sysctl) return reject('SysctlForbidden', sysctl);
   if (!node) return undefined;
+  if (
+    pod.spec?.securityContext?.supplementalGroupsPolicy === 'Strict' &&
+    node.status?.features?.supplementalGroupsPolicy !== true
+  )
+    return reject(
+      'SupplementalGroupsPolicyNotSupported',
+      'SupplementalGroupsPolicy=Strict is not supported in this node',
+    );
   const os = pod.spec?.os?.name;
   const nodeOs = node.status?.nodeInfo?.operatingSystem ?? 'linux';
   if (os !== undefined && os !== nodeOs)

@@ -12,6 +12,7 @@ import type { Logger } from '../../base/log.ts';
 import type { Client } from '../../client/client.ts';
 import type { EventRecorder } from '../../client/events.ts';
 import type { CriRuntime } from '../../runtime/cri.ts';
+import type { RuntimeFeatures, RuntimeHandler } from '../../runtime/cri-types.ts';
 import type { KubeletConfig } from '../config.ts';
 import { type NodeFacts, newNode, nodeLabels, nodeStatus, nodeStatusChanged } from './node-status.ts';
 
@@ -22,7 +23,10 @@ export interface NodeAgentOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly config: KubeletConfig;
-  readonly facts: Omit<NodeFacts, 'runtimeVersion' | 'images' | 'problem' | 'nowMs' | 'pressure'>;
+  readonly facts: Omit<
+    NodeFacts,
+    'runtimeVersion' | 'images' | 'problem' | 'nowMs' | 'pressure' | 'runtimeHandlers' | 'runtimeFeatures'
+  >;
   /** Fraction in [0, 1): spreads many nodes of one process. */
   jitter(): number;
   /** The network came up, or the node's record changed in a way that pods care about. */
@@ -61,11 +65,15 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
   let images: readonly ContainerImage[] = [];
   let imagesAtMs = Number.NEGATIVE_INFINITY;
   let podCidr = '';
+  let runtimeHandlers: readonly RuntimeHandler[] = [];
+  let runtimeFeatures: RuntimeFeatures | undefined;
 
   const currentFacts = (): NodeFacts => ({
     ...facts,
     runtimeVersion,
     images,
+    runtimeHandlers,
+    runtimeFeatures,
     problem: runtimeProblem ?? networkProblem ?? options.shutdown?.(),
     pressure: options.pressure?.() ?? { memory: false, disk: false, pids: false },
     nowMs: clock.now(),
@@ -79,7 +87,9 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
         const version = await runtime.version({}, call);
         runtimeVersion = `${version.runtimeName}://${version.runtimeVersion}`;
       }
-      const { status } = await runtime.status({}, call);
+      const { status, runtimeHandlers: handlers, features } = await runtime.status({}, call);
+      runtimeHandlers = handlers;
+      runtimeFeatures = features;
       const condition = (type: string): string | undefined => {
         const found = status?.conditions.find((c) => c.type === type);
         if (found?.status) return undefined;

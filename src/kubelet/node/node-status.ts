@@ -1,7 +1,15 @@
 /** The Node object: what this node is, offers and how it is. Pure. Source: pkg/kubelet/nodestatus/setters.go, kubelet_node_status.go. */
 import { canonicalQuantity, parseMilli, parseValue } from '../../api/quantity.ts';
-import type { ContainerImage, Node, NodeAddress, NodeCondition, NodeStatus } from '../../api/types/core-v1.ts';
+import type {
+  ContainerImage,
+  Node,
+  NodeAddress,
+  NodeCondition,
+  NodeRuntimeHandler,
+  NodeStatus,
+} from '../../api/types/core-v1.ts';
 import type { MachineInfo } from '../../host/machine-info.ts';
+import type { RuntimeFeatures, RuntimeHandler } from '../../runtime/cri-types.ts';
 import type { KubeletConfig } from '../config.ts';
 import { rfc3339 } from '../pods/api-status.ts';
 
@@ -14,6 +22,9 @@ export interface NodeFacts {
   /** `containerd://1.6.20`. */
   readonly runtimeVersion: string;
   readonly images: readonly ContainerImage[];
+  /** What the runtime says of itself; older ones say nothing. */
+  readonly runtimeHandlers?: readonly RuntimeHandler[];
+  readonly runtimeFeatures?: RuntimeFeatures | undefined;
   /** Why the node is not ready, in upstream's words; undefined when it is. */
   readonly problem: string | undefined;
   readonly pressure: { readonly memory: boolean; readonly disk: boolean; readonly pids: boolean };
@@ -76,10 +87,28 @@ export function nodeStatus(facts: NodeFacts, previous: NodeStatus | undefined): 
       kubeProxyVersion: '',
       operatingSystem: machine.operatingSystem,
       architecture: machine.architecture,
+      ...(machine.swapBytes > 0 ? { swap: { capacity: machine.swapBytes } } : {}),
     },
+    ...((facts.runtimeHandlers ?? []).length > 0 ? { runtimeHandlers: handlersOf(facts.runtimeHandlers!) } : {}),
+    ...(facts.runtimeFeatures
+      ? { features: { supplementalGroupsPolicy: facts.runtimeFeatures.supplementalGroupsPolicy } }
+      : {}),
     ...(facts.images.length > 0 ? { images: facts.images } : {}),
   };
 }
+
+const handlersOf = (handlers: readonly RuntimeHandler[]): readonly NodeRuntimeHandler[] =>
+  handlers.map(({ name, features }) => ({
+    name,
+    ...(features
+      ? {
+          features: {
+            recursiveReadOnlyMounts: features.recursiveReadOnlyMounts,
+            userNamespaces: features.userNamespaces,
+          },
+        }
+      : {}),
+  }));
 
 function capacityOf({ machine, config }: NodeFacts): Readonly<Record<string, string>> {
   const pods = config.podsPerCore > 0 ? Math.min(machine.cpus * config.podsPerCore, config.maxPods) : config.maxPods;
@@ -182,6 +211,8 @@ export function nodeStatusChanged(before: NodeStatus | undefined, after: NodeSta
         'runtimeHandlers',
       ]),
       status.daemonEndpoints?.kubeletEndpoint?.Port ?? 0,
+      status.runtimeHandlers ?? [],
+      status.features ?? {},
       (status.images ?? []).map((image) => [image.names, image.sizeBytes]),
       (status.conditions ?? [])
         .map((c) => [c.type, c.status, c.reason ?? '', c.message ?? ''])
