@@ -9,6 +9,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ApiHandler } from '../api/exchange.ts';
 import { resources } from '../api/types/resources.ts';
+import { createMetricsRegistry } from '../base/metrics.ts';
 import type { InformerFactory } from '../client/informer.ts';
 import { openCgroups } from '../host/cgroups.ts';
 import { readMachineInfo } from '../host/machine-info.ts';
@@ -27,7 +28,7 @@ import { createNodePodSource } from './pod-source.ts';
 import { podUid } from './pods/pod-info.ts';
 import { createProbeManager } from './probes/prober.ts';
 import { createKubeletHandler } from './server/kubelet-handler.ts';
-import { registerNodeMetrics, withRuntimeMetrics } from './server/kubelet-metrics.ts';
+import { probeSeries, registerNodeMetrics, withRuntimeMetrics } from './server/kubelet-metrics.ts';
 import { createPodCompleter } from './static/complete-pod.ts';
 import { withStaticPods } from './static/mirror-pods.ts';
 import { createStaticPodFeed } from './static/static-pods.ts';
@@ -112,6 +113,7 @@ export async function createHostKubelet(
       kubelet.parts?.agent.node()?.status?.runtimeHandlers?.find(({ name }) => (name ?? '') === '')?.features
         ?.recursiveReadOnlyMounts === true,
   });
+  const probeMetrics = createMetricsRegistry();
   const kubelet: Kubelet = createKubelet({
     ...options,
     runtime,
@@ -120,7 +122,7 @@ export async function createHostKubelet(
     environment,
     machine,
     pressure: { observe: () => observations(usage), summary: (o) => stats.summary(o), imageFs: () => fullFs(usage) },
-    probes: createProbeManager,
+    probes: (context) => createProbeManager({ ...context, onResult: probeSeries(probeMetrics) }),
     ...(feed ? { staticPods: { feed, api } } : {}),
   });
   const usage = createHostUsage({
@@ -150,6 +152,7 @@ export async function createHostKubelet(
     version: options.version,
     podCgroup: (pod) => podCgroupPath(pod, config.cgroupRoot),
     ...(config.enableSystemLogHandler ? { logFolder: '/var/log' } : {}),
+    probeMetrics,
     configuration: () => configurationDocument(config),
     auth: {
       anonymous: config.anonymousAuth,

@@ -82,7 +82,7 @@ test('shutdown: pods end as Terminated, the node says why it is not ready, and n
     await node.clock.advance(1000);
     assert.equal(node.pod('late')?.status?.reason, 'NodeShutdown');
     const ready = (
-      node.server.get('/api/v1/nodes/n1')?.status as { conditions: { type: string; message: string }[] }
+      node.server.get('/api/v1/nodes/n1')!.status as { conditions: { type: string; message: string }[] }
     ).conditions.find(({ type }) => type === 'Ready');
     assert.equal(ready?.message, 'node is shutting down');
   } finally {

@@ -21,6 +21,14 @@ export interface ProbeContext {
   readonly clock: Clock;
   readonly events: EventRecorder;
   readonly log: Logger;
+  /** Each probe's outcome, for metrics. */
+  onResult?(probe: {
+    readonly kind: 'liveness' | 'readiness' | 'startup';
+    readonly result: 'successful' | 'failed' | 'unknown';
+    readonly pod: Pod;
+    readonly container: string;
+    readonly tookMs: number;
+  }): void;
   /** A verdict changed. */
   wake(uid: string): void;
   readonly signal: AbortSignal;

@@ -40,8 +40,16 @@ export function createProbeManager(context: ProbeContext): ProbeManager {
       if (!target) return;
       // Nothing but the startup probe counts before it has succeeded.
       if (worker.kind === 'startup' || manager.started(worker.containerId, target.container)) {
+        const startedMs = clock.monotonic();
         const result = await probeWithTries(probe, target, stop);
         if (stop.aborted) return;
+        context.onResult?.({
+          kind: worker.kind,
+          result: result.ok ? 'successful' : result.unknown ? 'unknown' : 'failed',
+          pod: target.pod,
+          container: target.container.name,
+          tookMs: clock.monotonic() - startedMs,
+        });
         if (result.ok || !result.unknown) {
           if (result.ok === last) same++;
           else same = 1;

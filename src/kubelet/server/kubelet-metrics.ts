@@ -1,6 +1,7 @@
 /** The kubelet's own metrics, under upstream's names (pkg/kubelet/metrics). */
 import type { MetricsRegistry } from '../../base/metrics.ts';
 import type { CriRuntime } from '../../runtime/cri.ts';
+import type { ProbeContext } from '../probes/probe-manager.ts';
 
 const runtimeBuckets = [
   0.005, 0.0125, 0.03125, 0.078125, 0.1953125, 0.48828125, 1.220703125, 3.0517578125, 7.62939453125,
@@ -80,4 +81,27 @@ export function registerNodeMetrics(
       for (const [state, count] of Object.entries(node.containers())) gauge.set({ container_state: state }, count);
     },
   });
+}
+
+const durationBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** `/metrics/probes`: how often each container's probes succeeded and failed, and how long they took. Source: pkg/kubelet/prober. */
+export function probeSeries(metrics: MetricsRegistry): NonNullable<ProbeContext['onResult']> {
+  const total = metrics.counter({
+    name: 'prober_probe_total',
+    help: 'Cumulative number of a liveness, readiness or startup probe for a container by result.',
+    labels: ['probe_type', 'result', 'container', 'pod', 'namespace', 'pod_uid'],
+  });
+  const seconds = metrics.histogram({
+    name: 'prober_probe_duration_seconds',
+    help: 'Duration in seconds for a probe response.',
+    labels: ['probe_type', 'container', 'pod', 'namespace'],
+    buckets: durationBuckets,
+  });
+  return ({ kind, result, pod: { metadata }, container, tookMs }) => {
+    const probe_type = `${kind[0]!.toUpperCase()}${kind.slice(1)}`;
+    const of = { probe_type, container, pod: metadata.name ?? '', namespace: metadata.namespace ?? '' };
+    total.increment({ ...of, result, pod_uid: metadata.uid ?? '' });
+    seconds.observe(of, tookMs / 1000);
+  };
 }
