@@ -128,6 +128,8 @@ test('conversion webhook: fields are selected as the version has them, in lists 
   await t.send('PATCH', path('v2', '/c'), { port: '81' }, merge);
   assert.deepEqual([await next(), await next(), await next()], ['ADDED b one', 'DELETED a one', 'MODIFIED c one']);
   watch.close();
+  await t.send('DELETE', path('v2', '?fieldSelector=host%3Done,port%3D81'));
+  assert.deepEqual(await names(path('v2')), ['a', 'b']);
 });
 
 const bad: readonly (readonly [string, (review: Review) => JsonObject, RegExp])[] = [

@@ -13,15 +13,12 @@ import {
   preserves,
   type Structural,
 } from '../../api/structural/schema.ts';
+import { apiVersionText, kindText, metadataText } from './field-texts.ts';
 
 type OpenApiVersion = 'v2' | 'v3';
 type Reference = (name: string, version: OpenApiVersion) => JsonObject;
 type Draft = Record<string, JsonValue>;
 
-const metadataText =
-  'Standard metadata of every object: its name, namespace, labels, annotations and what the server keeps about it.';
-const apiVersionText = 'APIVersion defines the group and version in which this object is written, such as apps/v1.';
-const kindText = 'What this object is, in CamelCase, such as Deployment. It cannot be changed.';
 const objectMeta = 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta';
 
 export function customDefinition(type: StructType, version: OpenApiVersion, reference: Reference): JsonObject {

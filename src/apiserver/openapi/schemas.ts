@@ -1,7 +1,9 @@
 /** Struct types as OpenAPI definitions. v2 and v3 differ in how they refer to each other and in a few special types. */
+
 import type { JsonObject, JsonValue } from '../../api/json.ts';
 import type { FieldSchema, SpecialType, StructType, TypeRef } from '../../api/schema/model.ts';
 import { customDefinition } from './custom.ts';
+import { fieldText } from './field-texts.ts';
 
 export type OpenApiVersion = 'v2' | 'v3';
 
@@ -78,7 +80,7 @@ export function definitionSchema(definition: Definition, version: OpenApiVersion
 function structSchema(type: StructType, version: OpenApiVersion): JsonObject {
   const properties: Record<string, JsonObject> = {};
   for (const field of [...type.fields].sort((a, b) => (a.name < b.name ? -1 : 1)))
-    properties[field.name] = property(field, version);
+    properties[field.name] = described(property(field, version), fieldText(type.openapiName, field.name), version);
   const required = type.fields.filter((field) => field.required).map((field) => field.name);
   return {
     ...(type.fields.length > 0 ? { properties } : {}),
@@ -103,6 +105,14 @@ function structSchema(type: StructType, version: OpenApiVersion): JsonObject {
         }
       : {}),
   };
+}
+
+/** Beside a reference v3 reads nothing: it goes into a list of its own. */
+function described(schema: JsonObject, description: string | undefined, version: OpenApiVersion): JsonObject {
+  if (description === undefined) return schema;
+  const { $ref, ...rest } = schema;
+  if ($ref === undefined || version === 'v2') return { description, ...schema };
+  return { description, allOf: [{ $ref }], ...rest };
 }
 
 function property(field: FieldSchema, version: OpenApiVersion): JsonObject {

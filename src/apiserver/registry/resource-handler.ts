@@ -341,8 +341,11 @@ export class ResourceHandler {
       stored.fields,
       served.schema,
       stored.isPods,
+      stored.custom?.converts ? this.#options.forms.fieldsOf(served, stored) : undefined,
     );
     checkListOptions(list);
+    if (stored.custom?.converts && list.fieldSelector !== '')
+      await this.#prepareAll(context, served, stored, namespace);
     const made = this.#options.forms.form(served, stored, negotiated, context.query);
     const form = made instanceof Promise ? await made : made;
     const { objects, meta } = await deleteCollection(
