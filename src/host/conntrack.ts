@@ -8,7 +8,7 @@ export interface FlowFilter {
   /** Where the client sends to. */
   readonly originalDestination?: { readonly ip?: string; readonly port: number };
   /** Where answers come from: the endpoint that the flow was given. */
-  readonly replySource?: string;
+  readonly replySource?: { readonly ip: string; readonly port?: number };
 }
 
 export interface Conntrack {
@@ -24,7 +24,8 @@ export function createConntrack(spawner: Spawner): Conntrack {
       const args = ['-D', '-f', family, '-p', protocol];
       if (originalDestination?.ip !== undefined) args.push('--orig-dst', originalDestination.ip);
       if (originalDestination) args.push('--orig-port-dst', String(originalDestination.port));
-      if (replySource !== undefined) args.push('--reply-src', replySource);
+      if (replySource) args.push('--reply-src', replySource.ip);
+      if (replySource?.port !== undefined) args.push('--reply-port-src', String(replySource.port));
       const { code, stderr } = await spawner.run('conntrack', args, { timeoutMs });
       const text = stderr.toString();
       if (code === 0 || /0 flow entries have been deleted/.test(text)) return;

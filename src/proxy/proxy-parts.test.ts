@@ -37,27 +37,33 @@ for (const [name, before, after, want] of [
     'an endpoint that is gone',
     [rule(['10.0.0.2', '10.0.0.3'])],
     [rule(['10.0.0.3'])],
-    [{ ...udp, originalDestination: toCluster, replySource: '10.0.0.2' }],
+    [{ ...udp, originalDestination: toCluster, replySource: { ip: '10.0.0.2', port: 53 } }],
   ],
   [
     'a Service that is gone',
     [rule(['10.0.0.2'])],
     [],
-    [{ ...udp, originalDestination: toCluster, replySource: '10.0.0.2' }],
+    [{ ...udp, originalDestination: toCluster, replySource: { ip: '10.0.0.2', port: 53 } }],
   ],
   [
     'the first endpoint: what was sent to the address itself',
     [rule([])],
     [rule(['10.0.0.2'])],
-    [{ ...udp, originalDestination: toCluster, replySource: '10.96.0.10' }],
+    [{ ...udp, originalDestination: toCluster, replySource: { ip: '10.96.0.10' } }],
   ],
   [
     "a node port, whatever the node's address",
     [rule(['10.0.0.2'], { nodePort: 30053, clusterIps: [] })],
     [],
-    [{ ...udp, originalDestination: { port: 30053 }, replySource: '10.0.0.2' }],
+    [{ ...udp, originalDestination: { port: 30053 }, replySource: { ip: '10.0.0.2', port: 53 } }],
   ],
   ['another endpoint beside: nothing', [rule(['10.0.0.2'])], [rule(['10.0.0.2', '10.0.0.3'])], []],
+  [
+    'another target port of the same pod',
+    [rule(['10.0.0.2'])],
+    [rule([], { endpoints: [{ ip: '10.0.0.2', port: 54 }] })],
+    [{ ...udp, originalDestination: toCluster, replySource: { ip: '10.0.0.2', port: 53 } }],
+  ],
   ['TCP: its connections end by themselves', [rule(['10.0.0.2'], { protocol: 'tcp' })], [], []],
 ] as const)
   test(`stale flows: ${name}`, () => assert.deepEqual(staleFlows(before, after, 'ipv4'), want));

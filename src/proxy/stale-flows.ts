@@ -4,7 +4,7 @@
  * Source: pkg/proxy/conntrack.
  */
 import type { FlowFilter } from '../host/conntrack.ts';
-import type { ServicePortRules } from './service-map.ts';
+import type { EndpointAddress, ServicePortRules } from './service-map.ts';
 
 /** @param before undefined for what was not there. */
 export function staleFlows(
@@ -17,21 +17,26 @@ export function staleFlows(
   for (const old of before ?? []) {
     if (old.protocol !== 'udp') continue;
     const next = now.get(idOf(old));
-    const left = new Set(next ? endpointsOf(next) : []);
-    const gone = endpointsOf(old).filter((ip) => !left.has(ip));
+    const left = next ? endpointsOf(next) : new Map<string, EndpointAddress>();
+    const gone = [...endpointsOf(old)].filter(([key]) => !left.has(key));
     for (const way of waysTo(old))
       if (gone.length > manyGone) found.push({ protocol: 'udp', family, ...way });
-      else for (const ip of gone) found.push({ protocol: 'udp', family, ...way, replySource: ip });
+      else for (const [, replySource] of gone) found.push({ protocol: 'udp', family, ...way, replySource });
   }
   const had = new Map((before ?? []).map((rule) => [idOf(rule), rule]));
   for (const rule of after) {
-    if (rule.protocol !== 'udp' || endpointsOf(rule).length === 0) continue;
+    if (rule.protocol !== 'udp' || endpointsOf(rule).size === 0) continue;
     const old = had.get(idOf(rule));
     // The addresses may have been sent to before there was anybody: such flows lead to the address itself, or out of the cluster.
-    if (old && endpointsOf(old).length > 0 && sameWays(old, rule)) continue;
+    if (old && endpointsOf(old).size > 0 && sameWays(old, rule)) continue;
     for (const { originalDestination } of waysTo(rule)) {
       const { ip } = originalDestination;
-      found.push({ protocol: 'udp', family, originalDestination, ...(ip === undefined ? {} : { replySource: ip }) });
+      found.push({
+        protocol: 'udp',
+        family,
+        originalDestination,
+        ...(ip === undefined ? {} : { replySource: { ip } }),
+      });
     }
   }
   return found;
@@ -41,9 +46,14 @@ export function staleFlows(
 const manyGone = 8;
 
 const idOf = ({ name, protocol }: ServicePortRules): string => `${name}/${protocol}`;
-const endpointsOf = (rule: ServicePortRules): string[] => [
-  ...new Set([...rule.endpoints, ...rule.clusterEndpoints, ...rule.externalEndpoints].map(({ ip }) => ip)),
-];
+/** By address and port: a Service's target port may change while its pods stay. */
+const endpointsOf = (rule: ServicePortRules): Map<string, EndpointAddress> =>
+  new Map(
+    [...rule.endpoints, ...rule.clusterEndpoints, ...rule.externalEndpoints].map((endpoint) => [
+      `${endpoint.ip} ${endpoint.port}`,
+      endpoint,
+    ]),
+  );
 
 function waysTo(rule: ServicePortRules): { originalDestination: { ip?: string; port: number } }[] {
   const ways: { originalDestination: { ip?: string; port: number } }[] = [...rule.clusterIps, ...rule.externalIps].map(
