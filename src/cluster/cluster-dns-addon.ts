@@ -109,12 +109,13 @@ async function existing(write: Promise<unknown>): Promise<void> {
 }
 
 function isSame(found: EndpointSlice, wanted: EndpointSlice): boolean {
-  const essence = ({ metadata, endpoints = [], ports = [] }: EndpointSlice): string =>
+  // An empty list comes back as null, as upstream's servers send it.
+  const essence = ({ metadata, endpoints, ports }: EndpointSlice): string =>
     JSON.stringify([
       metadata.labels?.['kubernetes.io/service-name'],
       metadata.ownerReferences?.map((o) => o.uid),
-      endpoints.map((e) => [e.addresses, e.conditions?.ready, e.nodeName, e.zone]),
-      ports.map((p) => [p.name, p.port, p.protocol]),
+      endpoints?.map((e) => [e.addresses, e.conditions?.ready, e.nodeName, e.zone]) ?? [],
+      ports?.map((p) => [p.name, p.port, p.protocol]) ?? [],
     ]);
   return essence(found) === essence(wanted);
 }
