@@ -11,6 +11,8 @@ export interface MetricDefinition<L extends string> {
 }
 export interface Counter<L extends string> {
   increment(labels: Readonly<Record<L, string>>, by?: number): void;
+  /** Ends a series: what it counted is gone. */
+  remove(labels: Readonly<Record<L, string>>): void;
 }
 export interface Gauge<L extends string> {
   set(labels: Readonly<Record<L, string>>, value: number): void;
@@ -19,6 +21,7 @@ export interface Gauge<L extends string> {
 export interface Histogram<L extends string> {
   /** In base units: seconds, bytes. */
   observe(labels: Readonly<Record<L, string>>, value: number): void;
+  remove(labels: Readonly<Record<L, string>>): void;
 }
 
 export interface MetricsRegistry {
@@ -42,7 +45,7 @@ export function createMetricsRegistry(): MetricsRegistry {
       const metric =
         (registry.getSingleMetric(name) as PromCounter<string> | undefined) ??
         new PromCounter<string>({ name, help, labelNames: [...labels], registers: [registry] });
-      return { increment: (values, by = 1) => metric.inc(values, by) };
+      return { increment: (values, by = 1) => metric.inc(values, by), remove: (values) => metric.remove(values) };
     },
     gauge<L extends string>({
       name,
@@ -80,7 +83,10 @@ export function createMetricsRegistry(): MetricsRegistry {
           buckets: [...buckets],
           registers: [registry],
         });
-      return { observe: (values, value) => metric.observe(values, value) };
+      return {
+        observe: (values, value) => metric.observe(values, value),
+        remove: (values) => metric.remove(values),
+      };
     },
     text: () => registry.metrics(),
   };

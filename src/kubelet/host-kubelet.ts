@@ -122,7 +122,7 @@ export async function createHostKubelet(
     environment,
     machine,
     pressure: { observe: () => observations(usage), summary: (o) => stats.summary(o), imageFs: () => fullFs(usage) },
-    probes: (context) => createProbeManager({ ...context, onResult: probeSeries(probeMetrics) }),
+    probes: (context) => createProbeManager({ ...context, ...probeSeries(probeMetrics) }),
     ...(feed ? { staticPods: { feed, api } } : {}),
   });
   const usage = createHostUsage({

@@ -29,6 +29,12 @@ export interface ProbeContext {
     readonly container: string;
     readonly tookMs: number;
   }): void;
+  /** The container is probed no more. */
+  onEnd?(probe: {
+    readonly kind: 'liveness' | 'readiness' | 'startup';
+    readonly pod: Pod;
+    readonly container: string;
+  }): void;
   /** A verdict changed. */
   wake(uid: string): void;
   readonly signal: AbortSignal;

@@ -15,6 +15,8 @@ type Kind = 'liveness' | 'readiness' | 'startup';
 interface Worker {
   readonly kind: Kind;
   readonly uid: string;
+  readonly pod: Pod;
+  readonly container: string;
   readonly containerId: string;
   verdict: boolean;
   readonly stop: AbortController;
@@ -105,6 +107,8 @@ export function createProbeManager(context: ProbeContext): ProbeManager {
     const worker: Worker = {
       kind,
       uid: podUid(pod),
+      pod,
+      container: container.name,
       containerId: found.id,
       // Alive until proven otherwise; ready and started only when proven.
       verdict: kind === 'liveness',
@@ -117,6 +121,7 @@ export function createProbeManager(context: ProbeContext): ProbeManager {
     });
   };
   const end = (key: string, worker: Worker): void => {
+    context.onEnd?.({ kind: worker.kind, pod: worker.pod, container: worker.container });
     worker.stop.abort();
     workers.delete(key);
     targets.delete(worker.containerId);

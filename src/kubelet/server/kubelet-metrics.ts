@@ -1,4 +1,6 @@
 /** The kubelet's own metrics, under upstream's names (pkg/kubelet/metrics). */
+
+import type { Pod } from '../../api/types/core-v1.ts';
 import type { MetricsRegistry } from '../../base/metrics.ts';
 import type { CriRuntime } from '../../runtime/cri.ts';
 import type { ProbeContext } from '../probes/probe-manager.ts';
@@ -86,7 +88,7 @@ export function registerNodeMetrics(
 const durationBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /** `/metrics/probes`: how often each container's probes succeeded and failed, and how long they took. Source: pkg/kubelet/prober. */
-export function probeSeries(metrics: MetricsRegistry): NonNullable<ProbeContext['onResult']> {
+export function probeSeries(metrics: MetricsRegistry): Required<Pick<ProbeContext, 'onResult' | 'onEnd'>> {
   const total = metrics.counter({
     name: 'prober_probe_total',
     help: 'Cumulative number of a liveness, readiness or startup probe for a container by result.',
@@ -98,10 +100,23 @@ export function probeSeries(metrics: MetricsRegistry): NonNullable<ProbeContext[
     labels: ['probe_type', 'container', 'pod', 'namespace'],
     buckets: durationBuckets,
   });
-  return ({ kind, result, pod: { metadata }, container, tookMs }) => {
-    const probe_type = `${kind[0]!.toUpperCase()}${kind.slice(1)}`;
-    const of = { probe_type, container, pod: metadata.name ?? '', namespace: metadata.namespace ?? '' };
-    total.increment({ ...of, result, pod_uid: metadata.uid ?? '' });
-    seconds.observe(of, tookMs / 1000);
+  const labelsOf = (kind: string, { metadata }: Pod, container: string) => ({
+    probe_type: `${kind[0]!.toUpperCase()}${kind.slice(1)}`,
+    container,
+    pod: metadata.name ?? '',
+    namespace: metadata.namespace ?? '',
+  });
+  return {
+    onResult({ kind, result, pod, container, tookMs }) {
+      const of = labelsOf(kind, pod, container);
+      total.increment({ ...of, result, pod_uid: pod.metadata.uid ?? '' });
+      seconds.observe(of, tookMs / 1000);
+    },
+    onEnd({ kind, pod, container }) {
+      const of = labelsOf(kind, pod, container);
+      for (const result of ['successful', 'failed', 'unknown'])
+        total.remove({ ...of, result, pod_uid: pod.metadata.uid ?? '' });
+      seconds.remove(of);
+    },
   };
 }
