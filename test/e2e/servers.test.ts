@@ -7,7 +7,8 @@ import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { resources } from '../../src/api/types/resources.ts';
 import { createRealClock } from '../../src/base/real-clock.ts';
-import { requires } from '../requirements.ts';
+import { createSeededRandom } from '../../src/base/seeded-random.ts';
+import { findCommand, requires } from '../requirements.ts';
 import { findViolation, findWatchFault } from '../support/linearizability.ts';
 import { makeRegisters, startRegisterClients, watchRegisters } from '../support/register-clients.ts';
 import { type Fleet, type FleetHost, fleetNeeds, hollow, joinFlags, startFleet } from './fleet.ts';
@@ -97,16 +98,35 @@ test('servers: init, join, what goes wrong by hand, a token command, status, res
     ),
   );
 
+  if (findCommand('etcdctl') ?? findCommand('etcdutl')) {
+    const maps = cluster.client.resource(resources.configMaps);
+    const kept = await maps.create({ metadata: { name: 'kept', namespace: 'default' } });
+    await m1.ok('snapshot save');
+    await maps.delete('kept', { namespace: 'default' });
+    const later = await maps.create({ metadata: { name: 'later', namespace: 'default' } });
+    await m1.ok('snapshot restore', (await m1.ok('snapshot list', '-o', 'name')).trim());
+    await using restored = m1.access();
+    const { items, metadata } = await restored.client.resource(resources.configMaps).list({ namespace: 'default' });
+    assert.equal(items.find((map) => map.metadata.name === 'kept')?.metadata.uid, kept.metadata.uid);
+    assert.ok(!items.some((map) => map.metadata.name === 'later'));
+    assert.ok(
+      Number(metadata.resourceVersion) > Number(later.metadata.resourceVersion),
+      'no revision is given out twice',
+    );
+    await restored.until(resources.nodes, 'two ready nodes', (nodes) => nodes.filter(isReady).length === 2);
+  } else t.diagnostic('no etcdctl or etcdutl: the snapshot was not restored');
+
   await w1.ok('reset');
   assert.ok(!existsSync(w1.dataDir));
-  await cluster.client.resource(resources.nodes).delete('w1');
+  await using last = m1.access();
+  await last.client.resource(resources.nodes).delete('w1');
   await w1.ok('join', ...flags.worker, ...hollow);
   await m1.ok('reset');
   assert.ok(!existsSync(m1.dataDir));
   await w1.ok('reset');
 });
 
-test('servers: two control-plane hosts and a witness lose any one of them', { timeout: 290_000 }, async (t) => {
+test('servers: two control-plane hosts and a witness lose any one of them', { timeout: 600_000 }, async (t) => {
   if (!requires(t, fleetNeeds)) return;
   const fleet = await startFleet(t, ['m1', 'm2', 'e1', 'w1']);
   const { m1, m2, e1, w1 } = fleet.hosts as Readonly<Record<'m1' | 'm2' | 'e1' | 'w1', FleetHost>>;
@@ -139,6 +159,63 @@ test('servers: two control-plane hosts and a witness lose any one of them', { ti
   assert.match(await m1.ok('status'), /Quorum +2 of 2 members answer/);
   await cluster.client.resource(resources.nodes).delete('m2');
   assert.match(await m2.ok('join', ...flags.master, '--control-plane', ...hollow), /tolerates the loss of any one/);
+});
+
+/** `BIREME_LONG_SEED=N`, by hand: random faults on three control-plane hosts, one at a time, each healed before the next. */
+test('servers: three control-plane hosts lose any one of them, again and again', { timeout: 1_500_000 }, async (t) => {
+  const seed = Number(process.env.BIREME_LONG_SEED ?? 0);
+  if (!requires(t, { ...fleetNeeds, found: seed > 0 ? [] : ['BIREME_LONG_SEED (the long mode)'] })) return;
+  const random = createSeededRandom(seed);
+  const rounds = Number(process.env.BIREME_LONG_ROUNDS ?? 10);
+  const fleet = await startFleet(t, ['m1', 'm2', 'm3', 'w1']);
+  const { m1, m2, m3, w1 } = fleet.hosts as Readonly<Record<'m1' | 'm2' | 'm3' | 'w1', FleetHost>>;
+  const flags = joinFlags(await m1.ok('init', '--upload-certs', ...hollow));
+  for (const host of [m2, m3]) await host.ok('join', ...flags.master, '--control-plane', ...hollow);
+  await w1.ok('join', ...flags.worker, ...hollow);
+  const faults: Readonly<Record<string, (host: FleetHost) => Promise<() => Promise<unknown>>>> = {
+    'etcd killed': async (host) => {
+      await host.signal('etcd', 'KILL');
+      return async () => undefined;
+    },
+    'etcd stopped': async (host) => {
+      await host.signal('etcd', 'STOP');
+      return () => host.signal('etcd', 'CONT');
+    },
+    'server killed': async (host) => {
+      await host.signal('server', 'KILL');
+      return () => host.ok('start');
+    },
+    'server stopped': async (host) => {
+      await host.signal('server', 'STOP');
+      return () => host.signal('server', 'CONT');
+    },
+    'server ended in order': async (host) => {
+      const pid = host.pid('server');
+      await host.signal('server', 'TERM');
+      while ((await fleet.machine.run('kill', '-0', String(pid))).code === 0) await clock.sleep(100);
+      return () => host.ok('start');
+    },
+    'cut off': async (host) => {
+      await host.link('down');
+      return () => host.link('up');
+    },
+  };
+  await underLoad(t, fleet, [m1, m2, m3], seed, async (load) => {
+    for (let round = 0; round < rounds; round++) {
+      const names = Object.keys(faults);
+      const name = names[random.below(names.length)]!;
+      const host = [m1, m2, m3][random.below(3)]!;
+      const heal = await faults[name]!(host);
+      await load.goesOn(`${host.name} ${name}`);
+      await clock.sleep(random.below(12_000));
+      await heal();
+      await load.goesOn(`${host.name} healed`);
+      await clock.sleep(3000 + random.below(5000));
+    }
+  });
+  await using cluster = m1.access();
+  await cluster.until(resources.nodes, 'four ready nodes', (nodes) => nodes.filter(isReady).length === 4);
+  assert.match(await m1.ok('status'), /Quorum +3 of 3 members answer; 1 more may fail/);
 });
 
 interface Load {
