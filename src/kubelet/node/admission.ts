@@ -86,6 +86,7 @@ export function lackingAmounts(pod: Pod, node: Node | undefined, others: readonl
   const wanted = podRequests(pod);
   for (const name of Object.keys(wanted)) {
     const text = allocatable[name];
+    if (text === undefined && isExtendedResource(name)) continue;
     let used = 0;
     for (const other of others) used += podRequests(other)[name] ?? 0;
     const missing = used + wanted[name]! - (text === undefined ? 0 : amountOf(name, text));
@@ -105,6 +106,7 @@ function lackingResource(
     const requested = wanted[name]!;
     if (requested === 0) continue;
     const text = allocatable[name];
+    if (text === undefined && isExtendedResource(name)) continue;
     const capacity = text === undefined ? 0 : amountOf(name, text);
     let used = 0;
     for (const other of others) used += podRequests(other)[name] ?? 0;
@@ -112,6 +114,13 @@ function lackingResource(
   }
   return undefined;
 }
+
+/**
+ * One that the node says nothing of belongs to the cluster, or was advertised a moment ago by somebody else: the scheduler counted it.
+ * Source: pkg/kubelet/lifecycle/predicate.go (removeMissingExtendedResources), IsExtendedResourceName.
+ */
+const isExtendedResource = (name: string): boolean =>
+  name.includes('/') && !name.includes('kubernetes.io/') && !name.startsWith('requests.');
 
 const lackMessage = ({ name, requested, used, capacity }: Lack): string =>
   `Node didn't have enough resource: ${name}, requested: ${requested}, used: ${used}, capacity: ${capacity}`;

@@ -314,10 +314,11 @@ table(
       {},
       "OutOfmemory: Pod was rejected: Node didn't have enough resource: memory, requested: 2147483648, used: 0, capacity: 1073741824",
     ],
+    ['an extended resource that the node says nothing of', resources({ 'x.y/z': '1' }), {}, undefined],
     [
-      'an unknown resource',
+      'an extended resource of which nothing is left',
       resources({ 'x.y/z': '1' }),
-      {},
+      { 'x.y/z': '0' },
       "OutOfx.y/z: Pod was rejected: Node didn't have enough resource: x.y/z, requested: 1, used: 0, capacity: 0",
     ],
     [
