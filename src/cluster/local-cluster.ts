@@ -118,6 +118,11 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     if (rung.kind === 'containerd' && workers === 0) await assertPortFree('0.0.0.0', kubeletPort);
     let hosts: HostsRecord | undefined;
     if (workers > 0) {
+      if (/^(127\.|::1$|localhost$)/.test(options.listenAddress))
+        throw new ClusterError(
+          `The workers cannot reach an API server that listens on ${options.listenAddress} only`,
+          'leave out --listen-address with --workers',
+        );
       // The port before the segment: a start that cannot succeed leaves the machine alone.
       await assertPortFree(options.listenAddress, options.port);
       step(`Network segment for ${workers === 1 ? 'one worker' : `${workers} workers`}`);

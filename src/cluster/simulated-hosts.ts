@@ -14,6 +14,7 @@ import { commandInHost, startSimulatedHost } from '../host/simulated-host.ts';
 import type { ProcessIdentity, Spawner } from '../host/spawner.ts';
 import { readSysctl, writeSysctl } from '../host/sysctl.ts';
 import { upstreamsOf } from '../network/index.ts';
+import { ClusterError } from './cluster-error.ts';
 import type { ClusterNetwork } from './control-plane.ts';
 import { type DataDir, openDataDir, readFileIfPresent } from './data-dir.ts';
 import {
@@ -40,6 +41,8 @@ export interface HostsOptions {
 const inotifyInstances = { name: 'fs.inotify.max_user_instances', atLeast: 1024 };
 const forwarding = 'net.ipv4.ip_forward';
 const firstHostNumber = 11;
+/** One segment has 254 addresses; the machine's memory ends long before. */
+const hostsMax = 200;
 const retryMs = 10_000;
 
 /**
@@ -53,6 +56,11 @@ export async function openSegment(
   },
 ): Promise<HostsRecord> {
   const { dir, spawner, clock, network } = options;
+  if (options.hosts.length > hostsMax)
+    throw new ClusterError(
+      `${options.hosts.length} hosts do not fit on one segment`,
+      `ask for at most ${hostsMax}; hollow nodes (--hollow-nodes) may be thousands`,
+    );
   const before = readHostsRecord(dir);
   const id = clusterId(dir);
   let segment = before?.segment;
