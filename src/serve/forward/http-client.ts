@@ -52,10 +52,18 @@ export interface HttpClientOptions {
 
 /** Upstream's dialer gives a connection so long. */
 const connectTimeoutMs = 30_000;
+/** Upstream's IdleConnTimeout; our own servers keep theirs as long. */
+const idleTimeoutMs = 90_000;
 
 export function createHttpClient(options: HttpClientOptions): HttpClient {
   const { clock } = options;
-  const settings = { keepAlive: true, keepAliveMsecs: 30_000, maxFreeSockets: options.idlePerTargetMax ?? 25 };
+  // The time-out ends idle connections only: a request has no time-out of the socket's.
+  const settings = {
+    keepAlive: true,
+    keepAliveMsecs: 30_000,
+    maxFreeSockets: options.idlePerTargetMax ?? 25,
+    timeout: idleTimeoutMs,
+  };
   const plain = new PlainAgent(settings);
   const secure = new Map<TlsIdentity, TlsAgent>();
   const agentFor = (tls: TlsIdentity): TlsAgent => {
