@@ -267,3 +267,19 @@ test('post-start: the identity Lease is renewed, one of a server long gone is co
   stop.abort();
   await running;
 });
+
+test('flow control: a default that somebody deletes comes back within a minute', async () => {
+  const { store, clock, random, read, stored } = world();
+  await bootstrap({ store, clock, random, config });
+  const stop = new AbortController();
+  const options = { store, clock, random, log: quiet, advertiseAddress: '192.0.2.1', securePort: 6443, hostname: 'h' };
+  const ended = runPostStart(options, stop.signal);
+  const path = ['flowcontrol.apiserver.k8s.io', 'flowschemas', '', 'service-accounts'] as const;
+  await store.txn({ compare: [], success: [{ type: 'delete', key: stored.key(...path) }] });
+  await clock.advance(30_000);
+  assert.equal(await read(...path), undefined);
+  await clock.advance(40_000);
+  assert.equal((await read(...path))?.kind, 'FlowSchema');
+  stop.abort();
+  await ended;
+});

@@ -6,7 +6,7 @@ import type { Store } from '../../store/store.ts';
 import type { Transformer } from '../registry/transformer.ts';
 import { createIdentityLease } from './identity-lease.ts';
 import { createKubernetesEndpoints } from './kubernetes-endpoints.ts';
-import { type BootstrapConfig, bootstrapObjects } from './objects.ts';
+import { type BootstrapConfig, bootstrapObjects, flowControlObjects } from './objects.ts';
 import { createStoredObjects } from './stored-objects.ts';
 import { writeBootstrapObjects } from './write.ts';
 
@@ -42,6 +42,8 @@ export interface PostStartOptions extends Omit<BootstrapOptions, 'config'> {
 
 const intervalMs = 10_000;
 const collectMs = 3_600_000;
+/** Upstream looks after its default flow configuration as often. */
+const flowControlMs = 60_000;
 const leaveMs = 2000;
 
 /**
@@ -67,12 +69,19 @@ export async function runPostStart(options: PostStartOptions, signal: AbortSigna
     }
   };
   let collected = clock.monotonic();
+  let flowControlled = clock.monotonic();
   while (!signal.aborted) {
     await attempt('kubernetes endpoints', () => endpoints.sync(signal));
     await attempt('identity lease', () => identity.sync(signal));
     if (clock.monotonic() - collected >= collectMs) {
       collected = clock.monotonic();
       await attempt('expired identity leases', () => identity.collect(signal));
+    }
+    if (clock.monotonic() - flowControlled >= flowControlMs) {
+      flowControlled = clock.monotonic();
+      await attempt('flow control', async () => {
+        await writeBootstrapObjects(flowControlObjects(clock.now()), stored, signal);
+      });
     }
     await clock.sleep(intervalMs, signal);
   }

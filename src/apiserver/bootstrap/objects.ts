@@ -96,6 +96,14 @@ export function bootstrapObjects(config: BootstrapConfig, nowMs: number): readon
   });
 }
 
+/** The default FlowSchemas and priority levels: who deletes one gets it back. */
+export function flowControlObjects(nowMs: number): readonly BootstrapObject[] {
+  const time = formatTime(nowMs);
+  return templates
+    .filter(({ group }) => group === 'flowcontrol.apiserver.k8s.io')
+    .map((template) => ({ ...template, object: filled(template.object, { '<time>': time }) as JsonObject }));
+}
+
 function kubernetesService(object: JsonObject, { serviceCidrs, securePort }: BootstrapConfig): JsonObject {
   const clusterIPs = serviceCidrs.slice(0, 1).map(firstServiceAddress);
   return {
