@@ -50,6 +50,7 @@ const { values } = parseArgs({
 });
 
 const clock = createRealClock();
+const recordedMax = 2500;
 const optional = (value: string | undefined): ReadonlySet<string> | undefined =>
   value === undefined ? undefined : new Set(value.split(','));
 const seed = Number(values.seed);
@@ -185,8 +186,6 @@ function summarise(): void {
   }
 }
 
-const recordedMax = 2500;
-
 /** Short exact cases of one answer, in the form of the golden ones. What names the caller or the kind of server is left out. */
 function golden({ one, lines, requests, theirs: answers }: Outcome): object | undefined {
   const compared = one.steps.flatMap((step, i) => (step.quiet ? [] : [i]));
@@ -232,10 +231,11 @@ function json(text: string): unknown {
 }
 
 /** What the server gave the live object, so that another server's own can stand there. */
-const placeholders = (value: unknown): unknown =>
-  JSON.parse(
+function placeholders(value: unknown): unknown {
+  return JSON.parse(
     JSON.stringify(value)
       .replace(/"uid":"[0-9a-f]{8}-[^"]+"/g, '"uid":"<uid>"')
       .replace(/"resourceVersion":"\d+"/g, '"resourceVersion":"<rv>"')
       .replace(/"(creationTimestamp|time)":"\d{4}-[^"]+"/g, '"$1":"<time>"'),
   ) as unknown;
+}

@@ -44,7 +44,8 @@ export interface Case {
   };
 }
 
-export const groups = ['defaults', 'invalid', 'patch', 'protocol', 'discovery'] as const;
+/** `generated`: exact answers of the differential runner, seed 21 (`test/differential/`). */
+export const groups = ['defaults', 'invalid', 'patch', 'protocol', 'discovery', 'generated'] as const;
 export type Group = (typeof groups)[number];
 
 export const loadCases = (group: Group): readonly Case[] =>

@@ -128,7 +128,7 @@ function validateAffinityAdditions(
 ): void {
   const field = 'spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms';
   const old = before?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [];
-  const now = next?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
+  const now = next?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? undefined;
   if (old.length === 0) return;
   if (old.length !== (now?.length ?? 0)) {
     errors.invalid(

@@ -164,11 +164,7 @@ function finalizerErrors(finalizers: readonly string[], errors: FieldError[]): v
   });
   if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion'))
     errors.push(
-      invalid(
-        'metadata.finalizers',
-        `[${finalizers.join(' ')}]`,
-        'finalizer orphan and foregroundDeletion cannot be both set',
-      ),
+      invalid('metadata.finalizers', finalizers, 'finalizer orphan and foregroundDeletion cannot be both set'),
     );
 }
 

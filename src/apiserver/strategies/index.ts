@@ -23,6 +23,7 @@ import {
   persistentVolumeStrategy,
   priorityClassStrategy,
   resourceSliceStrategy,
+  serviceAccountStrategy,
 } from './kinds.ts';
 import { nameRules } from './name-rules.ts';
 import { podStrategy } from './pods.ts';
@@ -197,6 +198,8 @@ function ownStrategy(id: string, { type }: ResourceSchema): Strategy | undefined
       return certificateSigningRequestStrategy(type);
     case 'apiregistration.k8s.io/apiservices':
       return apiServiceStrategy(type);
+    case '/serviceaccounts':
+      return serviceAccountStrategy();
     case 'resource.k8s.io/resourceslices':
       return resourceSliceStrategy();
     case 'scheduling.k8s.io/priorityclasses':

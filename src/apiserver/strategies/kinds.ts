@@ -333,3 +333,17 @@ export function priorityClassStrategy(): Strategy {
     },
   };
 }
+
+/** Of the secrets it names only the names are kept. */
+export function serviceAccountStrategy(): Strategy {
+  const named = (object: JsonObject): JsonObject => {
+    const secrets = object.secrets as readonly JsonObject[] | undefined;
+    if (!secrets?.some((secret) => Object.keys(secret).some((key) => key !== 'name'))) return object;
+    return setIn(
+      object,
+      ['secrets'],
+      secrets.map(({ name }) => (name === undefined ? {} : { name })),
+    );
+  };
+  return { prepareForCreate: named, prepareForUpdate: named };
+}

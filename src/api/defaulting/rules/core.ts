@@ -90,7 +90,9 @@ function serviceDefaults(spec: ServiceSpec): object {
     ...(spec.sessionAffinity === 'ClientIP' && spec.sessionAffinityConfig?.clientIP?.timeoutSeconds === undefined
       ? { sessionAffinityConfig: { clientIP: { timeoutSeconds: affinityTimeoutSeconds } } }
       : {}),
-    ...(spec.sessionAffinity === 'None' && spec.sessionAffinityConfig ? { sessionAffinityConfig: undefined } : {}),
+    ...((spec.sessionAffinity || 'None') === 'None' && spec.sessionAffinityConfig
+      ? { sessionAffinityConfig: undefined }
+      : {}),
     ...(spec.type ? {} : { type }),
     ...(spec.ports?.some((p) => !p.protocol || needsTargetPort(p))
       ? {

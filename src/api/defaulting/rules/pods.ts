@@ -69,6 +69,8 @@ export const podRules: DefaultingRules = {
     selector.apiVersion ? undefined : { apiVersion: 'v1' },
   'core.v1.Volume': (volume: Volume) =>
     Object.keys(volume).length === 1 && volume.name !== undefined ? { emptyDir: {} } : undefined,
+  'core.v1.AzureDiskVolumeSource': (disk: { readonly readOnly?: boolean }) =>
+    disk.readOnly === undefined ? { readOnly: false } : undefined,
   'core.v1.SecretVolumeSource': withDefaultMode,
   'core.v1.ConfigMapVolumeSource': withDefaultMode,
   'core.v1.DownwardAPIVolumeSource': withDefaultMode,
