@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { ClusterError } from '../cluster-error.ts';
 import type { Surroundings } from '../component.ts';
 import { type DataDir, readFileIfPresent } from '../data-dir.ts';
+import { nodeFiles, readNodeConfig } from '../node-config.ts';
 import { readHostConfig } from './host-config.ts';
 import { writeMasterFiles } from './init.ts';
 import { chooseRuntime, type ServerOptions } from './prepare.ts';
@@ -61,7 +62,13 @@ export async function renewCertificates(
     rmSync(join(dir.pki, `${name}.key`));
     renewed.push(name);
   }
-  await writeMasterFiles(dir, config, chooseRuntime({ ...options, runtime: config.runtime }), options);
+  // The node registers with what it was given when it joined.
+  const node = readFileIfPresent(nodeFiles(dir).config) === undefined ? undefined : readNodeConfig(dir);
+  await writeMasterFiles(dir, config, chooseRuntime({ ...options, runtime: config.runtime }), {
+    ...options,
+    labels: node?.labels ?? options.labels,
+    taints: node?.taints ?? options.taints,
+  });
   return renewed;
 }
 
