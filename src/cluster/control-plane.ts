@@ -78,7 +78,12 @@ export interface ControlPlaneOptions extends Surroundings {
   readonly without?: readonly ('scheduler' | 'controllers')[];
   readonly tuning?: Pick<
     ApiServerOptions,
-    'watchLimits' | 'valueBudgetBytes' | 'compactionIntervalMs' | 'eventTtlSeconds'
+    | 'watchLimits'
+    | 'valueBudgetBytes'
+    | 'compactionIntervalMs'
+    | 'eventTtlSeconds'
+    | 'requestsInFlightMax'
+    | 'requestTimeoutMs'
   >;
 }
 

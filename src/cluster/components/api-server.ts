@@ -40,8 +40,11 @@ const table: ComponentFlagTable = {
     'kubelet-certificate-authority',
     'kubelet-client-certificate',
     'kubelet-client-key',
+    'max-mutating-requests-inflight',
+    'max-requests-inflight',
     'proxy-client-cert-file',
     'proxy-client-key-file',
+    'request-timeout',
     'requestheader-client-ca-file',
     'secure-port',
     'service-account-issuer',
@@ -117,7 +120,8 @@ export async function runApiServerCommand(
   const server = await listening(() =>
     startHttpsServer({
       ...serverPair,
-      ...(clientCa === undefined ? {} : { clientCa: [clientCa, frontProxyCa ?? ''].join('\n') }),
+      ...(clientCa === undefined ? {} : { clientCa }),
+      ...(frontProxyCa === undefined ? {} : { frontProxyCa }),
       handler: (request) => (handler ? handler(request) : Promise.resolve(starting)),
       streamsBody: (method, path) => streams?.(method, path) ?? false,
       host: flags.text('bind-address'),
@@ -172,6 +176,8 @@ export async function runApiServerCommand(
       tuning: {
         compactionIntervalMs: flags.duration('etcd-compaction-interval'),
         eventTtlSeconds: flags.duration('event-ttl') / 1000,
+        requestsInFlightMax: flags.number('max-requests-inflight') + flags.number('max-mutating-requests-inflight'),
+        requestTimeoutMs: flags.duration('request-timeout'),
       },
       localPath: false,
       without: ['scheduler', 'controllers'],
