@@ -31,7 +31,7 @@ export function parse(text: string): Expr {
     ]);
   const issues: CelIssue[] = [];
   const tokens = tokenize(text, issues);
-  const parser = new Parser(tokens, issues);
+  const parser = new Parser(text, tokens, issues);
   let expr: Expr | undefined;
   try {
     expr = parser.whole();
@@ -51,13 +51,15 @@ export interface NodeMaker {
 }
 
 class Parser implements NodeMaker {
+  readonly #text: string;
   readonly #tokens: readonly Token[];
   readonly #issues: CelIssue[];
   #at = 0;
   #nextId = 1;
   #depth = 0;
 
-  constructor(tokens: readonly Token[], issues: CelIssue[]) {
+  constructor(text: string, tokens: readonly Token[], issues: CelIssue[]) {
+    this.#text = text;
     this.#tokens = tokens;
     this.#issues = issues;
   }
@@ -86,6 +88,14 @@ class Parser implements NodeMaker {
   #wrong(expected: string): Stop {
     const { text, offset } = this.#token;
     this.issue(offset, `Syntax error: mismatched input '${text}' expecting ${expected}`);
+    return new Stop();
+  }
+  /** cel-go's grammar looks ahead here: its text begins at the dot. */
+  #noField(dot: Token): Stop {
+    const { kind, text, offset } = this.#token;
+    const end = kind === 'eof' ? dot.offset + 1 : offset + [...text].length;
+    const seen = [...this.#text].slice(dot.offset, end).join('');
+    this.issue(offset, `Syntax error: no viable alternative at input '${seen}'`);
     return new Stop();
   }
 
@@ -206,7 +216,7 @@ class Parser implements NodeMaker {
         const optional = this.#is('?');
         if (optional) this.#take();
         const name = this.#token;
-        if (name.kind !== 'ident' && name.kind !== 'quotedIdent') throw this.#wrong('IDENTIFIER');
+        if (name.kind !== 'ident' && name.kind !== 'quotedIdent') throw this.#noField(dot);
         this.#take();
         const field = name.kind === 'quotedIdent' ? name.text.slice(1, -1) : name.text;
         if (optional) {

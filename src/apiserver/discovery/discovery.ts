@@ -144,7 +144,10 @@ function resourceEntry(resource: ResourceSchema): JsonObject {
 }
 
 const subresources = (resource: ResourceSchema): [string, SubresourceSchema][] =>
-  Object.entries(resource.subresources).sort(([a], [b]) => (a < b ? -1 : 1));
+  // Custom kinds list them as they came: status, then scale.
+  resource.custom
+    ? Object.entries(resource.subresources)
+    : Object.entries(resource.subresources).sort(([a], [b]) => (a < b ? -1 : 1));
 
 /** The kind's group and version where it is not the resource's own. */
 const foreign = (resource: ResourceSchema, sub: SubresourceSchema): { group?: string; version?: string } =>

@@ -348,6 +348,8 @@ export class ResourceHandler {
       await this.#prepareAll(context, served, stored, namespace);
     const made = this.#options.forms.form(served, stored, negotiated, context.query);
     const form = made instanceof Promise ? await made : made;
+    if (stored.custom?.converts && list.fieldSelector !== '')
+      await this.#prepareAll(context, served, stored, namespace);
     const { objects, meta } = await deleteCollection(
       registry,
       context,

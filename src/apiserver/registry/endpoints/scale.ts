@@ -220,9 +220,7 @@ function customCounts(object: JsonObject, served: ServedResource): Counts {
   const at = (path: string): JsonValue | undefined => getIn(object, path.replace(/^\./, '').split('.'));
   const replicas = at(specReplicasPath);
   if (replicas === undefined)
-    throw ApiError.internal(
-      new Error(`the spec replicas field ${JSON.stringify(specReplicasPath.replace(/^\./, ''))} does not exist`),
-    );
+    throw ApiError.internal(new Error(`the spec replicas field ${JSON.stringify(specReplicasPath)} does not exist`));
   const selector = labelSelectorPath === undefined ? undefined : at(labelSelectorPath);
   return {
     replicas: Number(replicas),
