@@ -119,7 +119,7 @@ test('custom resources: discovery tells of the kind with its subresources and sh
     const resources = body.resources as { name: string; shortNames?: string[] }[];
     assert.deepEqual(
       resources.map(({ name }) => name),
-      ['crontabs', 'crontabs/scale', 'crontabs/status'],
+      ['crontabs', 'crontabs/status', 'crontabs/scale'],
     );
     assert.deepEqual(resources[0]!.shortNames, ['ct']);
     const groups = await server.send('GET', '/apis');
