@@ -102,14 +102,18 @@ test('stateful set: a rolling update goes from the highest ordinal down to the p
     assert.equal(done?.currentReplicas, 3);
   }));
 
-test('stateful set: maxUnavailable replaces several pods at a time', () =>
+test('stateful set: maxUnavailable is dropped while its feature is off, as v1.36 has it, and pods are replaced one at a time', () =>
   cluster({ kubelet: { isReady: (pod) => imageOf(pod) !== 'slow' } }, async ({ clock, client, pods }) => {
     const updateStrategy = { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: '50%' } };
     await sets(client).create(db(4, { updateStrategy, podManagementPolicy: 'Parallel' }));
     await clock.advance(5_000);
     await setImage(client, 'slow');
     await clock.advance(5_000);
-    assert.deepEqual(images(await pods()), ['i:1', 'i:1', 'slow', 'slow']);
+    assert.deepEqual((await get(client)).spec?.updateStrategy, {
+      type: 'RollingUpdate',
+      rollingUpdate: { partition: 0 },
+    });
+    assert.deepEqual(images(await pods()), ['i:1', 'i:1', 'i:1', 'slow']);
   }));
 
 test('stateful set: a broken roll-out stops at the first pod, and goes on when that is deleted after a rollback', () =>

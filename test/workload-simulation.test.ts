@@ -208,7 +208,7 @@ class World {
       const placed = pods.filter((pod) => pod.metadata.labels?.app === app && pod.status?.podIP);
       const listed = slices
         .filter(({ metadata }) => metadata.labels?.['kubernetes.io/service-name'] === app)
-        .flatMap(({ endpoints = [] }) => endpoints.map(({ targetRef }) => targetRef?.name));
+        .flatMap(({ endpoints }) => endpoints?.map(({ targetRef }) => targetRef?.name) ?? []);
       assert.deepEqual(listed.sort(), placed.map(({ metadata }) => metadata.name).sort(), `slices of ${app}`);
       const endpoints = await this.client.resource(resources.endpoints).get(app, { namespace });
       const addresses =

@@ -88,7 +88,7 @@ function scalarFrom(source: unknown, scalar: (TypeRef & { kind: 'scalar' })['sca
       if (kind === 'float64') {
         const float = Number(source);
         if (!Number.isInteger(float)) throw new DecodeError(`cannot convert float64 to ${named}`);
-        return scalar === 'int32' ? float | 0 : float;
+        return scalar === 'int32' ? float | 0 : Number.isSafeInteger(float) ? float : goInt64(float);
       }
       throw new DecodeError(`unrecognized type: ${scalar}`);
     case 'double':
@@ -187,3 +187,6 @@ function jsonKind(kind: string): string {
 
 const isTree = (value: unknown): value is Tree => typeof value === 'object' && value !== null && !Array.isArray(value);
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Go's `int64(float)` on amd64, also of what does not fit. */
+const goInt64 = (float: number): bigint => (Math.abs(float) < 2 ** 63 ? BigInt(float) : -(2n ** 63n));

@@ -74,6 +74,12 @@ function unknownOperationFields(patch: JsonValue): string[] {
   );
 }
 
+/** A strategic merge patch cannot change an object's kind or version: upstream's converter fills a value whose Go type says both. */
+function asKindOf({ kind, apiVersion }: JsonObject, object: JsonObject): JsonObject {
+  if (object.kind === kind && object.apiVersion === apiVersion) return object;
+  return Object.freeze({ ...object, kind: kind!, apiVersion: apiVersion! });
+}
+
 /** @param current in the request's version. @returns the patched object, decoded into the canonical tree. @throws ApiError 422 */
 export function patchedObject(
   type: PatchType,
@@ -92,7 +98,7 @@ export function patchedObject(
     if (fieldValidation === 'Strict' && strictErrors.length > 0) throw new StrictDecodeError(strictErrors);
     if (fieldValidation === 'Warn') warnings.push(...strictErrors);
     warnings.push(...found.warnings);
-    return found.object;
+    return type === 'strategic' ? asKindOf(current, found.object) : found.object;
   } catch (error) {
     if (!(error instanceof StrictDecodeError) && !(error instanceof DecodeError)) throw error;
     const shown = type === 'strategic' ? goValue(patch) : shownTree(type, patch, current, tree);

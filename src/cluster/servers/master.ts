@@ -225,13 +225,16 @@ async function followMembers(
 ): Promise<void> {
   const cluster = await openEtcdCluster({ endpoints: store.endpoints, tls: etcdClientTls(certificates), clock });
   try {
+    let settled = true;
     while (!signal.aborted) {
       try {
-        const voters = (await cluster.members(signal)).filter(({ learner }) => !learner);
-        const endpoints = orderEndpoints(
-          ownUrl(config),
-          voters.flatMap(({ clientUrls }) => clientUrls.slice(0, 1)),
-        );
+        const members = await cluster.members(signal);
+        const voters = members.filter(({ learner }) => !learner);
+        settled = voters.length === members.length;
+        const urls = voters.flatMap(({ clientUrls }) => clientUrls.slice(0, 1));
+        const endpoints = [...orderEndpoints(ownUrl(config), urls)];
+        // A learner becomes a voter soon; without its own member this server would hang on the others' lives.
+        if (!endpoints.includes(ownUrl(config))) endpoints.push(ownUrl(config));
         if (endpoints.length > 0 && endpoints.join() !== store.endpoints.join()) {
           log.info('The members of etcd have changed', { endpoints });
           store.setEndpoints(endpoints);
@@ -243,7 +246,7 @@ async function followMembers(
         if (!(error instanceof StoreError)) throw error;
         log.warn('Cannot ask etcd for its members', { error });
       }
-      await clock.sleep(membersEveryMs, signal);
+      await clock.sleep(settled ? membersEveryMs : retryMs, signal);
     }
   } finally {
     cluster.close();
