@@ -185,7 +185,8 @@ function unqualifiedFinalizers({ finalizers = [] }: Metadata): FieldError[] {
 const invalid = (field: string, value: JsonValue, why: string): FieldError => ({
   type: 'FieldValueInvalid',
   field,
-  message: `Invalid value: ${value === null ? 'null' : JSON.stringify(value)}: ${why}`,
+  // Numbers beyond 2^53 are bigint.
+  message: `Invalid value: ${typeof value === 'bigint' ? value : JSON.stringify(value)}: ${why}`,
 });
 const required = (field: string, why: string): FieldError => ({
   type: 'FieldValueRequired',
