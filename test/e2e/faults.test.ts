@@ -67,7 +67,9 @@ test('faults: whatever dies under a worker, pods converge to what was asked', as
     await Promise.all(names.map((name) => untilPod(cluster, name, 'is ready', (pod) => allReady(1)([pod]))));
     for (const [i, name] of names.entries()) {
       assert.equal((await machine.pids(`sleep 7100${i}`)).length, 1, name);
-      assert.equal(restarts(await untilPod(cluster, name, 'is there', () => true)), 0, name);
+      // A container that was made but not started when the kubelet died is made again, which counts as a restart, as upstream's.
+      const counted = restarts(await untilPod(cluster, name, 'is there', () => true));
+      assert.ok(counted <= 1, `${name}: ${counted} restarts`);
     }
     const ends = names.map((name) => gone(cluster, name));
     await setTimeout(200);
