@@ -4,6 +4,7 @@ import { Agent, request as httpsRequest } from 'node:https';
 import type { ApiHandler, ApiResponse } from '../../src/api/exchange.ts';
 import { createRealClock } from '../../src/base/real-clock.ts';
 import { startServer } from '../golden/server.ts';
+import { responseBytes } from '../support/response-bytes.ts';
 
 export interface Answer {
   readonly status: number;
@@ -41,7 +42,7 @@ export async function inProcess(): Promise<Target> {
         signal: leave.signal,
         peer: { commonName: 'lab-admin', organizations: ['system:masters'], fingerprint: '00'.repeat(32) },
       });
-      const answer = { status: response.status, headers: response.headers, bytes: await collect(response) };
+      const answer = { status: response.status, headers: response.headers, bytes: await responseBytes(response) };
       leave.abort();
       return answer;
     },
@@ -119,32 +120,3 @@ export function overHttps(name: string, url: string, options: RemoteOptions): Ta
 }
 
 export type Handler = ApiHandler;
-
-async function collect({ body }: ApiResponse): Promise<Buffer> {
-  switch (body.kind) {
-    case 'empty':
-      return Buffer.alloc(0);
-    case 'bytes':
-      return Buffer.from(body.bytes);
-    case 'object':
-      return Buffer.from(body.object.bytes());
-    case 'list':
-      return Buffer.concat([...body.chunks()]);
-    case 'stream': {
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of body.stream) chunks.push(chunk);
-      return Buffer.concat(chunks);
-    }
-    case 'upgrade':
-      throw new Error('No case asks for another protocol');
-    case 'watch': {
-      const chunks: Uint8Array[] = [];
-      for (;;) {
-        const frames = body.stream.take();
-        if (frames === undefined) return Buffer.concat(chunks);
-        for (const frame of frames) chunks.push(frame.bytes());
-        if (frames.length === 0) await body.stream.ready();
-      }
-    }
-  }
-}

@@ -1,6 +1,7 @@
 /** Replays golden cases against a server in this process, in virtual time. */
 import type { ApiRequest, ApiResponse } from '../../src/api/exchange.ts';
 import type { VirtualClock } from '../../src/base/virtual-clock.ts';
+import { responseBytes } from '../support/response-bytes.ts';
 import type { Case, Preparation, Send } from './cases.ts';
 import { differences } from './match.ts';
 import type { GoldenServer } from './server.ts';
@@ -93,7 +94,7 @@ export class Runner {
       ...this.#server.identity(send.user ?? 'admin'),
     };
     const response = await settled(clock, this.#server.handler(request));
-    const body = collect(response);
+    const body = responseBytes(response);
     if (during.length > 0) await clock.settle();
     for (const step of during) await this.#send(step);
     const bytes = await settled(clock, body);
@@ -203,33 +204,4 @@ async function settled<T>(clock: VirtualClock, promise: Promise<T>): Promise<T> 
     await clock.advance(100);
   }
   return promise;
-}
-
-async function collect({ body }: ApiResponse): Promise<Buffer> {
-  switch (body.kind) {
-    case 'empty':
-      return Buffer.alloc(0);
-    case 'bytes':
-      return Buffer.from(body.bytes);
-    case 'object':
-      return Buffer.from(body.object.bytes());
-    case 'list':
-      return Buffer.concat([...body.chunks()]);
-    case 'stream': {
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of body.stream) chunks.push(chunk);
-      return Buffer.concat(chunks);
-    }
-    case 'upgrade':
-      throw new Error('No golden request asks for another protocol');
-    case 'watch': {
-      const chunks: Uint8Array[] = [];
-      for (;;) {
-        const frames = body.stream.take();
-        if (frames === undefined) return Buffer.concat(chunks);
-        for (const frame of frames) chunks.push(frame.bytes());
-        if (frames.length === 0) await body.stream.ready();
-      }
-    }
-  }
 }
