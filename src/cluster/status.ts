@@ -79,19 +79,21 @@ export async function clusterStatus(dataDir: string, clock: Clock): Promise<Clus
   const timer = clock.timer(timeoutMs, () => deadline.abort());
   try {
     const client = createClient(transport);
-    const [nodes, pods] = await Promise.all([
-      client.resource(resources.nodes).list({ signal: deadline.signal }),
-      client.resource(resources.pods).list({ signal: deadline.signal }),
-    ]);
     // Control-plane hosts of their own: what one of them would say.
     const [master] = (readHostsRecord(dir)?.hosts ?? []).filter(
       ({ role, init }) => role === 'control-plane' && init !== undefined && isAlive(init),
     );
-    const etcd = master && (await etcdStatus(dataDirOfHost(dir, master.name), clock));
+    // At once: members of etcd that do not answer take their own time, which is not the API server's.
+    const [nodes, pods, leaders, etcd] = await Promise.all([
+      client.resource(resources.nodes).list({ signal: deadline.signal }),
+      client.resource(resources.pods).list({ signal: deadline.signal }),
+      master && leadersOf(client, deadline.signal),
+      master && etcdStatus(dataDirOfHost(dir, master.name), clock),
+    ]);
     return {
       ...base,
       ...(etcd ? { etcd } : {}),
-      ...(master ? { leaders: await leadersOf(client, deadline.signal) } : {}),
+      ...(leaders ? { leaders } : {}),
       ready: true,
       nodes: nodes.items.map((node) =>
         shown(node, pods.items.filter((pod) => pod.spec?.nodeName === node.metadata.name).length),
