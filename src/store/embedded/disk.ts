@@ -34,6 +34,7 @@ import {
 } from './format.ts';
 import { isAlive, type ProcessIdentity, thisProcess } from './owner.ts';
 import { checkDataFile } from './preflight.ts';
+import { Reserve } from './reserve.ts';
 
 export interface DiskOptions {
   /** The store's own directory; made when missing. */
@@ -60,11 +61,13 @@ const compacted = metaKey('compacted');
 export class Disk {
   readonly #path: string;
   readonly #db: RootDatabase<Buffer, Buffer>;
+  readonly #reserve: Reserve;
   readonly #key = Buffer.allocUnsafe(11);
 
   private constructor(path: string, db: RootDatabase<Buffer, Buffer>) {
     this.#path = path;
     this.#db = db;
+    this.#reserve = new Reserve(join(path, dataFile));
   }
 
   /** @throws StoreError `inUse`, `readonly`, `noSpace`, `corrupt`, `invalid` (newer format). */
@@ -101,6 +104,7 @@ export class Disk {
         }
       } catch (error) {
         await db.close();
+        disk.#reserve.close();
         throw error;
       }
       return disk;
@@ -111,6 +115,7 @@ export class Disk {
 
   /** LMDB's writer lock spans processes, so that looking and claiming are one step. */
   #own(self: ProcessIdentity): void {
+    this.#reserve.take(1, 0);
     const holder = this.#db.transactionSync(() => {
       const record = this.#db.get(owner);
       const current = record === undefined ? undefined : (JSON.parse(record.toString()) as ProcessIdentity);
@@ -160,11 +165,20 @@ export class Disk {
   async commit(batch: DiskBatch): Promise<void> {
     const db = this.#db;
     const { versions, leases, forget } = batch;
+    const records = versions.map(encodeRecord);
+    try {
+      this.#reserve.take(
+        records.length + leases.length + (forget?.length ?? 0) + 1,
+        records.reduce((bytes, record) => bytes + record.length, 0),
+      );
+    } catch (error) {
+      throw diskError(error, 'A commit failed');
+    }
     // Each is awaited: when the commit fails, each of them rejects.
     const done: Promise<boolean>[] = [];
     for (let i = 0; i < versions.length; i++) {
       const version = versions[i]!;
-      done.push(db.put(logKey(version.modRevision, version.sub, this.#key), encodeRecord(version)));
+      done.push(db.put(logKey(version.modRevision, version.sub, this.#key), records[i]!));
     }
     for (const { id, ttlSeconds } of leases) {
       if (ttlSeconds === undefined) {
@@ -201,9 +215,9 @@ export class Disk {
     return bavail * bsize < 64 * 1024;
   }
 
-  /** Bytes of the data file. */
+  /** Bytes of the data file in use. */
   size(): number {
-    return statSync(join(this.#path, dataFile)).size;
+    return this.#reserve.used();
   }
 
   async close(): Promise<void> {
@@ -215,6 +229,7 @@ export class Disk {
       if (!this.#isFull()) throw error;
     } finally {
       await this.#db.close();
+      this.#reserve.close();
     }
   }
 }
