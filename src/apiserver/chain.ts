@@ -25,7 +25,7 @@ import { type HealthCheck, health } from './health.ts';
 import { negotiateError } from './negotiation/negotiation.ts';
 import { type Encoder, encoderFor } from './output/encoders.ts';
 import type { RequestContext } from './registry/context.ts';
-import type { ResourceHandler } from './registry/resource-handler.ts';
+import { methodNotAllowed, type ResourceHandler } from './registry/resource-handler.ts';
 import { errorResponse, notFoundPage, textResponse } from './registry/respond.ts';
 import { parseRequestInfo, type RequestInfo } from './request-info.ts';
 import type { RequestMetrics } from './request-metrics.ts';
@@ -197,6 +197,8 @@ async function answer(
   const asked = options.authorizer.authorize(attributes, request.signal);
   const decision = asked instanceof Promise ? await asked : asked;
   if (decision.kind !== 'allow') throw forbidden(attributes, decision.reason);
+  // Who may watch was asked; a write on such a path would be one that nobody was asked about.
+  if (info.verbByPath && (info.verb !== 'watch' || !isRead(request))) throw methodNotAllowed();
   const remote = options.aggregation?.find(info);
   if (remote) return options.aggregation!.pass(remote, request, user);
   const extended = extensionDocument(options, request.path);
@@ -248,11 +250,12 @@ function impersonates({ headers }: ApiRequest): boolean {
   return false;
 }
 
+const isRead = ({ method }: ApiRequest): boolean => method === 'GET' || method === 'HEAD';
+
 async function other(options: ChainOptions, request: ApiRequest, query: URLSearchParams): Promise<ApiResponse> {
   const { log } = options;
   const path = request.path;
-  const isRead = request.method === 'GET' || request.method === 'HEAD';
-  if (isRead) {
+  if (isRead(request)) {
     const checked = await health(path, query, options.checks, (name, reason) => {
       log.info('A health check failed', { check: name, reason });
     });

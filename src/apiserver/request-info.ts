@@ -5,6 +5,8 @@ export interface RequestInfo {
   readonly path: string;
   /** get, list, watch, create, update, patch, delete, deletecollection, proxy; for other paths the lower-cased method. */
   readonly verb: string;
+  /** The verb stands in the path (`/api/v1/watch/...`) and says nothing of the method: only reads may be answered. */
+  readonly verbByPath: boolean;
   readonly apiPrefix: string;
   readonly apiGroup: string;
   readonly apiVersion: string;
@@ -24,25 +26,27 @@ export interface RequestInfo {
  * Never throws: what cannot be understood is a non-resource request, or a resource request that no handler knows.
  */
 export function parseRequestInfo(method: string, path: string, query: URLSearchParams): RequestInfo {
-  const segments = split(path);
+  const segments = split(decodePath(path));
   const prefix = segments[0];
   if ((prefix !== 'api' && prefix !== 'apis') || segments.length < (prefix === 'api' ? 3 : 4))
     return nonResource(method, path);
   let at = 1;
-  const apiGroup = prefix === 'apis' ? decode(segments[at++]!) : '';
-  const apiVersion = decode(segments[at++]!);
+  const apiGroup = prefix === 'apis' ? segments[at++]! : '';
+  const apiVersion = segments[at++]!;
   let verb = '';
+  let verbByPath = false;
   const first = segments[at]!;
   if (first === 'proxy' || first === 'watch') {
     // The deprecated prefix forms /api/v1/watch/... and /api/v1/proxy/...
     if (segments.length < at + 2) return nonResource(method, path);
     verb = first;
+    verbByPath = true;
     at++;
   } else {
     verb = verbOf(method);
   }
   let namespace = '';
-  let parts = segments.slice(at).map(decode);
+  let parts = segments.slice(at);
   if (parts[0] === 'namespaces' && parts.length > 1) {
     namespace = parts[1]!;
     // /namespaces/NAME, /namespaces/NAME/status and /namespaces/NAME/finalize are about the namespace itself.
@@ -53,7 +57,8 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
   const subresource = verb === 'proxy' ? '' : (parts[2] ?? '');
   let labelSelector = '';
   let fieldSelector = '';
-  if (verb === 'get' || verb === 'watch' || verb === 'delete') {
+  // The old paths treat selectors each in their own way: nobody's rights may hang on them.
+  if (!verbByPath && (verb === 'get' || verb === 'delete')) {
     labelSelector = query.get('labelSelector') ?? '';
     fieldSelector = query.get('fieldSelector') ?? '';
   }
@@ -61,12 +66,12 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
   if (name === '' && verb === 'delete') verb = 'deletecollection';
   // A collection request for exactly one name counts as a request about that name, for authorization.
   let authorizedName = name;
-  if (name === '' && (verb === 'list' || verb === 'watch' || verb === 'deletecollection'))
-    authorizedName = nameFromFieldSelector(fieldSelector);
+  if (name === '' && (verb === 'list' || verb === 'watch')) authorizedName = nameFromFieldSelector(fieldSelector);
   return {
     isResourceRequest: true,
     path,
     verb,
+    verbByPath,
     apiPrefix: prefix,
     apiGroup,
     apiVersion,
@@ -108,6 +113,7 @@ function nonResource(method: string, path: string): RequestInfo {
     isResourceRequest: false,
     path,
     verb: method.toLowerCase(),
+    verbByPath: false,
     apiPrefix: '',
     apiGroup: '',
     apiVersion: '',
@@ -129,14 +135,22 @@ function split(path: string): string[] {
   return start === end ? [] : path.slice(start, end).split('/');
 }
 
-function decode(segment: string): string {
-  if (!segment.includes('%')) return segment;
-  try {
-    return decodeURIComponent(segment);
-  } catch (error) {
-    if (error instanceof URIError) return segment;
-    throw error;
-  }
+/** As one text before it is taken apart, as upstream does: a slash that was escaped separates too, for us and for whoever the request is passed on to. */
+function decodePath(path: string): string {
+  if (!path.includes('%')) return path;
+  return path
+    .replace(/%2f/gi, '/')
+    .split('/')
+    .map((segment) => {
+      if (!segment.includes('%')) return segment;
+      try {
+        return decodeURIComponent(segment);
+      } catch (error) {
+        if (error instanceof URIError) return segment;
+        throw error;
+      }
+    })
+    .join('/');
 }
 
 /** The value of a `metadata.name=x` requirement, when the selector has exactly one such and the value is a plain path segment. */

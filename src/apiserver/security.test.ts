@@ -186,6 +186,87 @@ test('security: nobody grants what he does not have', async () => {
   );
 });
 
+test('security: nobody makes a role he does not cover part of another by a label', async () => {
+  const rbac = 'rbac.authorization.k8s.io';
+  const path = `/apis/${rbac}/v1/clusterroles`;
+  const bob = { commonName: 'bob', organizations: [] };
+  const role = (name: string, rules: JsonObject[], metadata: JsonObject = {}): JsonObject => ({
+    apiVersion: `${rbac}/v1`,
+    kind: 'ClusterRole',
+    metadata: { name, ...metadata },
+    rules,
+  });
+  await call('POST', path, {
+    peer: admin,
+    json: role('role-editor', [{ verbs: ['get', 'update', 'patch'], apiGroups: [rbac], resources: ['clusterroles'] }]),
+  });
+  await call('POST', `/apis/${rbac}/v1/clusterrolebindings`, {
+    peer: admin,
+    json: {
+      apiVersion: `${rbac}/v1`,
+      kind: 'ClusterRoleBinding',
+      metadata: { name: 'role-editor' },
+      roleRef: { apiGroup: rbac, kind: 'ClusterRole', name: 'role-editor' },
+      subjects: [{ kind: 'User', apiGroup: rbac, name: 'bob' }],
+    },
+  });
+  const rules = [{ verbs: ['*'], apiGroups: [''], resources: ['secrets'] }];
+  await call('POST', path, { peer: admin, json: role('powerful', rules, { finalizers: ['example.com/held'] }) });
+  const patch = (metadata: JsonObject) =>
+    call('PATCH', `${path}/powerful`, {
+      peer: bob,
+      json: { metadata },
+      headers: { 'content-type': 'application/merge-patch+json' },
+    });
+  const labelled = await patch({ labels: { 'rbac.authorization.k8s.io/aggregate-to-view': 'true' } });
+  assert.equal(labelled.code, 403, JSON.stringify(labelled.body));
+  assert.match(String(labelled.body.message), /attempting to grant RBAC permissions not currently held/);
+  const released = await patch({ finalizers: null });
+  assert.equal(released.code, 200, 'what a garbage collector changes grants nothing');
+});
+
+test('security: who may only watch writes nothing through the old watch paths', async () => {
+  const rbac = 'rbac.authorization.k8s.io';
+  const configMap = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'kept' } };
+  await call('POST', '/api/v1/namespaces/default/configmaps', { peer: admin, json: configMap });
+  const viewer = { peer: { commonName: 'viewer', organizations: [] } };
+  await call('POST', `/apis/${rbac}/v1/clusterroles`, {
+    peer: admin,
+    json: {
+      apiVersion: `${rbac}/v1`,
+      kind: 'ClusterRole',
+      metadata: { name: 'watcher' },
+      rules: [{ verbs: ['get', 'list', 'watch'], apiGroups: ['*'], resources: ['*'] }],
+    },
+  });
+  await call('POST', `/apis/${rbac}/v1/clusterrolebindings`, {
+    peer: admin,
+    json: {
+      apiVersion: `${rbac}/v1`,
+      kind: 'ClusterRoleBinding',
+      metadata: { name: 'watcher' },
+      roleRef: { apiGroup: rbac, kind: 'ClusterRole', name: 'watcher' },
+      subjects: [{ kind: 'User', apiGroup: rbac, name: 'viewer' }],
+    },
+  });
+  const watched = '/api/v1/watch/namespaces/default';
+  const tries: readonly (readonly [string, string, JsonObject?])[] = [
+    ['DELETE', `${watched}/configmaps/kept`],
+    ['DELETE', `${watched}/configmaps`],
+    ['PUT', `${watched}/configmaps/kept`, { ...configMap, data: { a: 'b' } }],
+    ['POST', `${watched}/configmaps`, { ...configMap, metadata: { name: 'new' } }],
+    ['POST', `${watched}/serviceaccounts/default/token`, { spec: {} }],
+  ];
+  for (const [method, path, json] of tries) {
+    const got = await call(method, path, { ...viewer, ...(json ? { json } : {}) });
+    assert.equal(got.code, 405, `${method} ${path}: ${JSON.stringify(got.body)}`);
+  }
+  const kept = await call('GET', '/api/v1/namespaces/default/configmaps/kept', viewer);
+  assert.deepEqual([kept.code, kept.body.data], [200, undefined]);
+  const proxied = await call('DELETE', '/api/v1/proxy/namespaces/default/configmaps/kept', { peer: admin });
+  assert.equal(proxied.code, 405);
+});
+
 test('security: over HTTPS, by certificate', async () => {
   const ca = await authority('ca');
   const pem = await ca.issue('CN=server', { server: true });

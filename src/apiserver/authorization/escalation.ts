@@ -25,6 +25,22 @@ export interface RbacWrite {
 /** @throws ApiError 403 (or 404 when a binding names a role that is not there and the user may not `bind`) */
 export type CheckEscalation = (write: RbacWrite, user: UserInfo, signal: AbortSignal) => Promise<void>;
 
+/**
+ * All but what the garbage collector and the API's own bookkeeping change. Labels count: they make a role part of an aggregated one.
+ * Source: pkg/registry/rbac/helpers.go (IsOnlyMutatingGCFields).
+ */
+function grant(object: JsonObject): JsonObject {
+  const {
+    ownerReferences: _owners,
+    finalizers: _finalizers,
+    managedFields: _fields,
+    resourceVersion: _version,
+    generation: _generation,
+    ...metadata
+  } = (object.metadata ?? {}) as JsonObject;
+  return { ...object, metadata };
+}
+
 const everything: readonly PolicyRule[] = [
   { verbs: ['*'], apiGroups: ['*'], resources: ['*'] },
   { verbs: ['*'], nonResourceURLs: ['*'] },
@@ -35,10 +51,7 @@ export function createEscalationCheck(index: RbacIndex, authorizer: Authorizer):
     if (user.groups.includes(mastersGroup)) return;
     const { resource, namespace, name, object, previous } = write;
     const role = resource === 'roles' || resource === 'clusterroles';
-    const changed = role
-      ? ['rules', 'aggregationRule'].some((field) => !sameJson(object[field] ?? null, previous?.[field] ?? null))
-      : ['subjects', 'roleRef'].some((field) => !sameJson(object[field] ?? null, previous?.[field] ?? null));
-    if (previous !== undefined && !changed) return;
+    if (previous !== undefined && sameJson(grant(object), grant(previous))) return;
 
     const qualified = { group: rbacGroup, resource };
     const may = async (verb: string, what: string, roleName: string): Promise<boolean> => {
