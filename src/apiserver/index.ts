@@ -73,6 +73,9 @@ import { createWebhookClient, type WebhookClient } from './webhook/client.ts';
 import { createServiceResolver } from './webhook/services.ts';
 
 export type { ApiExtension } from './chain.ts';
+
+import type { RequestInfo } from './request-info.ts';
+
 export type { RequestInfo } from './request-info.ts';
 
 /** What security parts are made from: they read stored objects, which exist only once the cache does. */
@@ -351,7 +354,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     clock,
     random,
     log,
-    metrics: createRequestMetrics(metrics),
+    metrics: createRequestMetrics(metrics, (info) => isServed(table, info)),
     authenticate: security.authenticate,
     authorizer: security.authorizer,
     resources,
@@ -430,6 +433,12 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       await aggregated;
     },
   };
+}
+
+function isServed(table: LiveTable, info: RequestInfo): boolean {
+  if (!info.isResourceRequest) return true;
+  const found = table.find(info.apiGroup, info.apiVersion, info.resource);
+  return found !== undefined && (info.subresource === '' || Object.hasOwn(found.schema.subresources, info.subresource));
 }
 
 /** After the stop nothing is answered any more from a cache that no longer follows the store. */

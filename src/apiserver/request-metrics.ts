@@ -18,8 +18,22 @@ interface Cell {
  * prom-client sorts and hashes label values at every count, which costs more than the rest of a small request: requests are counted here and handed over
  * when somebody scrapes.
  */
-export function createRequestMetrics(metrics: MetricsRegistry): RequestMetrics {
+export function createRequestMetrics(
+  metrics: MetricsRegistry,
+  /** Whether a request is about something that is served. Other names are a caller's own: they would be series for ever. */
+  isServed: (info: RequestInfo) => boolean,
+): RequestMetrics {
   const pending = new Map<string, Cell>();
+  // Before the counter, so that a scrape shows what was handed over for it.
+  metrics.gauge<never>({
+    name: 'bireme_apiserver_request_label_sets',
+    help: 'Label sets of requests since the last scrape.',
+    collect: (gauge) => {
+      gauge.set({} as Record<never, string>, pending.size);
+      for (const { labels, count } of pending.values()) total.increment(labels, count);
+      pending.clear();
+    },
+  });
   const total = metrics.counter<RequestLabel>({
     name: 'apiserver_request_total',
     help: 'Counter of apiserver requests broken out for each verb, group, version, resource, scope, component, and HTTP response code.',
@@ -31,40 +45,36 @@ export function createRequestMetrics(metrics: MetricsRegistry): RequestMetrics {
     labels: ['verb'],
     buckets,
   });
-  metrics.gauge<never>({
-    name: 'bireme_apiserver_request_label_sets',
-    help: 'Label sets of requests since the last scrape.',
-    collect: (gauge) => {
-      gauge.set({} as Record<never, string>, pending.size);
-      for (const { labels, count } of pending.values()) total.increment(labels, count);
-      pending.clear();
-    },
-  });
+  const cellOf = (key: string, verb: string, about: About, scope: string, code: number): Cell => {
+    let cell = pending.get(key);
+    if (cell === undefined) {
+      const { apiGroup: group, apiVersion: version, resource, subresource } = about;
+      const labels = { verb, group, version, resource, subresource, scope, component: 'apiserver', code: String(code) };
+      pending.set(key, (cell = { count: 0, labels }));
+    }
+    return cell;
+  };
   return {
     observe(info, method, code, durationMs) {
-      const verb = info.isResourceRequest ? info.verb.toUpperCase() : method;
+      const verb = info.isResourceRequest && info.verb !== '' ? info.verb.toUpperCase() : methodLabel(method);
       const scope = scopeOf(info);
       const key = `${verb}|${info.apiGroup}|${info.apiVersion}|${info.resource}|${info.subresource}|${scope}|${code}`;
-      let cell = pending.get(key);
-      if (cell === undefined) {
-        const { apiGroup: group, apiVersion: version, resource, subresource } = info;
-        const labels = {
-          verb,
-          group,
-          version,
-          resource,
-          subresource,
-          scope,
-          component: 'apiserver',
-          code: String(code),
-        };
-        pending.set(key, (cell = { count: 0, labels }));
-      }
+      const cell =
+        pending.get(key) ??
+        (isServed(info)
+          ? cellOf(key, verb, info, scope, code)
+          : cellOf(`${verb}|${scope}|${code}`, verb, unknown, scope, code));
       cell.count++;
       durations.observe({ verb }, durationMs / 1000);
     },
   };
 }
+
+type About = Pick<RequestInfo, 'apiGroup' | 'apiVersion' | 'resource' | 'subresource'>;
+const unknown: About = Object.freeze({ apiGroup: '', apiVersion: '', resource: '', subresource: '' });
+
+const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'CONNECT']);
+const methodLabel = (method: string): string => (methods.has(method) ? method : 'other');
 
 const requestLabels = ['verb', 'group', 'version', 'resource', 'subresource', 'scope', 'component', 'code'] as const;
 type RequestLabel = (typeof requestLabels)[number];

@@ -73,7 +73,7 @@ export function createDelegatedAuth({
     async authenticate({ peer, headers, signal }) {
       if (peer) {
         // A certificate that does not verify says nothing about who sent it.
-        if (peer.verificationError !== undefined) return undefined;
+        if (peer.verificationError !== undefined || peer.commonName === '') return undefined;
         return { name: peer.commonName, groups: [...peer.organizations, 'system:authenticated'] };
       }
       const token = /^Bearer\s+(\S.*)$/i.exec(headers.authorization ?? '')?.[1]?.trim();

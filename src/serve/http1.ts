@@ -38,7 +38,7 @@ export function createHttp1(serving: Serving, connectionOf: (socket: object) => 
         void serving.answer(request, exchange); // never rejects; the stop waits for it through `drained`
       else if (serving.streamsBody(request.method, request.path)) {
         request.bodyStream = message;
-        response.on('finish', () => dropRest(message, limits.bodyBytesMax));
+        response.on('finish', () => dropRest(serving, message));
         void serving.answer(request, exchange); // likewise
       } else collect(serving, message, request, exchange);
     },
@@ -75,28 +75,32 @@ function incoming(message: IncomingMessage, connection: Connection): IncomingReq
 }
 
 /** What nobody read, or the connection could not carry the next request; who sends much more than it may is cut off. */
-function dropRest(message: IncomingMessage, bytesMax: number): void {
+function dropRest({ clock, limits }: Serving, message: IncomingMessage): void {
   if (message.readableEnded || message.destroyed) return;
   let dropped = 0;
   message.unpipe();
+  const timer = clock.timer(limits.bodyTimeoutMs, () => message.destroy());
+  message.on('close', () => timer.cancel());
+  message.on('end', () => timer.cancel());
   message.on('data', (piece: Buffer) => {
     dropped += piece.length;
-    if (dropped > bytesMax) message.destroy();
+    if (dropped > limits.bodyBytesMax) message.destroy();
   });
   message.resume();
 }
 
 function collect(serving: Serving, message: IncomingMessage, request: IncomingRequest, exchange: Http1Exchange): void {
   const declared = Number(message.headers['content-length'] ?? 0);
+  // HTTP/2 has the like. A refused body is read to its end too, and is given no more time.
+  const timer = serving.clock.timer(serving.limits.bodyTimeoutMs, () => exchange.refuseSlowBody());
+  message.on('close', () => timer.cancel());
   if (declared > serving.limits.bodyBytesMax) {
     exchange.refuseBody(serving.limits.bodyBytesMax);
+    message.on('end', () => timer.cancel());
     return;
   }
   const body = new BodyCollector(serving.limits.bodyBytesMax);
   let refused = false;
-  // HTTP/2 has the like.
-  const timer = serving.clock.timer(serving.limits.bodyTimeoutMs, () => exchange.refuseSlowBody());
-  message.on('close', () => timer.cancel());
   message.on('data', (piece: Buffer) => {
     if (refused || body.add(piece)) return;
     refused = true;
@@ -146,6 +150,10 @@ class Http1Exchange implements Exchange {
 
   /** 408, as Node says it to who drips bytes; the connection is of no more use. */
   refuseSlowBody(): void {
+    if (this.#response.headersSent) {
+      this.#message.destroy();
+      return;
+    }
     this.#response.shouldKeepAlive = false;
     this.#response.on('finish', () => this.#message.destroy());
     this.whole(408, {}, Buffer.alloc(0));

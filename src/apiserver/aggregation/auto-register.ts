@@ -34,6 +34,7 @@ export async function keepCustomGroups(options: AutoRegisterOptions, signal: Abo
     reader.onChange('apiextensions.k8s.io', 'customresourcedefinitions', poke),
     reader.onChange(apiServiceGroup, 'apiservices', poke),
   ];
+  signal.addEventListener('abort', poke, { once: true });
   while (!signal.aborted) {
     changed = false;
     try {
@@ -46,7 +47,6 @@ export async function keepCustomGroups(options: AutoRegisterOptions, signal: Abo
     if (changed) continue;
     await new Promise<void>((resolve) => {
       wake = resolve;
-      signal.addEventListener('abort', () => resolve(), { once: true });
       if (signal.aborted || changed) resolve();
     });
     wake = undefined;

@@ -61,17 +61,19 @@ export async function keepAvailability(options: AvailabilityOptions, signal: Abo
   while (!signal.aborted) {
     changed = false;
     let failing = false;
-    for (const remote of services.list()) {
-      if (signal.aborted) break;
-      try {
-        const found = await checkAvailability(remote, options, signal);
-        failing ||= found.reason === 'FailedDiscoveryCheck';
-        if (!signal.aborted) await write(remote.name, remote.object.metadata.uid, found, options, signal);
-      } catch (error) {
-        failing = true;
-        if (!signal.aborted) log.warn('Cannot keep the state of an APIService', { apiService: remote.name, error });
-      }
-    }
+    // Side by side: one server that answers nothing must not keep the news of the others back.
+    await Promise.all(
+      services.list().map(async (remote) => {
+        try {
+          const found = await checkAvailability(remote, options, signal);
+          failing ||= found.reason === 'FailedDiscoveryCheck';
+          if (!signal.aborted) await write(remote.name, remote.object.metadata.uid, found, options, signal);
+        } catch (error) {
+          failing = true;
+          if (!signal.aborted) log.warn('Cannot keep the state of an APIService', { apiService: remote.name, error });
+        }
+      }),
+    );
     for (const name of services.mislabelled) {
       if (signal.aborted) break;
       const local = { status: 'True', reason: 'Local', message: 'Local APIServices are always available' } as const;

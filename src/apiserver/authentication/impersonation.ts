@@ -24,7 +24,8 @@ export async function impersonated(request: ApiRequest, caller: UserInfo, author
   const name = headers['impersonate-user'] ?? '';
   const uid = headers['impersonate-uid'] ?? '';
   const groups = splitList(headers['impersonate-group']);
-  const extra: Record<string, readonly string[]> = {};
+  // Without a prototype: `__proto__` is a key like any other, and asked for like any other.
+  const extra = Object.create(null) as Record<string, readonly string[]>;
   for (const header in headers)
     if (header.startsWith(extraPrefix)) extra[decodeKey(header.slice(extraPrefix.length))] = splitList(headers[header]);
   if (name === '') {
@@ -65,7 +66,7 @@ export async function impersonated(request: ApiRequest, caller: UserInfo, author
     name,
     ...(uid === '' ? {} : { uid }),
     groups: settled ? own : [...own, implied],
-    ...(Object.keys(extra).length === 0 ? {} : { extra }),
+    ...(Object.keys(extra).length === 0 ? {} : { extra: { ...extra } }),
   };
 }
 

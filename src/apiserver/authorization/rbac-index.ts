@@ -43,7 +43,10 @@ export function createRbacIndex(reader: ObjectReader): RbacIndex {
     if (bySubject === undefined) bindings.set(namespace, (bySubject = new Map()));
     for (const subject of subjectsOf(type === 'DELETED' ? object : (previous ?? object)))
       remove(bySubject, subject, namespace, name);
-    if (type === 'DELETED') return;
+    if (type === 'DELETED') {
+      if (bySubject.size === 0) bindings.delete(namespace);
+      return;
+    }
     const roleRef = object.roleRef as unknown as RoleRef;
     for (const subject of subjectsOf(object)) {
       const key = subjectKey(subject, namespace);

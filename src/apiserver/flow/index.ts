@@ -47,6 +47,7 @@ export interface FlowControl {
 const flowGroup = 'flowcontrol.apiserver.k8s.io';
 /** Classifications remembered for one user; then forgotten together. */
 const rememberedMax = 512;
+const keyLengthMax = 256;
 const longRunning: ReadonlySet<string> = new Set(['attach', 'exec', 'proxy', 'log', 'portforward']);
 
 /** Requests without an end of their own: no deadline, and except for watches no seat. */
@@ -123,7 +124,8 @@ export function createFlowControl(options: FlowOptions): FlowControl {
       if (flight === undefined && !known.has(key)) {
         flight = lookUp(user, info);
         if (known.size >= rememberedMax) known.clear();
-        known.set(key, flight);
+        // A caller chooses what stands in a path: what is long is not worth its memory.
+        if (key.length <= keyLengthMax) known.set(key, flight);
       }
       return flight;
     },
@@ -145,6 +147,7 @@ export function createFlowControl(options: FlowOptions): FlowControl {
     },
     leave: ({ level }) => level.leave(),
     async run(signal) {
+      signal.addEventListener('abort', () => wake?.(), { once: true });
       while (!signal.aborted) {
         if (stale) refresh();
         const dangling = await markDangling(options, levels, signal);
@@ -155,7 +158,6 @@ export function createFlowControl(options: FlowOptions): FlowControl {
         }
         await new Promise<void>((resolve) => {
           wake = resolve;
-          signal.addEventListener('abort', () => resolve(), { once: true });
           if (signal.aborted) resolve();
         });
         wake = undefined;
