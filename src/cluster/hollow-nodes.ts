@@ -12,6 +12,7 @@ import { defaultKubeletConfig, type KubeletConfig } from '../kubelet/config.ts';
 import { fetchPodRuntimeStatus } from '../kubelet/containers/runtime-status.ts';
 import { createHollowEnvironment } from '../kubelet/environment-hollow.ts';
 import { createKubelet, type Kubelet } from '../kubelet/kubelet.ts';
+import { createNodeDispatcher } from '../kubelet/node-source.ts';
 import { createObjectSource } from '../kubelet/object-source.ts';
 import { createNodePodSource, createPodDispatcher } from '../kubelet/pod-source.ts';
 import { hollowLogReader } from '../kubelet/server/hollow-log.ts';
@@ -67,6 +68,10 @@ export function createHollowNodes(
     only === undefined
       ? createPodDispatcher(component.informers)
       : { source: (name: string) => createNodePodSource(component.informers, name) };
+  const nodeDispatcher = createNodeDispatcher(
+    component.informers,
+    only === undefined ? undefined : `metadata.name=${only}`,
+  );
   const objects = createObjectSource({
     client: component.client,
     clock,
@@ -93,6 +98,7 @@ export function createHollowNodes(
         nodeName: name,
         client,
         pods,
+        node: nodeDispatcher.source(name),
         objects,
         events: component.events.withComponent('kubelet', name),
         runtime,

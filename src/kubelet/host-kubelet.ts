@@ -23,6 +23,7 @@ import { createHostEnvironment } from './environment-host.ts';
 import type { Observation, Observations, Signal } from './eviction/thresholds.ts';
 import { createKubelet, type Kubelet } from './kubelet.ts';
 import type { KubeletOptions } from './kubelet-options.ts';
+import { createOwnNodeSource } from './node-source.ts';
 import { createObjectSource } from './object-source.ts';
 import { createNodePodSource } from './pod-source.ts';
 import { podUid } from './pods/pod-info.ts';
@@ -118,6 +119,7 @@ export async function createHostKubelet(
     ...options,
     runtime,
     pods,
+    node: createOwnNodeSource(informers, nodeName),
     objects,
     environment,
     machine,

@@ -10,6 +10,7 @@ import type { CriRuntime } from '../runtime/cri.ts';
 import type { KubeletConfig } from './config.ts';
 import type { PodEnvironment } from './environment.ts';
 import type { Observations } from './eviction/thresholds.ts';
+import type { NodeSource } from './node-source.ts';
 import type { ObjectSource } from './object-source.ts';
 import type { PodSource } from './pod-source.ts';
 import type { ProbeContext, ProbeManager } from './probes/probe-manager.ts';
@@ -27,6 +28,8 @@ export interface KubeletOptions {
   readonly client: Client;
   /** Pods bound to this node. Hollow nodes share one informer (`createPodDispatcher`). */
   readonly pods: PodSource;
+  /** This node as others change it. Absent: it is seen when the kubelet writes its status. */
+  readonly node?: NodeSource;
   /** ConfigMaps, Secrets and Services that pods refer to; may be shared by hollow nodes of one process. */
   readonly objects: ObjectSource;
   readonly events: EventRecorder;

@@ -447,3 +447,37 @@ hollow('a RuntimeClass gives the handler; one that is missing keeps the sandbox 
   assert.deepEqual(handlers, ['runsc']);
   assert.equal(node.pod('web')?.status?.phase, 'Running');
 });
+
+const labelled = (node: HollowTestNode, labels: JsonObject): void => {
+  const known = node.server.get('/api/v1/nodes/n1')!;
+  node.server.put('/api/v1/nodes/n1', { ...known, metadata: { ...(known.metadata as JsonObject), labels } });
+};
+const zoned = { nodeSelector: { zone: 'b' } };
+
+test('kubelet: a label that the node got a moment before the pod is asked for before the pod is refused', async () => {
+  const node = await startHollowNode({ watchesNode: false });
+  try {
+    labelled(node, { zone: 'b' });
+    node.createPod('web', zoned);
+    await node.clock.advance(100);
+    assert.equal(node.pod('web')?.status?.phase, 'Running');
+    assert.equal(node.events.filter((event) => event.startsWith('NodeAffinity')).length, 0);
+  } finally {
+    await node.stop();
+  }
+});
+
+hollow('what others change at its node is seen as it happens', async (node) => {
+  labelled(node, { zone: 'b' });
+  await node.clock.advance(100);
+  node.createPod('first', zoned);
+  await node.clock.advance(100);
+  labelled(node, { zone: 'c' });
+  await node.clock.advance(100);
+  const reads = node.server.requests.filter((request) => request === 'GET /api/v1/nodes/n1').length;
+  node.createPod('second', zoned);
+  await node.clock.advance(100);
+  assert.equal(node.pod('first')?.status?.phase, 'Running');
+  assert.equal(node.pod('second')?.status?.reason, 'NodeAffinity');
+  assert.equal(node.server.requests.filter((request) => request === 'GET /api/v1/nodes/n1').length, reads + 1);
+});

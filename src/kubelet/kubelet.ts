@@ -17,15 +17,16 @@ import { createLifecycleHooks } from './containers/lifecycle-hooks.ts';
 import { createEvictionManager, isCriticalPod } from './eviction/eviction-manager.ts';
 import { parseThresholds } from './eviction/thresholds.ts';
 import type { KubeletOptions } from './kubelet-options.ts';
-import { admitPod, fitResize, lackingAmounts } from './node/admission.ts';
+import { admitPod, fitResize, lackingAmounts, mayBeOutdated } from './node/admission.ts';
 import { createNodeAgent, type NodeAgent } from './node/node-agent.ts';
 import { createNodeShutdown } from './node/node-shutdown.ts';
 import { podsToPreempt } from './node/preemption.ts';
 import { createOrphanKeeper } from './pods/orphans.ts';
-import { podUid } from './pods/pod-info.ts';
+import { podRef, podUid } from './pods/pod-info.ts';
 import { createPodWorkers, type PodWorkers } from './pods/pod-workers.ts';
 import { createRelist } from './pods/relist.ts';
 import { createStatusManager, type StatusManager } from './pods/status-manager.ts';
+import type { Admission, Judgement } from './pods/verdict.ts';
 import { noProbeManager } from './probes/probe-manager.ts';
 import { rotateLogs } from './server/log-rotation.ts';
 import { keepMirrorPods } from './static/mirror-pods.ts';
@@ -187,10 +188,26 @@ async function runKubelet(
     }),
   });
   /** Critical pods get room that less important ones give back. Source: preemption.go. */
-  const admit = (pod: Pod) => {
+  const admit = (pod: Pod): Admission | undefined => {
     const refused = shutdown.admit() ?? evictions?.admit(pod);
     if (refused) return refused;
-    const others = workers.active();
+    const verdict = admitHere(pod);
+    if (!verdict || !('reason' in verdict) || !mayBeOutdated(verdict)) return verdict;
+    // A label set a moment before the pod was bound may not have come here yet.
+    return {
+      ask: async (s) => {
+        try {
+          await agent.refresh(s);
+        } catch (error) {
+          if (s.aborted) throw error;
+          log.warn('Cannot read the node to judge a pod', { pod: podRef(pod), error });
+        }
+        return admitHere(pod);
+      },
+    };
+  };
+  const admitHere = (pod: Pod): Judgement | undefined => {
+    const others = workers.active().filter((other) => other.metadata.uid !== pod.metadata.uid);
     const verdict = admitPod(pod, agent.node(), others, config.allowedUnsafeSysctls);
     if (!verdict?.reason.startsWith('OutOf') || !isCriticalPod(pod)) return verdict;
     const lacking = lackingAmounts(pod, agent.node(), others);
@@ -281,6 +298,7 @@ async function runKubelet(
     });
   }
   tasks.run('node agent', (s) => agent.run(s));
+  const stopNode = options.node?.((node) => agent.observe(node));
   tasks.run('pods', async (s) => {
     await options.pods.waitForSync(s);
     // Pods are judged by what the node offers, so the node comes first.
@@ -352,6 +370,7 @@ async function runKubelet(
     });
   } finally {
     unsubscribe?.();
+    stopNode?.();
     stopStatic?.();
     stopListening?.();
     probes.close?.();

@@ -10,6 +10,7 @@ import { parseValue } from '../../api/quantity.ts';
 import type { Node, Pod } from '../../api/types/core-v1.ts';
 import type { PendingResize } from '../pods/resize.ts';
 import type { Verdict } from '../pods/verdict.ts';
+import { isStaticPod } from '../static/static-pods.ts';
 import { refusedSysctl } from './sysctls.ts';
 
 const reject = (reason: string, message: string): Verdict => ({
@@ -40,15 +41,6 @@ export function admitPod(
   const nodeOs = node.status?.nodeInfo?.operatingSystem ?? 'linux';
   if (os !== undefined && os !== nodeOs)
     return reject('PodOSNotSupported', `Failed to admit pod as the OS field doesn't match node OS`);
-  if (pod.spec && !fitsRequiredNodeAffinity(pod.spec, node))
-    return reject('NodeAffinity', "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector");
-  const taint = findUntoleratedTaint(node.spec?.taints, pod.spec?.tolerations, ({ effect }) => effect === 'NoExecute');
-  if (taint)
-    return reject(
-      'UnexpectedAdmissionError',
-      `Predicate TaintToleration failed: node(s) had untolerated taint {${taint.key}: ${taint.value ?? ''}}`,
-    );
-
   const allocatable = node.status?.allocatable ?? {};
   const maxPods = allocatable.pods === undefined ? Number.POSITIVE_INFINITY : parseValue(allocatable.pods);
   if (others.length + 1 > maxPods)
@@ -58,6 +50,8 @@ export function admitPod(
     );
   const lack = lackingResource(pod, allocatable, others);
   if (lack) return reject(`OutOf${lack.name}`, lackMessage(lack));
+  if (pod.spec && !fitsRequiredNodeAffinity(pod.spec, node))
+    return reject('NodeAffinity', "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector");
   const ports = pod.spec ? hostPorts(pod.spec) : [];
   for (const other of ports.length > 0 ? others : [])
     for (const used of other.spec ? hostPorts(other.spec) : [])
@@ -66,8 +60,21 @@ export function admitPod(
           'NodePorts',
           "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports",
         );
+  const taint = findUntoleratedTaint(node.spec?.taints, pod.spec?.tolerations, ({ effect }) => effect === 'NoExecute');
+  if (taint && !isStaticPod(pod))
+    return reject(
+      'TaintToleration',
+      "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate",
+    );
   return undefined;
 }
+
+/** Whether it rests on what others may have changed at the node a moment ago: labels, taints, resources of theirs, what its runtime can do. */
+export const mayBeOutdated = ({ reason }: Verdict): boolean =>
+  reason === 'NodeAffinity' ||
+  reason === 'TaintToleration' ||
+  reason === 'SupplementalGroupsPolicyNotSupported' ||
+  (reason.startsWith('OutOf') && isExtendedResource(reason.slice('OutOf'.length)));
 
 interface Lack {
   readonly name: string;

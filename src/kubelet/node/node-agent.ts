@@ -14,6 +14,7 @@ import type { EventRecorder } from '../../client/events.ts';
 import type { CriRuntime } from '../../runtime/cri.ts';
 import type { RuntimeFeatures, RuntimeHandler } from '../../runtime/cri-types.ts';
 import type { KubeletConfig } from '../config.ts';
+import { compareVersions } from '../pods/status-manager.ts';
 import { type NodeFacts, newNode, nodeLabels, nodeStatus, nodeStatusChanged } from './node-status.ts';
 
 export interface NodeAgentOptions {
@@ -44,6 +45,10 @@ export interface NodeAgent {
   run(signal: AbortSignal): Promise<void>;
   /** The node as last seen in the API. */
   node(): Node | undefined;
+  /** A watch has seen the node. */
+  observe(seen: Node): void;
+  /** The node as the API has it now. @throws ApiError, TransportError */
+  refresh(signal: AbortSignal): Promise<Node>;
   /** Why pods cannot get a network, undefined when they can. */
   networkProblem(): string | undefined;
   runtimeProblem(): string | undefined;
@@ -263,6 +268,16 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
 
   return {
     node: () => node,
+    observe(seen) {
+      // Before the node is registered, what is there is an earlier life's; an older state may come after our own write's answer.
+      if (node === undefined || isOlder(seen, node)) return;
+      node = seen;
+    },
+    async refresh(signal) {
+      const seen = await nodes.get(name, { signal });
+      if (node === undefined || !isOlder(seen, node)) node = seen;
+      return node;
+    },
     networkProblem: () => runtimeProblem ?? networkProblem,
     runtimeProblem: () => runtimeProblem,
     report() {
@@ -310,6 +325,10 @@ function withReplacedAddresses(status: ReturnType<typeof nodeStatus>): JsonObjec
     addresses: [...((status.addresses ?? []) as unknown as JsonObject[]), { $patch: 'replace' }],
   };
 }
+
+const isOlder = (seen: Node, known: Node): boolean =>
+  seen.metadata.uid === known.metadata.uid &&
+  compareVersions(seen.metadata.resourceVersion ?? '', known.metadata.resourceVersion ?? '') < 0;
 
 /** RFC 3339 with microseconds. */
 const microTime = (ms: number): string => new Date(ms).toISOString().replace('Z', '000Z');

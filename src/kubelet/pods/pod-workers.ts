@@ -30,7 +30,7 @@ import { needsStep } from './pod-change.ts';
 import { gracePeriodSeconds, isHostNetwork, isSidecar, isTerminalPhase, podRef, podUid } from './pod-info.ts';
 import { decideResize, type PendingResize, resizeMethod, withAllocation } from './resize.ts';
 import type { StatusManager } from './status-manager.ts';
-import type { Verdict } from './verdict.ts';
+import type { Admission, Judgement, Verdict } from './verdict.ts';
 import { newWorker, type Worker } from './worker.ts';
 
 export interface PodWorkersOptions {
@@ -50,7 +50,7 @@ export interface PodWorkersOptions {
   /** Fraction in [0, 1) for spreading resyncs. */
   jitter(): number;
   /** Whether the node takes the pod, asked once when it is first seen; perhaps only after others have ended. */
-  admit(pod: Pod): Verdict | { readonly after: readonly string[] } | undefined;
+  admit(pod: Pod): Admission | undefined;
   /** Why a running pod cannot have the resources it wants now. */
   fitResize(pod: Pod): PendingResize | undefined;
   /** Changes a running container's limits. */
@@ -176,6 +176,12 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
   };
 
   const sync = async (worker: Worker, stepSignal: AbortSignal): Promise<number | undefined> => {
+    if (worker.ask) {
+      const answer = await worker.ask(stepSignal);
+      worker.ask = undefined;
+      settle(worker, answer);
+      return 0;
+    }
     // Others must leave first: their room is this pod's, or it is their next version.
     if (worker.after.some(running)) return 200;
     const decision = decideResize(worker.pod, worker.allocation, options.fitResize);
@@ -251,6 +257,20 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
     for (const { pod: other } of workers.values())
       if (other.metadata.name === name && other.metadata.namespace === namespace) after.push(podUid(other));
     return { after };
+  };
+
+  const settle = (worker: Worker, admission: Judgement | undefined): void => {
+    const { pod } = worker;
+    const answer = admission ?? earlierVersions(pod);
+    if (answer && 'after' in answer) worker.after = answer.after;
+    else if (answer) {
+      worker.verdict = answer;
+      events.event(pod, {
+        type: 'Warning',
+        reason: answer.reason,
+        message: answer.message.replace(/^Pod was rejected: /, ''),
+      });
+    }
   };
 
   const running = (uid: string): boolean => {
@@ -380,16 +400,9 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
       if (!worker) {
         worker = newWorker(pod);
         if (!mustEnd(worker)) {
-          const answer = options.admit(pod) ?? earlierVersions(pod);
-          if (answer && 'after' in answer) worker.after = answer.after;
-          else if (answer) {
-            worker.verdict = answer;
-            events.event(pod, {
-              type: 'Warning',
-              reason: answer.reason,
-              message: answer.message.replace(/^Pod was rejected: /, ''),
-            });
-          }
+          const answer = options.admit(pod);
+          if (answer && 'ask' in answer) worker.ask = answer.ask;
+          else settle(worker, answer);
         }
         workers.set(uid, worker);
         kick(worker);

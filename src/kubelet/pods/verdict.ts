@@ -6,3 +6,9 @@ export interface Verdict {
   /** Makes the condition DisruptionTarget: the pod did not fail by itself. */
   readonly disruption?: { readonly reason: string; readonly message: string };
 }
+
+/** A pod is refused, or taken when these others have ended. */
+export type Judgement = Verdict | { readonly after: readonly string[] };
+
+/** What a node answers for a pod it sees first; it may have to ask the API server before it knows. */
+export type Admission = Judgement | { readonly ask: (signal: AbortSignal) => Promise<Judgement | undefined> };

@@ -4,7 +4,7 @@ import type { Timer } from '../../base/clock.ts';
 import type { PodRuntimeStatus } from '../containers/runtime-status.ts';
 import { podUid } from './pod-info.ts';
 import { type Allocation, type PendingResize, rememberedAllocation } from './resize.ts';
-import type { Verdict } from './verdict.ts';
+import type { Judgement, Verdict } from './verdict.ts';
 
 export interface Worker {
   readonly uid: string;
@@ -15,6 +15,8 @@ export interface Worker {
   graceSeconds: number | undefined;
   /** Uids of pods that must have ended before this one starts. */
   after: readonly string[];
+  /** Whether the node takes the pod, to be asked before anything is done. */
+  ask: ((signal: AbortSignal) => Promise<Judgement | undefined>) | undefined;
   runtime: PodRuntimeStatus | undefined;
   /** Counts what we were told of: a status fetched before the last one is not kept. */
   changes: number;
@@ -46,6 +48,7 @@ export function newWorker(pod: Pod): Worker {
     verdict: undefined,
     graceSeconds: undefined,
     after: [],
+    ask: undefined,
     runtime: undefined,
     changes: 0,
     running: undefined,

@@ -20,6 +20,7 @@ import { createHollowRuntime, type HollowRuntime } from '../../runtime/hollow/ho
 import { defaultKubeletConfig, type KubeletConfig } from '../config.ts';
 import { createHollowEnvironment } from '../environment-hollow.ts';
 import { createKubelet, type Kubelet } from '../kubelet.ts';
+import { createOwnNodeSource } from '../node-source.ts';
 import { createObjectSource } from '../object-source.ts';
 import { createPodDispatcher } from '../pod-source.ts';
 
@@ -61,7 +62,7 @@ export const testMachine: MachineInfo = {
 const podPath = (name: string): string => `/api/v1/namespaces/default/pods/${name}`;
 
 export async function startHollowNode(
-  options: { readonly config?: Partial<KubeletConfig> } = {},
+  options: { readonly config?: Partial<KubeletConfig>; readonly watchesNode?: boolean } = {},
 ): Promise<HollowTestNode> {
   const clock = createVirtualClock();
   const random = createSeededRandom(1);
@@ -100,6 +101,7 @@ export async function startHollowNode(
       nodeName: 'n1',
       client,
       pods: dispatcher.source('n1'),
+      ...(options.watchesNode === false ? {} : { node: createOwnNodeSource(informers, 'n1') }),
       objects,
       events: recorder,
       runtime,
