@@ -334,6 +334,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     serverAddress: options.serverAddress ?? '127.0.0.1:6443',
     paths: otherPaths,
     yield: () => clock.yield(),
+    now: () => clock.now(),
   });
   const checks: readonly HealthCheck[] = [
     { name: 'ping', check: () => undefined },

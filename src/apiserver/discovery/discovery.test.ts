@@ -19,6 +19,7 @@ const cases = JSON.parse(
 ) as readonly Case[];
 
 const routes = createDocumentRoutes({
+  now: () => 0,
   schema: builtinSchema,
   version: {
     major: '1',
@@ -74,13 +75,13 @@ const aggregated = (version: string): string =>
 
 test('discovery: the aggregated form is chosen in the order of Accept, and named in content-type', async () => {
   const v2 = aggregated('v2');
-  const both = `${v2},${aggregated('v2beta1')},application/json`;
-  assert.equal((await get('/apis', { accept: both })).headers['content-type'], v2);
-  assert.equal((await get('/apis', { accept: aggregated('v2beta1') })).headers['content-type'], aggregated('v2beta1'));
-  assert.match(
-    (await get('/apis', { accept: aggregated('v2beta1') })).text,
-    /"apiVersion":"apidiscovery.k8s.io\/v2beta1"/,
-  );
+  const both = `${aggregated('v2beta1')},${v2},application/json`;
+  assert.equal((await get('/apis', { accept: both })).headers['content-type'], v2, 'v2beta1 is gone');
+  const yaml = v2.replace('json', 'yaml');
+  const asYaml = await get('/apis', { accept: yaml });
+  assert.equal(asYaml.headers['content-type'], yaml);
+  assert.match(asYaml.text, /^apiVersion: apidiscovery.k8s.io\/v2\nitems:\n/);
+  assert.equal(asYaml.headers.etag, (await get('/apis', { accept: v2 })).headers.etag);
   assert.equal(
     (await get('/apis', { accept: `${aggregated('v9')},application/json` })).headers['content-type'],
     'application/json',

@@ -153,13 +153,9 @@ const subresources = (resource: ResourceSchema): [string, SubresourceSchema][] =
 const foreign = (resource: ResourceSchema, sub: SubresourceSchema): { group?: string; version?: string } =>
   sub.group === resource.group && sub.version === resource.version ? {} : { group: sub.group, version: sub.version };
 
-export type AggregatedVersion = 'v2' | 'v2beta1';
-
-/** One document with everything: `/api` holds the core group, `/apis` the others. */
-export function aggregatedList(groups: readonly DiscoveryGroup[], version: AggregatedVersion): JsonObject {
+/** One document with everything, without its type: `/api` holds the core group, `/apis` the others. */
+export function aggregatedList(groups: readonly DiscoveryGroup[]): JsonObject {
   return {
-    kind: 'APIGroupDiscoveryList',
-    apiVersion: `apidiscovery.k8s.io/${version}`,
     metadata: {},
     items: groups.map((group) => ({
       metadata: group.name === '' ? {} : { name: group.name },

@@ -8,11 +8,10 @@ import type { JsonObject } from '../../api/json.ts';
 import type { ResourceSchema, Schema } from '../../api/schema/model.ts';
 import type { Info } from '../../api/types/apimachinery.ts';
 import { type AcceptClause, parseAccept } from '../negotiation/accept-header.ts';
-import { type Endpoint, negotiateAccept } from '../negotiation/negotiation.ts';
+import { type Endpoint, negotiateAccept, wantsPretty } from '../negotiation/negotiation.ts';
 import type { OpenApiDocuments } from '../openapi/documents.ts';
-import { type Tagged, tagged, taggedAnswer } from '../openapi/etag.ts';
+import { tagged, taggedAnswer } from '../openapi/etag.ts';
 import {
-  type AggregatedVersion,
   aggregatedList,
   coreVersions,
   type DiscoveryGroup,
@@ -40,6 +39,8 @@ export interface DocumentOptions {
   readonly remote?: RemoteDocuments;
   /** `Clock.yield`: building all of OpenAPI takes a tenth of a second, in parts of a few milliseconds (decision 11). */
   readonly yield?: () => Promise<void>;
+  /** `Clock.now`, for the dates of documents that clients may keep. */
+  readonly now: () => number;
 }
 
 export interface RemoteDocuments {
@@ -75,7 +76,9 @@ const constant =
     value;
 
 const newLine = Uint8Array.of(0x0a);
-const withNewLine = (bytes: Uint8Array): Uint8Array => Buffer.concat([bytes, newLine]);
+/** Only compact JSON ends with a line feed, as Go's encoders have it. */
+const jsonText = (document: JsonObject, pretty: boolean): Uint8Array =>
+  pretty ? encodePretty(document) : Buffer.concat([encode(document), newLine]);
 
 const noRemoteOpenApi: ReadonlyMap<string, { readonly serverRelativeUrl: string }> = new Map();
 
@@ -90,7 +93,7 @@ class Documents {
   readonly #plain: ReadonlyMap<string, () => JsonObject>;
   /** By path and form. */
   readonly #encoded = new Map<string, Uint8Array>();
-  readonly #aggregated = new Map<string, Tagged>();
+  readonly #aggregated = new Map<string, { readonly list: JsonObject; readonly hash: string }>();
   #openApi: OpenApiDocuments | undefined;
   #previous: OpenApiDocuments | undefined;
 
@@ -130,8 +133,8 @@ class Documents {
     const plain = this.#plain.get(path);
     if (!plain) return undefined;
     if (path === '/api' || path === '/apis') {
-      const version = aggregatedVersion(request.headers.accept);
-      if (version) return this.#answerAggregated(path, version, request);
+      const mediaType = aggregatedType(request.headers.accept);
+      if (mediaType) return this.#answerAggregated(path, mediaType, request);
     }
     return this.#answerPlain(path, plain, request);
   }
@@ -144,8 +147,9 @@ class Documents {
         schema: this.schema,
         groups: this.#own,
         remote: () => this.#options.remote?.openApi() ?? noRemoteOpenApi,
-        gitVersion: this.#options.version.gitVersion,
+        version: `${this.#options.version.major}.${this.#options.version.minor}`,
         yield: this.#options.yield ?? nothing,
+        now: this.#options.now,
         previous: this.#previous,
       });
       this.#previous = undefined;
@@ -165,7 +169,7 @@ class Documents {
       case 'application/json':
         return answerBytes(
           mediaType,
-          this.#cached(`${path} ${pretty}`, () => withNewLine(pretty ? encodePretty(make()) : encode(make()))),
+          this.#cached(`${path} ${pretty}`, () => jsonText(make(), pretty)),
         );
       case 'application/yaml': {
         const { encodeYaml } = await import('../../api/codec/yaml.ts');
@@ -193,32 +197,46 @@ class Documents {
     return bytes;
   }
 
-  #answerAggregated(path: string, version: AggregatedVersion, request: ApiRequest): ApiResponse {
-    const key = `${version} ${path}`;
-    let document = this.#aggregated.get(key);
+  /** The ETag is that of the list without its type, in whatever form it is written: a client may compare two servers'. */
+  async #answerAggregated(path: string, mediaType: AggregatedType, request: ApiRequest): Promise<ApiResponse> {
+    let document = this.#aggregated.get(path);
     if (!document) {
-      const groups = this.#groups.filter((group) => (group.name === '') === (path === '/api'));
-      document = tagged(withNewLine(encode(aggregatedList(groups, version))));
-      this.#aggregated.set(key, document);
+      const list = aggregatedList(this.#groups.filter((group) => (group.name === '') === (path === '/api')));
+      document = { list, hash: tagged(encode(list)).hash };
+      this.#aggregated.set(path, document);
     }
-    const contentType = `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`;
-    return taggedAnswer(document, contentType, request.headers, { 'cache-control': 'public' });
+    const { list, hash } = document;
+    const pretty = mediaType === 'application/json' && wantsPretty(request);
+    const key = `aggregated ${path} ${mediaType} ${pretty}`;
+    let bytes = this.#encoded.get(key);
+    if (!bytes) {
+      const typed = { kind: 'APIGroupDiscoveryList', apiVersion: 'apidiscovery.k8s.io/v2', ...list };
+      bytes =
+        mediaType === 'application/json'
+          ? jsonText(typed, pretty)
+          : (await import('../../api/codec/yaml.ts')).encodeYaml(typed);
+      this.#encoded.set(key, bytes);
+    }
+    const contentType = `${mediaType};g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList`;
+    return taggedAnswer({ bytes, hash }, contentType, request.headers, { 'cache-control': 'public' });
   }
 }
 
-/** The aggregated version of the best clause that can be served, or nothing when a plain form comes first. */
-function aggregatedVersion(accept: string | undefined): AggregatedVersion | undefined {
+type AggregatedType = 'application/json' | 'application/yaml';
+
+/** The form of the best clause that can be served aggregated, or nothing when a plain form comes first. v1.36 serves v2 only. */
+function aggregatedType(accept: string | undefined): AggregatedType | undefined {
   for (const clause of parseAccept(accept ?? '')) {
-    if (!isJson(clause)) continue;
+    const yaml = clause.type === 'application' && clause.subtype === 'yaml';
+    if (!yaml && !isJson(clause)) continue;
     const parameters = new Map(clause.parameters);
     if (!parameters.has('as') && !parameters.has('g')) return undefined;
-    const version = parameters.get('v');
     if (
       parameters.get('as') === 'APIGroupDiscoveryList' &&
       parameters.get('g') === 'apidiscovery.k8s.io' &&
-      (version === 'v2' || version === 'v2beta1')
+      parameters.get('v') === 'v2'
     )
-      return version;
+      return yaml ? 'application/yaml' : 'application/json';
   }
   return undefined;
 }

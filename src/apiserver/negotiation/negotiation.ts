@@ -167,7 +167,7 @@ export function requireShape(as: Transform | undefined, isList: boolean, goType:
     });
 }
 
-function wantsPretty(request: Pick<ApiRequest, 'headers' | 'query'>): boolean {
+export function wantsPretty(request: Pick<ApiRequest, 'headers' | 'query'>): boolean {
   const given = request.query === '' ? null : new URLSearchParams(request.query).get('pretty');
   if (given !== null) {
     if (/^(1|t|T|TRUE|true|True)$/.test(given)) return true;

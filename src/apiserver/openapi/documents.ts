@@ -3,14 +3,14 @@
  * somebody first asks for it and kept. Source of the serving rules: k8s.io/kube-openapi/pkg/handler and handler3.
  */
 import { encode, encodeText, parseJson } from '../../api/codec/index.ts';
-import { ApiError } from '../../api/errors.ts';
 import type { ApiRequest, ApiResponse, Headers } from '../../api/exchange.ts';
 import type { JsonObject } from '../../api/json.ts';
 import type { ResourceSchema, Schema, StructType } from '../../api/schema/model.ts';
 import type { DiscoveryGroup } from '../discovery/discovery.ts';
 import { parseAccept } from '../negotiation/accept-header.ts';
 import { type Tagged, tagged, taggedAnswer } from './etag.ts';
-import { documentPaths, type PathSet, versionPaths } from './paths.ts';
+import { emptyPaths, type PathSet } from './operations.ts';
+import { documentPaths, versionPaths } from './paths.ts';
 import { definitionSchema, type OpenApiVersion, reachable } from './schemas.ts';
 
 /** Both spellings are asked for; the answer carries the one without `@`, which a Content-Type may not hold. */
@@ -22,6 +22,8 @@ const protobufTypes = {
 /** Only bytes are kept: the trees of all documents would take tens of megabytes. */
 interface Built {
   readonly json: Tagged;
+  /** When it was built, as HTTP writes it. */
+  readonly modified: string;
   protobuf?: Tagged;
 }
 
@@ -30,13 +32,21 @@ export interface OpenApiOptions {
   readonly groups: readonly DiscoveryGroup[];
   /** v3 documents of other servers, by name; the same map until something changes. */
   readonly remote?: () => ReadonlyMap<string, { readonly serverRelativeUrl: string }>;
-  /** Shown as the documents' version, e.g. `v1.36.3`. */
-  readonly gitVersion: string;
+  /** Shown as the documents' version, e.g. `1.36`. */
+  readonly version: string;
   /** Lets other work run between two parts of a long building (decision 11). */
   readonly yield: () => Promise<void>;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
   /** Documents of an earlier state: what did not change since is taken from them. */
   readonly previous?: OpenApiDocuments | undefined;
 }
+
+/** Source: kube-apiserver's OpenAPI configuration. */
+const security = '{"BearerToken":{"type":"apiKey","name":"authorization","in":"header"}}';
+
+const sorted = (map: ReadonlyMap<string, JsonObject>): JsonObject =>
+  Object.fromEntries([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
 
 /** How many paths or definitions are encoded between two yields: about two milliseconds of work. */
 const stretch = 50;
@@ -47,7 +57,7 @@ export class OpenApiDocuments {
   readonly #options: OpenApiOptions;
   readonly #v3 = new Map<string, Promise<Built>>();
   #v2: Promise<Built> | undefined;
-  #index: Promise<Tagged> | undefined;
+  #index: Promise<Uint8Array> | undefined;
   #indexed: ReadonlyMap<string, unknown> | undefined;
   /** Encoded definitions: most documents share the greater part of theirs. */
   readonly #definitions: Readonly<Record<OpenApiVersion, WeakMap<StructType, string>>>;
@@ -101,7 +111,12 @@ export class OpenApiDocuments {
       if (this.#indexed !== remote) this.#index = undefined;
       this.#indexed = remote;
       this.#index ??= this.#buildIndex(remote);
-      return taggedAnswer(await this.#index, 'application/json', request.headers, {});
+      // The type that Go finds in a text it was told nothing of; clients rely on it as little as on a tag, which upstream does not give either.
+      return {
+        status: 200,
+        headers: { 'content-type': 'text/plain; charset=utf-8' },
+        body: { kind: 'bytes', bytes: await this.#index },
+      };
     }
     const name = path.slice('/openapi/v3/'.length);
     if (!path.startsWith('/openapi/v3/') || !this.#names().includes(name)) return undefined;
@@ -115,11 +130,19 @@ export class OpenApiDocuments {
     if (wanted !== built.json.hash)
       return {
         status: 301,
-        headers: { location: `/openapi/v3/${name}?hash=${built.json.hash}` },
+        headers: {
+          'content-type': 'application/json',
+          etag: `"${built.json.hash}"`,
+          location: `/openapi/v3/${name}?hash=${built.json.hash}`,
+          vary: 'Accept',
+        },
         body: { kind: 'empty' },
       };
     // The URL names the content, so it never changes.
-    return answer(request.headers, built, 'v3', { 'cache-control': 'public, immutable, max-age=31536000' });
+    return answer(request.headers, built, 'v3', {
+      'cache-control': 'public, immutable',
+      expires: httpDate(this.#options.now() + yearMs),
+    });
   }
 
   /** Names of the v3 documents, as the index lists them. */
@@ -136,7 +159,7 @@ export class OpenApiDocuments {
   #version(name: string): Promise<Built> {
     let built = this.#v3.get(name);
     if (!built) {
-      built = this.#build('v3', this.#paths(name, 'v3'));
+      built = this.#build('v3', this.#paths(name, 'v3'), name);
       this.#v3.set(name, built);
     }
     return built;
@@ -153,37 +176,43 @@ export class OpenApiDocuments {
   }
 
   async #buildV2(): Promise<Built> {
-    const all: PathSet = { paths: {}, types: new Set() };
+    const all = emptyPaths();
     for (const name of this.#names()) {
       let set = this.#paths2.get(name);
       if (set === undefined) {
         set = this.#paths(name, 'v2');
         this.#paths2.set(name, set);
       }
-      const { paths, types } = set;
+      const { paths, types, parameters, patches } = set;
       Object.assign(all.paths, paths);
       for (const type of types) all.types.add(type);
+      for (const [key, parameter] of parameters) all.parameters.set(key, parameter);
+      all.patches ||= patches;
       await this.#options.yield();
     }
     return this.#build('v2', all);
   }
 
-  /** Encodes piece by piece, so that no stretch of work is long (decision 11). */
-  async #build(openApi: OpenApiVersion, { paths, types }: PathSet): Promise<Built> {
-    const info = encodeText({ title: 'Kubernetes', version: this.#options.gitVersion });
+  /** Encodes piece by piece, so that no stretch of work is long (decision 11). @param name of a v3 document */
+  async #build(openApi: OpenApiVersion, set: PathSet, name = ''): Promise<Built> {
+    const { paths, types, parameters, patches } = set;
+    const info = encodeText({ title: 'Kubernetes', version: this.#options.version });
     const pathTexts = await this.#pieces(Object.entries(paths), ([path, item]) => `"${path}":${encodeText(item)}`);
-    const schemas = await this.#pieces(reachable(types), ([name, definition]) => {
-      const known = typeof definition === 'string' ? undefined : this.#definitions[openApi].get(definition);
+    const groupVersion = name.replace(/^apis?\/?/, '');
+    const schemas = await this.#pieces(reachable(types, patches), ([key, definition]) => {
+      // In v3 a kind of every group names only the document's.
+      const kept = typeof definition !== 'string' && (openApi === 'v2' || definition.gvks.length < 2);
+      const known = kept ? this.#definitions[openApi].get(definition) : undefined;
       if (known !== undefined) return known;
-      const text = `"${name}":${encodeText(definitionSchema(definition, openApi))}`;
-      if (typeof definition !== 'string') this.#definitions[openApi].set(definition, text);
+      const text = `"${key}":${encodeText(definitionSchema(definition, openApi, groupVersion))}`;
+      if (kept) this.#definitions[openApi].set(definition, text);
       return text;
     });
     const text =
       openApi === 'v2'
-        ? `{"swagger":"2.0","info":${info},"paths":{${pathTexts}},"definitions":{${schemas}}}`
-        : `{"openapi":"3.0.0","info":${info},"paths":{${pathTexts}},"components":{"schemas":{${schemas}}}}`;
-    return { json: tagged(new TextEncoder().encode(text)) };
+        ? `{"swagger":"2.0","info":${info},"paths":{${pathTexts}},"definitions":{${schemas}},"parameters":${encodeText(sorted(parameters))},"securityDefinitions":${security},"security":[{"BearerToken":[]}]}`
+        : `{"openapi":"3.0.0","info":${info},"paths":{${pathTexts}},"components":{${schemas === '' ? '' : `"schemas":{${schemas}},`}"securitySchemes":${security}}}`;
+    return { json: tagged(new TextEncoder().encode(text)), modified: httpDate(this.#options.now()) };
   }
 
   async #pieces<T>(items: readonly T[], encodeOne: (item: T) => string): Promise<string> {
@@ -195,7 +224,7 @@ export class OpenApiDocuments {
     return texts.join(',');
   }
 
-  async #buildIndex(remote: ReadonlyMap<string, { readonly serverRelativeUrl: string }>): Promise<Tagged> {
+  async #buildIndex(remote: ReadonlyMap<string, { readonly serverRelativeUrl: string }>): Promise<Uint8Array> {
     const paths: Record<string, JsonObject> = {};
     for (const [name, { serverRelativeUrl }] of remote) paths[name] = { serverRelativeURL: serverRelativeUrl };
     for (const name of this.#names()) {
@@ -203,7 +232,7 @@ export class OpenApiDocuments {
       paths[name] = { serverRelativeURL: `/openapi/v3/${name}?hash=${json.hash}` };
       await this.#options.yield();
     }
-    return tagged(encode({ paths }));
+    return encode({ paths });
   }
 }
 
@@ -215,18 +244,18 @@ async function protobufOf(built: Built, openApi: OpenApiVersion): Promise<Tagged
   return built.protobuf;
 }
 
-/** The first clause of Accept that is JSON or protobuf decides; anything else is refused. @throws ApiError 406. */
-async function answer(headers: Headers, built: Built, openApi: OpenApiVersion, extra: Headers): Promise<ApiResponse> {
+const yearMs = 365 * 24 * 3600 * 1000;
+const httpDate = (ms: number): string => new Date(ms).toUTCString();
+
+/** The first clause of Accept that is JSON or protobuf decides; anything else is refused, without a word as upstream does. */
+async function answer(headers: Headers, built: Built, openApi: OpenApiVersion, more: Headers): Promise<ApiResponse> {
   const [spelling, ...older] = protobufTypes[openApi];
+  const extra = { 'last-modified': built.modified, ...more };
   for (const { type, subtype } of parseAccept(headers.accept ?? '*/*')) {
     if (type !== 'application' && type !== '*') continue;
     if (subtype === 'json' || subtype === '*') return taggedAnswer(built.json, 'application/json', headers, extra);
     if (subtype === spelling || (older as readonly string[]).includes(subtype))
       return taggedAnswer(await protobufOf(built, openApi), `application/${spelling}`, headers, extra);
   }
-  throw new ApiError({
-    code: 406,
-    reason: 'NotAcceptable',
-    message: `only the following media types are accepted: application/json, application/${spelling}`,
-  });
+  return { status: 406, headers: {}, body: { kind: 'empty' } };
 }

@@ -1,28 +1,8 @@
 /** Paths and operations of a group version, from its resources' verbs. */
-import type { JsonObject, JsonValue } from '../../api/json.ts';
-import type { GroupVersionKind, ResourceSchema, Schema, StructType } from '../../api/schema/model.ts';
+import type { ResourceSchema, Schema, StructType } from '../../api/schema/model.ts';
 import type { DiscoveryGroup, DiscoveryVersion } from '../discovery/discovery.ts';
-import { pathParameters, queryParameters } from './parameters.ts';
-import { type OpenApiVersion, patchDefinition, reference } from './schemas.ts';
-
-export interface PathSet {
-  readonly paths: Record<string, JsonObject>;
-  /** Types that bodies and answers refer to. */
-  readonly types: Set<StructType>;
-}
-
-interface Operation {
-  readonly method: 'get' | 'put' | 'post' | 'delete' | 'patch';
-  /** x-kubernetes-action. */
-  readonly action: string;
-  readonly gvk: GroupVersionKind;
-  readonly id: string;
-  readonly body?: StructType | 'patch';
-  readonly answer?: StructType;
-  readonly subresource: string;
-  /** Of a custom kind: neither protobuf nor strategic merge. */
-  readonly custom?: boolean;
-}
+import { emptyPaths, type Operation, type PathSet, pathItem, plainGet, plainTypes } from './operations.ts';
+import type { OpenApiVersion } from './schemas.ts';
 
 /** Of one group version, the version's own document (`/apis/GROUP/VERSION/`) included. */
 export function versionPaths(
@@ -31,7 +11,7 @@ export function versionPaths(
   schema: Schema,
   openApi: OpenApiVersion,
 ): PathSet {
-  const set: PathSet = { paths: {}, types: new Set() };
+  const set = emptyPaths();
   const base = group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
   addDocument(
     set,
@@ -50,10 +30,7 @@ export function versionPaths(
     addResource(resource, base, schema, (path, operations) =>
       add(path, resource.custom ? operations.map((one) => one && { ...one, custom: true }) : operations),
     );
-  return {
-    paths: Object.fromEntries(Object.entries(set.paths).sort(([a], [b]) => (a < b ? -1 : 1))),
-    types: set.types,
-  };
+  return { ...set, paths: Object.fromEntries(Object.entries(set.paths).sort(([a], [b]) => (a < b ? -1 : 1))) };
 }
 
 /** `/api/`, `/apis/`, `/apis/GROUP/`, `/version/`: documents that are got without parameters. */
@@ -63,20 +40,28 @@ export function documentPaths(
   groups: readonly DiscoveryGroup[],
   openApi: OpenApiVersion,
 ): PathSet {
-  const set: PathSet = { paths: {}, types: new Set() };
+  const set = emptyPaths();
   if (document === 'api') addDocument(set, '/api/', 'APIVersions', 'getCoreAPIVersions', 'core', schema, openApi);
   else if (document === 'apis') addDocument(set, '/apis/', 'APIGroupList', 'getAPIVersions', 'apis', schema, openApi);
   else if (document === 'version') {
     const info = schema.type('apimachinery.Info');
     if (info) set.types.add(info);
-    set.paths['/version/'] = { get: plainGet('getCodeVersion', 'version', info, openApi) };
+    set.paths['/version/'] = {
+      get: plainGet(
+        { id: 'getCodeVersion', tag: 'version', answer: info, consumes: [json], produces: [json] },
+        openApi,
+      ),
+    };
   } else if (document === '.well-known/openid-configuration')
     set.paths['/.well-known/openid-configuration/'] = {
-      get: plainGet('getServiceAccountIssuerOpenIDConfiguration', 'WellKnown', undefined, openApi),
+      get: plainGet({ id: 'getServiceAccountIssuerOpenIDConfiguration', tag: 'WellKnown', produces: [json] }, openApi),
     };
   else if (document === 'openid/v1/jwks')
     set.paths['/openid/v1/jwks/'] = {
-      get: plainGet('getServiceAccountIssuerOpenIDKeyset', 'openid', undefined, openApi),
+      get: plainGet(
+        { id: 'getServiceAccountIssuerOpenIDKeyset', tag: 'openid', produces: ['application/jwk-set+json'] },
+        openApi,
+      ),
     };
   else {
     const group = groups.find(({ name }) => document === `apis/${name}`);
@@ -105,22 +90,10 @@ function addDocument(
 ): void {
   const type = schema.byGvk({ group: '', version: 'v1', kind });
   if (type) set.types.add(type);
-  set.paths[path] = { get: plainGet(id, tag, type, openApi) };
+  set.paths[path] = { get: plainGet({ id, tag, answer: type, consumes: plainTypes, produces: plainTypes }, openApi) };
 }
 
-function plainGet(
-  operationId: string,
-  tag: string,
-  answer: StructType | undefined,
-  openApi: OpenApiVersion,
-): JsonObject {
-  return {
-    operationId,
-    ...(openApi === 'v2' ? { produces: ['application/json'], schemes: ['https'] } : {}),
-    responses: responses({ '200': 'OK' }, answer, ['application/json'], openApi),
-    tags: [tag],
-  };
-}
+const json = 'application/json';
 
 function addResource(
   resource: ResourceSchema,
@@ -137,20 +110,7 @@ function addResource(
   const list = schema.byGvk({ group, version, kind: resource.custom?.listKind ?? `${kind}List` });
   const status = schema.byGvk({ group: '', version: 'v1', kind: 'Status' })!;
   const options = schema.byGvk({ group: '', version: 'v1', kind: 'DeleteOptions' })!;
-  const deleted =
-    group === '' &&
-    [
-      'Pod',
-      'Service',
-      'ServiceAccount',
-      'PersistentVolume',
-      'PersistentVolumeClaim',
-      'ReplicationController',
-      'ResourceQuota',
-      'PodTemplate',
-    ].includes(kind)
-      ? type
-      : status;
+  const deleted = returnsDeleted(resource) ? type : status;
   const collection = namespaced
     ? `${base}/namespaces/{namespace}/${resource.resource}`
     : `${base}/${resource.resource}`;
@@ -174,6 +134,7 @@ function addResource(
         ...(list ? { answer: list } : {}),
       }),
     ]);
+  addWatches(resource, base, schema, add);
   const item = `${collection}/{name}`;
   add(item, [
     can('get', { method: 'get', action: 'get', id: `read${stem}${scoped}`, answer: type }),
@@ -208,6 +169,7 @@ function addResource(
           connect('create', 'post'),
           connect('patch', 'patch'),
           connect('delete', 'delete'),
+          ...(name === 'proxy' ? [connect('get', 'head'), connect('get', 'options')] : []),
         ]);
       }
       continue;
@@ -239,115 +201,46 @@ function addResource(
   }
 }
 
-const json = 'application/json';
-const protobuf = 'application/vnd.kubernetes.protobuf';
-const plainTypes = [json, protobuf, 'application/yaml'];
-const streamTypes = [
-  json,
-  'application/json;stream=watch',
-  protobuf,
-  'application/vnd.kubernetes.protobuf;stream=watch',
-  'application/yaml',
-];
-const customTypes = [json, 'application/yaml'];
-const customPatchTypes = [
-  'application/json-patch+json',
-  'application/merge-patch+json',
-  'application/apply-patch+yaml',
-];
-const patchTypes = [
-  'application/apply-patch+yaml',
-  'application/json-patch+json',
-  'application/merge-patch+json',
-  'application/strategic-merge-patch+json',
-];
-
-function pathItem(
-  path: string,
-  operations: readonly Operation[],
-  tag: string,
-  set: PathSet,
-  openApi: OpenApiVersion,
-): JsonObject {
-  const item: Record<string, JsonValue> = {};
-  for (const operation of operations) item[operation.method] = operationObject(operation, tag, set, openApi);
-  const parameters = pathParameters(path, openApi);
-  return parameters.length > 0 ? { ...item, parameters } : item;
+/** The deprecated `/watch/` paths, which are still served. Custom kinds never had them. */
+function addWatches(
+  resource: ResourceSchema,
+  base: string,
+  schema: Schema,
+  add: (path: string, operations: readonly (Operation | undefined)[]) => void,
+): void {
+  const { group, version, kind, namespaced, verbs } = resource;
+  if (resource.custom || !verbs.includes('watch')) return;
+  const event = schema.byGvk({ group: '', version: 'v1', kind: 'WatchEvent' })!;
+  const stem = `watch${groupId(group)}${capital(version)}`;
+  const watch = (path: string, action: string, id: string): void =>
+    add(path, [
+      { method: 'get', action, id: `${stem}${id}`, answer: event, gvk: { group, version, kind }, subresource: '' },
+    ]);
+  const all = `${base}/watch/${resource.resource}`;
+  const collection = namespaced ? `${base}/watch/namespaces/{namespace}/${resource.resource}` : all;
+  const scoped = `${namespaced ? 'Namespaced' : ''}${kind}`;
+  if (namespaced) watch(all, 'watchlist', `${kind}ListForAllNamespaces`);
+  watch(collection, 'watchlist', `${scoped}List`);
+  watch(`${collection}/{name}`, 'watch', scoped);
 }
 
-function operationObject(operation: Operation, tag: string, set: PathSet, openApi: OpenApiVersion): JsonObject {
-  const { action, gvk, id, body, answer, subresource } = operation;
-  if (answer) set.types.add(answer);
-  if (body && body !== 'patch') set.types.add(body);
-  const produces = operation.custom
-    ? customTypes
-    : action === 'connect'
-      ? ['*/*']
-      : subresource === 'log'
-        ? ['text/plain', ...plainTypes]
-        : action === 'list'
-          ? streamTypes
-          : plainTypes;
-  const consumes = operation.custom
-    ? body === 'patch'
-      ? customPatchTypes
-      : customTypes
-    : body === 'patch'
-      ? patchTypes
-      : ['*/*'];
-  const bodyName = body === 'patch' ? patchDefinition : body?.openapiName;
-  const query = queryParameters(action, gvk.kind, subresource, openApi);
-  const codes: Record<string, string> =
-    action === 'post'
-      ? { '200': 'OK', '201': 'Created', '202': 'Accepted' }
-      : action === 'put' || action === 'patch'
-        ? { '200': 'OK', '201': 'Created' }
-        : action === 'delete'
-          ? { '200': 'OK', '202': 'Accepted' }
-          : { '200': 'OK' };
-  const required = action === 'post' || action === 'put' || action === 'patch';
-  const bodySchema = bodyName === undefined ? undefined : reference(bodyName, openApi);
-  const parameters =
-    openApi === 'v2' && bodySchema
-      ? [{ in: 'body', name: 'body', ...(required ? { required } : {}), schema: bodySchema }, ...query]
-      : query;
-  return {
-    ...(openApi === 'v2' ? { consumes } : {}),
-    operationId: id,
-    ...(parameters.length > 0 ? { parameters } : {}),
-    ...(openApi === 'v2' ? { produces } : {}),
-    ...(openApi === 'v3' && bodySchema
-      ? {
-          requestBody: {
-            content: Object.fromEntries(consumes.map((type) => [type, { schema: bodySchema }])),
-            ...(required ? { required } : {}),
-          },
-        }
-      : {}),
-    responses: responses(codes, answer, produces, openApi),
-    ...(openApi === 'v2' ? { schemes: ['https'] } : {}),
-    tags: [tag],
-    'x-kubernetes-action': action,
-    'x-kubernetes-group-version-kind': { group: gvk.group, kind: gvk.kind, version: gvk.version },
-  };
-}
+/** Kinds whose deletion is answered with the object, by group; `*`: all of the group. */
+const answeredWithObject: Readonly<Record<string, readonly string[]>> = {
+  '': [
+    'persistentvolumeclaims',
+    'persistentvolumes',
+    'pods',
+    'podtemplates',
+    'resourcequotas',
+    'serviceaccounts',
+    'services',
+  ],
+  'resource.k8s.io': ['deviceclasses', 'resourceclaims', 'resourceclaimtemplates', 'resourceslices'],
+  'storage.k8s.io': ['csidrivers', 'csinodes', 'storageclasses', 'volumeattachments', 'volumeattributesclasses'],
+};
 
-function responses(
-  codes: Readonly<Record<string, string>>,
-  answer: StructType | undefined,
-  produces: readonly string[],
-  openApi: OpenApiVersion,
-): JsonObject {
-  const schema = answer ? reference(answer.openapiName, openApi) : openApi === 'v2' ? undefined : { type: 'string' };
-  const out: Record<string, JsonObject> = {};
-  for (const [code, description] of Object.entries(codes))
-    out[code] =
-      openApi === 'v2'
-        ? { description, ...(schema ? { schema } : {}) }
-        : { description, content: Object.fromEntries(produces.map((type) => [type, { schema: schema ?? {} }])) };
-  out['401'] = { description: 'Unauthorized' };
-  return out;
-}
+const returnsDeleted = ({ group, resource, custom }: ResourceSchema): boolean =>
+  !custom && (answeredWithObject[group]?.includes(resource) ?? false);
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 

@@ -3,7 +3,16 @@
  * else of v2. Only the fields that our documents have are known here; others would be a mistake in this file, so they throw.
  */
 import protobufjs from 'protobufjs/minimal.js';
+import { encodeYaml } from '../../api/codec/yaml.ts';
 import type { JsonObject, JsonValue } from '../../api/json.ts';
+
+const decoder = new TextDecoder();
+/** Most extensions are one word, which YAML writes as it is. */
+const word = /^[a-z]{4,}$/;
+const yamlText = (value: JsonValue): string =>
+  typeof value === 'string' && word.test(value) && value !== 'true' && value !== 'null' && value !== 'false'
+    ? `${value}\n`
+    : decoder.decode(encodeYaml(value));
 
 type Writer = protobufjs.Writer;
 type Write = (writer: Writer, field: number, value: JsonValue) => void;
@@ -43,24 +52,32 @@ const named =
         });
     });
 
-/** gnostic's Any: the value as YAML, of which JSON is a part. */
-const any: Write = (writer, field, value) => nested(writer, field, () => text(writer, 2, JSON.stringify(value)));
+/** gnostic's Any: the value as YAML. */
+const any: Write = (writer, field, value) => nested(writer, field, () => text(writer, 2, yamlText(value)));
 
 function message(fields: () => Message, extensions?: number): Write {
   return (writer, field, value) => nested(writer, field, () => body(writer, fields(), extensions, value as JsonObject));
 }
 
+/** Members go by their field's number, as Go writes them. */
 function body(writer: Writer, fields: Message, extensions: number | undefined, value: JsonObject): void {
-  for (const [key, member] of Object.entries(value)) {
+  const known: [field: number, write: Write, member: JsonValue][] = [];
+  let extended = false;
+  for (const key in value) {
     const rule = fields[key];
-    if (rule) rule[1](writer, rule[0], member!);
-    else if (extensions !== undefined && key.startsWith('x-'))
-      nested(writer, extensions, () => {
-        text(writer, 1, key);
-        any(writer, 2, member!);
-      });
+    if (rule) known.push([rule[0], rule[1], value[key]!]);
+    else if (extensions !== undefined && key.startsWith('x-')) extended = true;
     else throw new Error(`OpenAPI protobuf: no field for "${key}"`);
   }
+  known.sort((a, b) => a[0] - b[0]);
+  for (const [field, write, member] of known) write(writer, field, member);
+  if (!extended) return;
+  for (const key of Object.keys(value).sort())
+    if (key.startsWith('x-'))
+      nested(writer, extensions!, () => {
+        text(writer, 1, key);
+        any(writer, 2, value[key]!);
+      });
 }
 
 const oneOrMany: Write = (writer, field, value) => (Array.isArray(value) ? each(text) : text)(writer, field, value);
@@ -105,7 +122,14 @@ const pathParameter: Message = {
   uniqueItems: [19, flag],
 };
 
-/** ParametersItem > Parameter > BodyParameter, or > NonBodyParameter > the one for its place. */
+/** ParametersItem > Parameter, or > JsonReference. */
+const parametersItemV2: Write = (writer, field, value) => {
+  const { $ref } = value as JsonObject;
+  if (typeof $ref === 'string') within(2, within(1, text))(writer, field, $ref);
+  else within(1, parameterV2)(writer, field, value);
+};
+
+/** Parameter > BodyParameter, or > NonBodyParameter > the one for its place. */
 const parameterV2: Write = (writer, field, value) => {
   const place = (value as JsonObject).in;
   const write: Write =
@@ -115,7 +139,7 @@ const parameterV2: Write = (writer, field, value) => {
           place === 'query' ? 3 : 4,
           message(() => (place === 'query' ? queryParameter : pathParameter)),
         );
-  within(1, (w, f, v) => nested(w, f, () => write(w, place === 'body' ? 1 : 2, v)))(writer, field, value);
+  nested(writer, field, () => write(writer, place === 'body' ? 1 : 2, value));
 };
 
 const responseV2: Message = { description: [1, text], schema: [2, within(1, schemaV2)] };
@@ -126,7 +150,7 @@ const operationV2 = message(
     operationId: [5, text],
     produces: [6, each(text)],
     consumes: [7, each(text)],
-    parameters: [8, each(parameterV2)],
+    parameters: [8, each(parametersItemV2)],
     responses: [
       9,
       named(
@@ -149,7 +173,7 @@ const pathItemV2: Message = {
   options: [6, operationV2],
   head: [7, operationV2],
   patch: [8, operationV2],
-  parameters: [9, each(parameterV2)],
+  parameters: [9, each(parametersItemV2)],
 };
 const documentV2: Message = {
   swagger: [1, text],
@@ -162,6 +186,18 @@ const documentV2: Message = {
     ),
   ],
   definitions: [9, named(1, schemaV2)],
+  parameters: [10, named(1, parameterV2)],
+  security: [12, each(named(1, (w, f, v) => nested(w, f, () => each(text)(w, 1, v))))],
+  securityDefinitions: [
+    13,
+    named(
+      1,
+      within(
+        2,
+        message(() => ({ type: [1, text], name: [2, text], in: [3, text], description: [4, text] })),
+      ),
+    ),
+  ],
 };
 
 /** DefaultType holds scalars only; other defaults have no protobuf form (upstream leaves them out too). */
@@ -257,7 +293,22 @@ const documentV3: Message = {
       message(() => pathItemV3),
     ),
   ],
-  components: [5, message(() => ({ schemas: [1, named(1, schemaOrReference)] }))],
+  components: [
+    5,
+    message(() => ({
+      schemas: [1, named(1, schemaOrReference)],
+      securitySchemes: [
+        7,
+        named(
+          1,
+          within(
+            1,
+            message(() => ({ type: [1, text], description: [2, text], name: [3, text], in: [4, text] })),
+          ),
+        ),
+      ],
+    })),
+  ],
 };
 
 /** @throws Error for a member that this file does not know. */

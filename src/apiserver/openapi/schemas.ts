@@ -40,6 +40,9 @@ const specials: Readonly<Record<SpecialType, readonly [name: string, v2: JsonObj
   Any: ['io.k8s.apimachinery.pkg.runtime.Object', {}],
 };
 
+/** Published as an atomic list, which bytes are to no other part. */
+const atomicBytes = 'io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceSpec caBundle';
+
 /** The OpenAPI name of the body of a patch. */
 export const patchDefinition = specials.Patch[0];
 
@@ -47,8 +50,8 @@ export const patchDefinition = specials.Patch[0];
 export type Definition = StructType | SpecialType;
 
 /** The definitions that a document needs: those named and whatever they refer to, by OpenAPI name in order. */
-export function reachable(roots: Iterable<StructType>): [name: string, definition: Definition][] {
-  const found = new Map<string, Definition>([[specials.Patch[0], 'Patch']]);
+export function reachable(roots: Iterable<StructType>, patches: boolean): [name: string, definition: Definition][] {
+  const found = new Map<string, Definition>(patches ? [[specials.Patch[0], 'Patch']] : []);
   const open: StructType[] = [];
   const meetStruct = (type: StructType): void => {
     if (found.has(type.openapiName)) return;
@@ -70,25 +73,36 @@ export function reachable(roots: Iterable<StructType>): [name: string, definitio
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-export function definitionSchema(definition: Definition, version: OpenApiVersion): JsonObject {
+/** @param groupVersion of the v3 document it stands in: a kind of every group (DeleteOptions) names the core group and that one. */
+export function definitionSchema(definition: Definition, version: OpenApiVersion, groupVersion: string): JsonObject {
   if (typeof definition !== 'string')
-    return definition.custom ? customDefinition(definition, version, reference) : structSchema(definition, version);
+    return definition.custom
+      ? customDefinition(definition, version, reference)
+      : structSchema(definition, version, groupVersion);
   const [, v2, v3] = specials[definition];
   return version === 'v3' ? (v3 ?? v2) : v2;
 }
 
-function structSchema(type: StructType, version: OpenApiVersion): JsonObject {
+function structSchema(type: StructType, version: OpenApiVersion, groupVersion: string): JsonObject {
+  const gvks =
+    version === 'v2' || type.gvks.length < 2
+      ? type.gvks
+      : type.gvks.filter(({ group, version: v }) => group === '' || `${group}/${v}` === groupVersion);
   const properties: Record<string, JsonObject> = {};
   for (const field of [...type.fields].sort((a, b) => (a.name < b.name ? -1 : 1)))
-    properties[field.name] = described(property(field, version), fieldText(type.openapiName, field.name), version);
+    properties[field.name] = described(
+      property(field, version, type.openapiName),
+      fieldText(type.openapiName, field.name),
+      version,
+    );
   const required = type.fields.filter((field) => field.required).map((field) => field.name);
   return {
     ...(type.fields.length > 0 ? { properties } : {}),
-    ...(required.length > 0 ? { required: required.sort() } : {}),
+    ...(required.length > 0 ? { required } : {}),
     type: 'object',
-    ...(type.gvks.length > 0
+    ...(gvks.length > 0
       ? {
-          'x-kubernetes-group-version-kind': type.gvks.map(({ group, version: v, kind }) => ({
+          'x-kubernetes-group-version-kind': gvks.map(({ group, version: v, kind }) => ({
             group,
             kind,
             version: v,
@@ -107,21 +121,21 @@ function structSchema(type: StructType, version: OpenApiVersion): JsonObject {
   };
 }
 
-/** Beside a reference v3 reads nothing: it goes into a list of its own. */
+/** Beside a reference v3 reads nothing: with company it goes into a list of its own. */
 function described(schema: JsonObject, description: string | undefined, version: OpenApiVersion): JsonObject {
-  if (description === undefined) return schema;
   const { $ref, ...rest } = schema;
-  if ($ref === undefined || version === 'v2') return { description, ...schema };
+  if ($ref === undefined || version === 'v2') return description === undefined ? schema : { description, ...schema };
+  if (description === undefined) return Object.keys(rest).length === 0 ? schema : { allOf: [{ $ref }], ...rest };
   return { description, allOf: [{ $ref }], ...rest };
 }
 
-function property(field: FieldSchema, version: OpenApiVersion): JsonObject {
+function property(field: FieldSchema, version: OpenApiVersion, owner: string): JsonObject {
   const { patchStrategy, patchMergeKey, mapType, type } = field;
   return {
-    ...typeSchema(type, version, field.default),
-    ...(field.enum ? { enum: field.enum } : {}),
+    ...typeSchema(type, version, field.enum, field.default),
     ...(type.kind === 'list' && type.mapKeys ? { 'x-kubernetes-list-map-keys': type.mapKeys } : {}),
     ...(type.kind === 'list' && type.listType ? { 'x-kubernetes-list-type': type.listType } : {}),
+    ...(`${owner} ${field.name}` === atomicBytes ? { 'x-kubernetes-list-type': 'atomic' } : {}),
     ...(mapType || (type.kind === 'map' && type.mapType)
       ? { 'x-kubernetes-map-type': mapType ?? (type as TypeRef & { kind: 'map' }).mapType }
       : {}),
@@ -139,24 +153,25 @@ const scalars: Readonly<Record<string, JsonObject>> = {
   bytes: { format: 'byte', type: 'string' },
 };
 
-/** @param given the default; only v3 publishes defaults, and there elements that are no pointers have their zero value as one. */
-function typeSchema(type: TypeRef, version: OpenApiVersion, given?: unknown): JsonObject {
+/** @param given the default; only v3 publishes defaults. @param values what an element, or else the value, may be */
+function typeSchema(
+  type: TypeRef,
+  version: OpenApiVersion,
+  values: readonly string[] | undefined,
+  given?: unknown,
+): JsonObject {
   const withDefault = version === 'v3' && given !== undefined ? { default: given as JsonValue } : {};
   switch (type.kind) {
     case 'scalar':
-      return { ...withDefault, ...scalars[type.scalar] };
+      return { ...withDefault, ...scalars[type.scalar], ...(values ? { enum: values } : {}) };
     case 'struct':
       return refSchema(type.type.openapiName, version, withDefault);
     case 'special':
       return refSchema(specials[type.special][0], version, withDefault);
     case 'list':
-      return { ...withDefault, items: typeSchema(type.element, version, zero(type.element)), type: 'array' };
+      return { ...withDefault, items: typeSchema(type.element, version, values), type: 'array' };
     case 'map':
-      return {
-        ...withDefault,
-        additionalProperties: typeSchema(type.value, version, zero(type.value)),
-        type: 'object',
-      };
+      return { ...withDefault, additionalProperties: typeSchema(type.value, version, values), type: 'object' };
   }
 }
 
@@ -164,11 +179,4 @@ function typeSchema(type: TypeRef, version: OpenApiVersion, given?: unknown): Js
 function refSchema(name: string, version: OpenApiVersion, beside: JsonObject): JsonObject {
   const ref = reference(name, version);
   return 'default' in beside ? { allOf: [ref], ...beside } : ref;
-}
-
-function zero(type: TypeRef): JsonValue | undefined {
-  if (type.kind === 'struct') return {};
-  if (type.kind === 'scalar')
-    return { string: '', boolean: false, int32: 0, int64: 0, double: 0, bytes: undefined }[type.scalar];
-  return undefined;
 }
