@@ -21,6 +21,6 @@ test('bundle: the CRI and etcd clients, which import gRPC late, get as far as th
   await assert.rejects(runtime.version({ version: '' }, { timeoutMs: 10_000 }), { code: 'UNAVAILABLE' });
 
   const { loadWire } = (await load('etcd')) as typeof import('../src/store/etcd/wire.ts');
-  const channel = (await loadWire(Date.now)).connect('http://127.0.0.1:1', undefined);
+  const channel = (await loadWire(createRealClock())).connect('http://127.0.0.1:1', undefined);
   t.after(() => channel.close());
 });

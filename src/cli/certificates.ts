@@ -1,5 +1,6 @@
 /** `bireme certs check | renew`. */
 import { dataDirAt } from '../cluster/data-dir.ts';
+import { defaultNodeSettings } from '../cluster/node-config.ts';
 import { checkCertificates, renewCertificates } from '../cluster/servers/certificate-check.ts';
 import { readHostConfig } from '../cluster/servers/host-config.ts';
 import { clock, defaultDataDir } from './defaults.ts';
@@ -42,6 +43,9 @@ export async function certsRenew(options: { readonly dataDir?: string }): Promis
         etcdBinary: 'etcd',
         apiserverCertExtraSans: [],
         schedulable: false,
+        defaultTrafficDistribution: defaultNodeSettings.trafficDistribution,
+        podNetwork: defaultNodeSettings.podNetwork,
+        podRouting: defaultNodeSettings.podRouting,
       },
       progressOf(),
     ),

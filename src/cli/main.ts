@@ -6,6 +6,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { ClusterError } from '../cluster/cluster-error.ts';
 import { version } from '../cluster/version.ts';
+import { nodeFlags } from './node-flags.ts';
 import { addServerCommands } from './server-commands.ts';
 
 const outputFormats = ['text', 'json', 'yaml', 'name'] as const;
@@ -19,9 +20,7 @@ export async function main(): Promise<void> {
     .configureOutput({ outputError: (text, write) => write(text) })
     .enablePositionalOptions();
 
-  program
-    .command('up')
-    .description('start a cluster on this machine: a control plane and a node')
+  nodeFlags(program.command('up').description('start a cluster on this machine: a control plane and a node'))
     .option('--detach', 'return when the cluster is ready; it goes on in the background', false)
     .option('--data-dir <path>', 'where all state lives (default: /var/lib/bireme as root, else the XDG data folder)')
     .option('--port <number>', 'port of the API server', port, 6443)
@@ -40,30 +39,6 @@ export async function main(): Promise<void> {
     )
     .addOption(
       new Option('--runtime <name>', 'where containers run').choices(['auto', 'containerd', 'hollow']).default('auto'),
-    )
-    .addOption(
-      new Option(
-        '--default-traffic-distribution <value>',
-        'where a Service that does not say sends its traffic: to endpoints near the client, or evenly as upstream',
-      )
-        .choices(['PreferSameNode', 'PreferSameZone', 'Spread'])
-        .default('PreferSameNode'),
-    )
-    .addOption(
-      new Option('--pod-network <name>', 'bireme, or external: a CNI plugin that you install into /etc/cni/net.d')
-        .choices(['bireme', 'external'])
-        .default('bireme'),
-    )
-    .addOption(
-      new Option('--pod-routing <mode>', "how other hosts' pods are reached; auto: routes on one segment, else VXLAN")
-        .choices(['auto', 'routes', 'vxlan'])
-        .default('auto'),
-    )
-    .option('--kubelet-config <file>', 'KubeletConfiguration of the nodes that run containers')
-    .option('--kubelet-config-dir <folder>', 'folder whose *.conf are merged over it, in the order of their names')
-    .option(
-      '--container-runtime-endpoint <uri>',
-      'CRI server that runs already, for example unix:///run/crio/crio.sock (default: a containerd of our own)',
     )
     .option('--node-name <name>', 'name of the real node (default: the host name)')
     .option('--kubeconfig <path>', 'kubeconfig that gets the context "bireme" (default: $KUBECONFIG or ~/.kube/config)')

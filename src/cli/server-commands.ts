@@ -2,6 +2,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { NodeTaint } from '../cluster/node-config.ts';
 
+import { nodeFlags } from './node-flags.ts';
+
 const dataDir = ['--data-dir <path>', 'where all state lives (default: /var/lib/bireme)'] as const;
 
 export function addServerCommands(program: Command): void {
@@ -122,7 +124,7 @@ export function addServerCommands(program: Command): void {
 }
 
 function serverFlags(command: Command): Command {
-  return command
+  return nodeFlags(command)
     .option(...dataDir)
     .option('--node-name <name>', 'name of this host in the cluster (default: the host name)')
     .option('--apiserver-advertise-address <ip>', 'address under which other hosts reach this one')

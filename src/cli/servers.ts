@@ -12,9 +12,10 @@ import { initCluster, type JoinFacts } from '../cluster/servers/init.ts';
 import { joinCluster } from '../cluster/servers/join.ts';
 import type { ServerOptions } from '../cluster/servers/prepare.ts';
 import { clock, defaultDataDir, nodeAddress, nodeName, selfCommand } from './defaults.ts';
+import { type NodeFlags, nodeSettings } from './node-flags.ts';
 import { type Progress, plainProgress, terminalProgress } from './progress.ts';
 
-export interface ServerFlags {
+export interface ServerFlags extends NodeFlags {
   readonly dataDir?: string;
   readonly nodeName?: string;
   readonly apiserverAdvertiseAddress?: string;
@@ -178,6 +179,7 @@ export function serverOptions(flags: ServerFlags, progress: Progress): ServerOpt
     systemd: flags.systemd,
     labels: flags.labels,
     taints: flags.taints,
+    nodes: nodeSettings(flags),
     progress: (step) => (step.kind === 'step' ? progress.step(step.text) : progress.note(step.text)),
   };
 }

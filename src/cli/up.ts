@@ -1,7 +1,7 @@
 /** `bireme up`. */
 import { spawn } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { createLogger } from '../base/console-log.ts';
 import type { LogLevel } from '../base/log.ts';
 import { createMetricsRegistry } from '../base/metrics.ts';
@@ -17,12 +17,14 @@ import {
   startLocalCluster,
 } from '../cluster/local-cluster.ts';
 import { hasServers, startLocalServers } from '../cluster/local-servers.ts';
+import type { NodeSettings } from '../cluster/node-config.ts';
 import { assertNotRunning } from '../cluster/run-record.ts';
 
 import { clock, defaultDataDir, nodeAddress, nodeName, selfCommand, userKubeconfig } from './defaults.ts';
+import { type NodeFlags, nodeSettings } from './node-flags.ts';
 import { type Progress, plainProgress, terminalProgress } from './progress.ts';
 
-export interface UpOptions {
+export interface UpOptions extends NodeFlags {
   readonly detach: boolean;
   readonly dataDir?: string;
   readonly port: number;
@@ -31,14 +33,8 @@ export interface UpOptions {
   readonly workers?: number;
   readonly controlPlanes?: number;
   readonly etcdWitness: boolean;
-  readonly containerRuntimeEndpoint?: string;
-  readonly defaultTrafficDistribution: LocalClusterOptions['nodes']['trafficDistribution'];
-  readonly podNetwork: LocalClusterOptions['nodes']['podNetwork'];
-  readonly podRouting: LocalClusterOptions['nodes']['podRouting'];
   readonly runtime: 'auto' | 'containerd' | 'hollow';
   readonly nodeName?: string;
-  readonly kubeletConfig?: string;
-  readonly kubeletConfigDir?: string;
   readonly kubeconfig?: string;
   readonly logLevel: string;
 }
@@ -82,14 +78,7 @@ export async function up(options: UpOptions): Promise<void> {
       runtime: options.runtime,
       ...(options.hollowNodes === undefined ? {} : { hollowNodes: options.hollowNodes }),
       ...optional('workers', options.workers),
-      nodes: {
-        trafficDistribution: options.defaultTrafficDistribution,
-        podNetwork: options.podNetwork,
-        podRouting: options.podRouting,
-        ...optional('runtimeEndpoint', endpointOf(options)),
-        ...(options.kubeletConfig === undefined ? {} : { kubeletConfigFile: resolve(options.kubeletConfig) }),
-        ...(options.kubeletConfigDir === undefined ? {} : { kubeletConfigDir: resolve(options.kubeletConfigDir) }),
-      },
+      nodes: settingsOf(options),
       nodeName: options.nodeName ?? nodeName(),
       ...optional('nodeAddress', nodeAddress()),
       kubeconfig: options.kubeconfig === undefined ? userKubeconfig() : { path: options.kubeconfig },
@@ -152,20 +141,15 @@ export async function up(options: UpOptions): Promise<void> {
 }
 
 /** @throws ClusterError for what is no socket, or where each host has a runtime of its own. */
-function endpointOf({ containerRuntimeEndpoint, workers = 0, controlPlanes = 0 }: UpOptions): string | undefined {
-  if (containerRuntimeEndpoint === undefined) return undefined;
-  const path = containerRuntimeEndpoint.replace(/^unix:\/\//, '');
-  if (!path.startsWith('/'))
-    throw new ClusterError(
-      `"${containerRuntimeEndpoint}" is no socket of a container runtime`,
-      'give --container-runtime-endpoint a path or a unix:// address',
-    );
-  if (workers > 0 || controlPlanes > 0)
+function settingsOf(options: UpOptions): NodeSettings {
+  const { workers = 0, controlPlanes = 0 } = options;
+  const settings = nodeSettings(options);
+  if (settings.runtimeEndpoint !== undefined && (workers > 0 || controlPlanes > 0))
     throw new ClusterError(
       'Hosts of their own have a runtime of their own',
       'leave out --container-runtime-endpoint, or --workers and --control-planes',
     );
-  return `unix://${path}`;
+  return settings;
 }
 
 /** A log that cannot be written (a full disk, a start that failed and took its folder away) must not end the cluster. */

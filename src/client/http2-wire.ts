@@ -48,7 +48,10 @@ export function createHttp2Wire(server: URL, connect: () => Promise<TLSSocket>, 
     });
     const entry: Session = { session, active: 0, draining: false };
     sessions.add(entry);
-    session.once('connect', () => session.setLocalWindowSize(connectionWindow));
+    session.once('connect', () => {
+      // It says that it is connected a moment later, and may be gone by then.
+      if (!session.destroyed && !session.closed) session.setLocalWindowSize(connectionWindow);
+    });
     // Each stream under way hears of it too, and that is where it is reported.
     session.on('error', () => sessions.delete(entry));
     session.on('goaway', () => {

@@ -29,7 +29,7 @@ import { stopNodeParts } from './down.ts';
 import { createHollowNodes } from './hollow-nodes.ts';
 import { type HostsRecord, isSwitchedOff, readHostsRecord } from './hosts-record.ts';
 import { createKubeletClient } from './kubelet-client.ts';
-import { type NodeConfig, nodeFiles, writeNodeSetup } from './node-config.ts';
+import { type NodeConfig, type NodeSettings, nodeFiles, writeNodeSetup } from './node-config.ts';
 import { issueNodeSetup } from './node-credentials.ts';
 import { assertNotRunning, type RunRecord, removeRunRecord, thisProcess, writeRunRecord } from './run-record.ts';
 import { chooseRung, type MachineFacts, type Rung } from './rung.ts';
@@ -64,8 +64,7 @@ export interface LocalClusterOptions extends Surroundings {
   readonly nodeCommand: readonly string[];
   readonly network?: Partial<ClusterNetwork>;
   /** The same for all nodes. */
-  readonly nodes: Required<Pick<NodeConfig, 'trafficDistribution' | 'podNetwork' | 'podRouting'>> &
-    Pick<NodeConfig, 'kubeletConfigFile' | 'kubeletConfigDir' | 'runtimeEndpoint'>;
+  readonly nodes: NodeSettings;
   readonly progress: (step: ProgressStep) => void;
   readonly spawner: Spawner;
 }

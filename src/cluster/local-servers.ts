@@ -35,7 +35,7 @@ import {
   writeHostsRecord,
 } from './hosts-record.ts';
 import { contextName, explained, type LocalCluster, type LocalClusterOptions, waitForNodes } from './local-cluster.ts';
-import { required } from './node-config.ts';
+import { type NodeSettings, required } from './node-config.ts';
 import { assertNotRunning, type RunRecord, removeRunRecord, thisProcess, writeRunRecord } from './run-record.ts';
 import { chooseRung } from './rung.ts';
 import { generateCertificateKey } from './servers/certificate-upload.ts';
@@ -256,6 +256,7 @@ function createFleet(dir: DataDir, record: HostsRecord, options: LocalServersOpt
         what,
         ...args,
         ...['--data-dir', hostDataDir, '--node-name', name, '--apiserver-advertise-address', address],
+        ...nodeArguments(options.nodes),
       ]),
     /** What systemd does at boot, and when the process ends. */
     async startIfDown({ name }: HostRecord): Promise<void> {
@@ -304,5 +305,13 @@ function namespaceOf(pid: number): string | undefined {
     throw error;
   }
 }
+
+/** As `init` and `join` read them. Hosts see the machine's files. */
+const nodeArguments = (nodes: NodeSettings): readonly string[] => [
+  ...['--default-traffic-distribution', nodes.trafficDistribution],
+  ...['--pod-network', nodes.podNetwork, '--pod-routing', nodes.podRouting],
+  ...(nodes.kubeletConfigFile === undefined ? [] : ['--kubelet-config', nodes.kubeletConfigFile]),
+  ...(nodes.kubeletConfigDir === undefined ? [] : ['--kubelet-config-dir', nodes.kubeletConfigDir]),
+];
 
 const textOf = ({ id, secret }: { readonly id: string; readonly secret: string }): string => `${id}.${secret}`;

@@ -58,6 +58,27 @@ export interface NodeConfig {
   readonly kubeletConfigDir?: string;
 }
 
+/** What one command says of all its nodes. */
+export type NodeSettings = Required<Pick<NodeConfig, 'trafficDistribution' | 'podNetwork' | 'podRouting'>> &
+  Pick<NodeConfig, 'kubeletConfigFile' | 'kubeletConfigDir' | 'runtimeEndpoint'>;
+
+export const defaultNodeSettings: NodeSettings = {
+  trafficDistribution: 'PreferSameNode',
+  podNetwork: 'bireme',
+  podRouting: 'auto',
+};
+
+/** Those that a node was made with. */
+export function settingsIn(config: NodeConfig): Partial<NodeSettings> {
+  const { trafficDistribution, podNetwork, podRouting, kubeletConfigFile, kubeletConfigDir, runtimeEndpoint } = config;
+  return Object.fromEntries(
+    Object.entries({
+      ...{ trafficDistribution, podNetwork, podRouting },
+      ...{ kubeletConfigFile, kubeletConfigDir, runtimeEndpoint },
+    }).filter(([, value]) => value !== undefined),
+  );
+}
+
 /** Where runtimes look for networks that nobody told them of. */
 export const externalCniConfDir = '/etc/cni/net.d';
 

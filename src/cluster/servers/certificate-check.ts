@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { ClusterError } from '../cluster-error.ts';
 import type { Surroundings } from '../component.ts';
 import { type DataDir, readFileIfPresent } from '../data-dir.ts';
-import { nodeFiles, readNodeConfig } from '../node-config.ts';
+import { nodeFiles, readNodeConfig, settingsIn } from '../node-config.ts';
 import { readHostConfig } from './host-config.ts';
 import { writeMasterFiles } from './init.ts';
 import { chooseRuntime, type ServerOptions } from './prepare.ts';
@@ -68,6 +68,7 @@ export async function renewCertificates(
     ...options,
     labels: node?.labels ?? options.labels,
     taints: node?.taints ?? options.taints,
+    nodes: node ? { ...options.nodes, ...settingsIn(node) } : options.nodes,
   });
   return renewed;
 }

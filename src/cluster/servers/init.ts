@@ -6,7 +6,7 @@ import { parseKubeconfig, transportOptionsOf } from '../../client/kubeconfig.ts'
 import { caCertHash } from '../certificates.ts';
 import type { ClusterNetwork } from '../control-plane.ts';
 import { type DataDir, rememberBefore, writeFileAtomically } from '../data-dir.ts';
-import { type NodeConfig, required, writeNodeSetup } from '../node-config.ts';
+import { defaultNodeSettings, type NodeConfig, required, writeNodeSetup } from '../node-config.ts';
 import { issueNodeSetup } from '../node-credentials.ts';
 import { renderKubeconfig } from '../user-kubeconfig.ts';
 import { version } from '../version.ts';
@@ -229,7 +229,7 @@ export function hollowConfig(config: HostConfig): NodeConfig {
     cniBinDir: '',
     clusterDomain: config.network.clusterDomain,
     clusterDns: '',
-    trafficDistribution: 'PreferSameNode',
+    ...defaultNodeSettings,
   };
 }
 

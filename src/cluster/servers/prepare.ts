@@ -14,7 +14,7 @@ import { ClusterError } from '../cluster-error.ts';
 import type { Surroundings } from '../component.ts';
 import { type DataDir, dataDirAt, openDataDir } from '../data-dir.ts';
 import { takeDown } from '../down.ts';
-import { type NodeConfig, type NodeTaint, nodeFiles } from '../node-config.ts';
+import { type NodeConfig, type NodeSettings, type NodeTaint, nodeFiles } from '../node-config.ts';
 import { createCertificateAuthority, type KeyPair } from '../pki.ts';
 import { assertNotRunning, readRunRecord } from '../run-record.ts';
 import { chooseRung, findProgram, type MachineFacts } from '../rung.ts';
@@ -36,6 +36,7 @@ export interface ServerOptions extends Surroundings {
   readonly systemd: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly taints: readonly NodeTaint[];
+  readonly nodes: NodeSettings;
   readonly progress: (step: { readonly kind: 'step' | 'note'; readonly text: string }) => void;
 }
 
@@ -132,7 +133,7 @@ export function nodeConfigOf(config: HostConfig, runtime: NodeRuntime, options: 
     cniBinDir: runtime.cniBinDir,
     clusterDomain: config.network.clusterDomain,
     clusterDns: clusterDnsAddress(config.network.serviceCidr),
-    trafficDistribution: 'PreferSameNode',
+    ...options.nodes,
     labels: options.labels,
     taints: options.taints,
   };

@@ -31,9 +31,11 @@ export class Connections {
   readonly #connect: (endpoint: string) => Channel;
   #channels: readonly { readonly endpoint: string; readonly channel: Channel }[];
   #current = 0;
+  /** To members that are not among those in use. */
+  readonly #others = new Map<string, Channel>();
 
   static async open(options: ConnectionsOptions): Promise<Connections> {
-    const { connect } = await loadWire(() => options.clock.now());
+    const { connect } = await loadWire(options.clock);
     return new Connections(options, (endpoint) => connect(endpoint, options.tls));
   }
 
@@ -70,7 +72,11 @@ export class Connections {
 
   /** One member's, whatever is in use. */
   channelOf(endpoint: string): Channel {
-    return this.#channels.find((each) => each.endpoint === endpoint)?.channel ?? this.#connect(endpoint);
+    const known = this.#channels.find((each) => each.endpoint === endpoint)?.channel ?? this.#others.get(endpoint);
+    if (known) return known;
+    const made = this.#connect(endpoint);
+    this.#others.set(endpoint, made);
+    return made;
   }
 
   /**
@@ -102,6 +108,7 @@ export class Connections {
     if (this.ended.signal.aborted) return;
     this.ended.abort();
     for (const { channel } of this.#channels) channel.close();
+    for (const channel of this.#others.values()) channel.close();
   }
 }
 

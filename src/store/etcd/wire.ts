@@ -4,7 +4,9 @@ import { isIP } from 'node:net';
 import { checkServerIdentity } from 'node:tls';
 import type * as Grpc from '@grpc/grpc-js';
 import type { Type } from 'protobufjs';
+import type { Clock } from '../../base/clock.ts';
 import { commonJs } from '../../base/common-js.ts';
+import { connectWithin, endWithin } from './dial.ts';
 
 export interface Tls {
   /** PEM. */
@@ -53,10 +55,7 @@ export interface Duplex {
   cancel(): void;
 }
 
-/** @param now wall clock, for deadlines. */
-export async function loadWire(
-  now: () => number,
-): Promise<{ connect(endpoint: string, tls: Tls | undefined): Channel }> {
+export async function loadWire(clock: Clock): Promise<{ connect(endpoint: string, tls: Tls | undefined): Channel }> {
   const [grpc, protobuf, schema] = await Promise.all([
     import('@grpc/grpc-js'),
     import('protobufjs/light.js'),
@@ -77,16 +76,17 @@ export async function loadWire(
     methods.set(name, made);
     return made;
   };
-  return { connect: (endpoint, tls) => connect(commonJs(grpc), methodOf, now, endpoint, tls) };
+  return { connect: (endpoint, tls) => connect(commonJs(grpc), methodOf, clock, endpoint, tls) };
 }
 
+const connectTimeoutMs = 2000;
 const same = (bytes: Buffer): Buffer => bytes;
 const encode = (type: Type, value: object): Buffer => Buffer.from(type.encode(type.fromObject(value)).finish());
 
 function connect(
   grpc: typeof Grpc,
   methodOf: (name: MethodName) => Method,
-  now: () => number,
+  clock: Clock,
   endpoint: string,
   tls: Tls | undefined,
 ): Channel {
@@ -102,7 +102,7 @@ function connect(
         byAddress ? { checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate) } : {},
       )
     : grpc.credentials.createInsecure();
-  const client = new grpc.Client(address, credentials, {
+  const client = new grpc.Client(address, withinTime(credentials, address, clock), {
     ...(byAddress ? { 'grpc.ssl_target_name_override': 'etcd' } : {}),
     'grpc.max_receive_message_length': -1,
     'grpc.max_send_message_length': -1,
@@ -128,7 +128,7 @@ function connect(
           same,
           encode(method.request, request),
           new grpc.Metadata(),
-          { deadline: now() + deadlineMs },
+          { deadline: clock.now() + deadlineMs },
           (error, answer) => {
             signal?.removeEventListener('abort', abort);
             if (error) reject(error);
@@ -170,4 +170,29 @@ function connect(
     },
     close: () => client.close(),
   };
+}
+
+/**
+ * grpc-js waits for a connection as long as the kernel does, two minutes for a host that is gone, holding up calls, the process's end and, between
+ * the kernel's own tries, the host's return. So it is tried by hand first, and TLS has a time of its own: a stopped server accepts and says nothing.
+ */
+function withinTime(credentials: Grpc.ChannelCredentials, address: string, clock: Clock): Grpc.ChannelCredentials {
+  const create = credentials._createSecureConnector.bind(credentials);
+  credentials._createSecureConnector = (...given) => {
+    const connector = create(...given);
+    const destroyed = new AbortController();
+    return {
+      waitForReady: async () => {
+        await connector.waitForReady();
+        await connectWithin(address, connectTimeoutMs, clock, destroyed.signal);
+      },
+      connect: (socket) => endWithin(socket, connectTimeoutMs, clock, () => connector.connect(socket)),
+      getCallCredentials: () => connector.getCallCredentials(),
+      destroy: () => {
+        destroyed.abort();
+        connector.destroy();
+      },
+    };
+  };
+  return credentials;
 }
