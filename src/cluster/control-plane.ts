@@ -8,6 +8,7 @@ import type { Node, Pod } from '../api/types/core-v1.ts';
 import { createServiceAllocator, type ServiceAllocator } from '../apiserver/allocators/service-allocator.ts';
 import { type SigningKey, signingKey } from '../apiserver/authentication/index.ts';
 import { bootstrap, runPostStart } from '../apiserver/bootstrap/index.ts';
+import type { EncryptionRule } from '../apiserver/encryption/configuration.ts';
 import { type ApiExtension, type ApiServer, type ApiServerOptions, createApiServer } from '../apiserver/index.ts';
 import type { ObjectReader } from '../apiserver/registry/object-reader.ts';
 import { identityTransformer } from '../apiserver/registry/transformer.ts';
@@ -72,6 +73,8 @@ export interface ControlPlaneOptions extends Surroundings {
   readonly addons?: readonly Addon[];
   /** Unique among the cluster's control planes: scheduler, controllers and addons run where the lease is. Absent: this is the only one. */
   readonly identity?: string;
+  /** `--encryption-provider-config`. Absent: values are stored as they are. */
+  readonly encryption?: readonly EncryptionRule[];
   /** The store is used by other API servers too, perhaps upstream's. */
   readonly sharedStore?: boolean;
   /** Leave the scheduler or the controllers out: somebody else runs them. */
@@ -135,12 +138,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const issuer = options.issuer ?? `https://kubernetes.default.svc.${network.clusterDomain}`;
   const surroundings: Surroundings = { clock, random, log, metrics };
   // Loads the protobuf codec, which a store of one's own never needs.
-  const transformer = options.sharedStore
-    ? (await import('../apiserver/registry/upstream-values.ts')).createUpstreamValues(
-        builtinSchema,
-        identityTransformer,
-      )
+  const atRest = options.encryption
+    ? (await import('../apiserver/encryption/index.ts')).createEncryption(options.encryption, (n) => random.bytes(n))
     : identityTransformer;
+  const transformer = options.sharedStore
+    ? (await import('../apiserver/registry/upstream-values.ts')).createUpstreamValues(builtinSchema, atRest)
+    : atRest;
   const bootstrapIo = { store, clock, random, transformer };
   await bootstrap({
     ...bootstrapIo,

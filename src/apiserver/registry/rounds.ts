@@ -166,7 +166,7 @@ export class Rounds {
   ): Promise<{ readonly bytes: Uint8Array; readonly txn: TxnResult; readonly unchanged: boolean }> {
     const { store, cache, transformer, encode, leases } = this.#options;
     const plain = encode(value);
-    if (unlessSame !== undefined && Buffer.compare(plain, unlessSame.bytes) === 0)
+    if (unlessSame !== undefined && Buffer.compare(plain, unlessSame.bytes) === 0 && !transformer.isStale?.(at))
       return { bytes: plain, txn: noTxn, unchanged: true };
     const { ttlSeconds } = resource;
     const granted = ttlSeconds > 0 ? leases.lease(ttlSeconds, signal) : 0n;

@@ -13,6 +13,7 @@ const unnamed = { group: '', version: '', kind: '' };
 export function createUpstreamValues(schema: Schema, inner: Transformer): Transformer {
   return {
     toStorage: (plain, key) => inner.toStorage(plain, key),
+    isStale: (key) => inner.isStale?.(key) ?? false,
     fromStorage(stored, key) {
       const bytes = inner.fromStorage(stored, key);
       for (let i = 0; i < magic.length; i++) if (bytes[i] !== magic[i]) return bytes;

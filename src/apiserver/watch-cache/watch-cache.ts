@@ -12,7 +12,7 @@ import type { Logger } from '../../base/log.ts';
 import { prefixEnd, type Store, StoreError, type StoreEvent, type WatchBatch } from '../../store/store.ts';
 import { registryPrefix, splitKey } from '../registry/keys.ts';
 import { type Metadata, orderMetadata } from '../registry/object-meta.ts';
-import type { Transformer } from '../registry/transformer.ts';
+import { TransformError, type Transformer } from '../registry/transformer.ts';
 import { BookmarkKeeper } from './bookmarks.ts';
 import { CachedObject, type Extracted, normalizeStored } from './cached-object.ts';
 import { ResourceCache } from './resource-cache.ts';
@@ -160,9 +160,13 @@ export class WatchCache {
         if (!signal.aborted) log.warn('The watch on the store ended; listing again');
       } catch (error) {
         if (signal.aborted) break;
-        if (!(error instanceof StoreError)) throw error;
-        if (error.code === 'closed') break;
-        log.warn('Lost the watch on the store; listing again', { error });
+        if (error instanceof TransformError && !first)
+          log.error('A value in the store cannot be read: nothing newer is served until it can', { error });
+        else {
+          if (!(error instanceof StoreError)) throw error;
+          if (error.code === 'closed') break;
+          log.warn('Lost the watch on the store; listing again', { error });
+        }
       }
       if (!signal.aborted) await clock.sleep(first ? 100 : retryMs, signal);
     }

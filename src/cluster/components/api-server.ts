@@ -1,6 +1,7 @@
 /** `bireme apiserver`: the API server alone, on etcd or on a store of its own. Upstream: cmd/kube-apiserver. */
 import { hostname, networkInterfaces } from 'node:os';
 import type { ApiHandler } from '../../api/exchange.ts';
+import type { JsonValue } from '../../api/json.ts';
 import type { Node } from '../../api/types/core-v1.ts';
 import { type UserInfo, verifyingKey } from '../../apiserver/authentication/index.ts';
 import type { FlagSpecs, Flags } from '../../base/flags.ts';
@@ -10,7 +11,7 @@ import { openEtcdStore } from '../../store/etcd/etcd-store.ts';
 import { type Store, StoreError } from '../../store/store.ts';
 import { ClusterError } from '../cluster-error.ts';
 import type { Surroundings } from '../component.ts';
-import { startControlPlane } from '../control-plane.ts';
+import { type ControlPlaneOptions, startControlPlane } from '../control-plane.ts';
 import { primaryAddress } from '../host-facts.ts';
 import { createKubeletClient } from '../kubelet-client.ts';
 import { type ComponentFlagTable, helpText, readComponentFlags } from './component-flags.ts';
@@ -30,6 +31,7 @@ const table: ComponentFlagTable = {
     'bind-address',
     'client-ca-file',
     'disable-admission-plugins',
+    'encryption-provider-config',
     'etcd-cafile',
     'etcd-certfile',
     'etcd-compaction-interval',
@@ -113,6 +115,7 @@ export async function runApiServerCommand(
   const kubeletCa = optionalFile('kubelet-certificate-authority');
   const serverPair = { cert: file('tls-cert-file'), key: file('tls-private-key-file') };
   const tokens = optionalFile('token-auth-file');
+  const encryption = await encryptionOf(flags);
   const port = flags.number('secure-port');
 
   let handler: ApiHandler | undefined;
@@ -179,6 +182,7 @@ export async function runApiServerCommand(
         requestsInFlightMax: flags.number('max-requests-inflight') + flags.number('max-mutating-requests-inflight'),
         requestTimeoutMs: flags.duration('request-timeout'),
       },
+      ...(encryption === undefined ? {} : { encryption }),
       localPath: false,
       without: ['scheduler', 'controllers'],
     });
@@ -217,6 +221,32 @@ function checkModes(flags: Flags): void {
         `--authorization-mode=${mode} has no effect in Bireme yet, so it is refused`,
         'use --authorization-mode=Node,RBAC, which is also what holds when the flag is not given',
       );
+}
+
+/** @throws ClusterError for a configuration that upstream refuses too, and for key management services. */
+async function encryptionOf(flags: Flags): Promise<ControlPlaneOptions['encryption']> {
+  const flag = 'encryption-provider-config';
+  const path = flags.optional(flag);
+  if (path === undefined) return undefined;
+  const { EncryptionConfigError, readEncryptionConfiguration } = await import('../../apiserver/encryption/index.ts');
+  try {
+    return readEncryptionConfiguration(await parseFile(readFlagFile(flag, path)));
+  } catch (error) {
+    if (error instanceof EncryptionConfigError || error instanceof SyntaxError)
+      throw new ClusterError(`--${flag}: "${path}": ${error.message}`, 'mend the file', { cause: error });
+    throw error;
+  }
+}
+
+/** JSON or YAML. @throws SyntaxError */
+async function parseFile(text: string): Promise<JsonValue> {
+  const { parseYaml, YamlError } = await import('../../api/codec/yaml.ts');
+  try {
+    return parseYaml(Buffer.from(text)).value;
+  } catch (error) {
+    if (error instanceof YamlError) throw new SyntaxError(error.message, { cause: error });
+    throw error;
+  }
 }
 
 async function openStore(flags: Flags, { clock, log }: Surroundings): Promise<Store> {
