@@ -10,8 +10,8 @@ import type { DiscoveryGroup } from '../discovery/discovery.ts';
 import { parseAccept } from '../negotiation/accept-header.ts';
 import { type Tagged, tagged, taggedAnswer } from './etag.ts';
 import { emptyPaths, type PathSet } from './operations.ts';
-import { documentPaths, versionPaths } from './paths.ts';
-import { definitionSchema, type OpenApiVersion, reachable } from './schemas.ts';
+import { documentPaths, isCustom, versionPaths } from './paths.ts';
+import { allGroups, definitionSchema, type OpenApiVersion, reachable } from './schemas.ts';
 
 /** Both spellings are asked for; the answer carries the one without `@`, which a Content-Type may not hold. */
 const protobufTypes = {
@@ -44,6 +44,9 @@ export interface OpenApiOptions {
 
 /** Source: kube-apiserver's OpenAPI configuration. */
 const security = '{"BearerToken":{"type":"apiKey","name":"authorization","in":"header"}}';
+
+/** Source: apiextensions-apiserver/pkg/controller/openapi/builder. */
+const customInfo = { title: 'Kubernetes CRD Swagger', version: 'v0.1.0' };
 
 const sorted = (map: ReadonlyMap<string, JsonObject>): JsonObject =>
   Object.fromEntries([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -150,7 +153,7 @@ export class OpenApiDocuments {
     const names = ['.well-known/openid-configuration', 'api', 'apis', 'openid/v1/jwks', 'version'];
     for (const { name, versions } of this.#options.groups) {
       const base = name === '' ? 'api' : `apis/${name}`;
-      if (name !== '') names.push(base);
+      if (name !== '' && !versions.every(({ resources }) => isCustom(resources))) names.push(base);
       for (const { version } of versions) names.push(`${base}/${version}`);
     }
     return names.sort();
@@ -196,9 +199,10 @@ export class OpenApiDocuments {
   /** Encodes piece by piece, so that no stretch of work is long (decision 11). @param name of a v3 document */
   async #build(openApi: OpenApiVersion, set: PathSet, name = ''): Promise<Built> {
     const { paths, types, parameters, patches } = set;
-    const info = encodeText({ title: 'Kubernetes', version: this.#options.version });
+    const custom = isCustom(this.#resources(name) ?? []);
+    const info = encodeText(custom ? customInfo : { title: 'Kubernetes', version: this.#options.version });
     const pathTexts = await this.#pieces(Object.entries(paths), ([path, item]) => `"${path}":${encodeText(item)}`);
-    const groupVersion = name.replace(/^apis?\/?/, '');
+    const groupVersion = custom ? allGroups : name.replace(/^apis?\/?/, '');
     const schemas = await this.#pieces(reachable(types, patches), ([key, definition]) => {
       // In v3 a kind of every group names only the document's.
       const kept = typeof definition !== 'string' && (openApi === 'v2' || definition.gvks.length < 2);
@@ -211,7 +215,7 @@ export class OpenApiDocuments {
     const text =
       openApi === 'v2'
         ? `{"swagger":"2.0","info":${info},"paths":{${pathTexts}},"definitions":{${schemas}},"parameters":${encodeText(sorted(parameters))},"securityDefinitions":${security},"security":[{"BearerToken":[]}]}`
-        : `{"openapi":"3.0.0","info":${info},"paths":{${pathTexts}},"components":{${schemas === '' ? '' : `"schemas":{${schemas}},`}"securitySchemes":${security}}}`;
+        : `{"openapi":"3.0.0","info":${info},"paths":{${pathTexts}},"components":{${[schemas && `"schemas":{${schemas}}`, custom ? '' : `"securitySchemes":${security}`].filter(Boolean).join(',')}}}`;
     return { json: tagged(new TextEncoder().encode(text)), modified: httpDate(this.#options.now()) };
   }
 

@@ -2,6 +2,7 @@
 import type { JsonObject, JsonValue } from '../../api/json.ts';
 import type { GroupVersionKind, StructType } from '../../api/schema/model.ts';
 import {
+  customQueryParameters,
   inOrder,
   type Parameter,
   pathParameters,
@@ -85,7 +86,9 @@ export function pathItem(
   openApi: OpenApiVersion,
 ): JsonObject {
   const inPath = pathParameters(path);
-  const queries = operations.map(({ action, gvk, subresource }) => queryParameters(action, gvk.kind, subresource));
+  const queries = operations.map(({ action, gvk, subresource, custom }) =>
+    custom ? customQueryParameters(action) : queryParameters(action, gvk.kind, subresource),
+  );
   const common = promoted(queries);
   const item: Record<string, JsonValue> = {};
   operations.forEach((operation, i) => {
@@ -129,7 +132,7 @@ function operationObject(
   const codes: Record<string, string> =
     action === 'post'
       ? { '200': 'OK', '201': 'Created', '202': 'Accepted' }
-      : action === 'put' || action === 'patch'
+      : action === 'put' || (action === 'patch' && !operation.custom)
         ? { '200': 'OK', '201': 'Created' }
         : action === 'delete'
           ? { '200': 'OK', '202': 'Accepted' }

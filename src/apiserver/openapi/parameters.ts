@@ -116,6 +116,12 @@ export function queryParameters(action: string, kind: string, subresource: strin
   return [...(subresource === 'log' ? logs : (queries[action] ?? [])), pretty];
 }
 
+/** Custom kinds' operations are described by another builder, with parameters of its own. */
+export function customQueryParameters(action: string): readonly Parameter[] {
+  if (action === 'get') return [shared.resourceVersion, pretty];
+  return [...(action === 'deletecollection' ? watching : (queries[action] ?? [])), pretty];
+}
+
 /** `{namespace}`, `{name}` and `{path}` of a path template. */
 export const pathParameters = (template: string): Parameter[] =>
   [...template.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => places[name]!);

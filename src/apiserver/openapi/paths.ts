@@ -4,6 +4,10 @@ import type { DiscoveryGroup, DiscoveryVersion } from '../discovery/discovery.ts
 import { emptyPaths, type Operation, type PathSet, pathItem, plainGet, plainTypes } from './operations.ts';
 import type { OpenApiVersion } from './schemas.ts';
 
+/** Groups of custom kinds alone: their discovery is described nowhere. Source: apiextensions-apiserver/pkg/controller/openapi. */
+export const isCustom = (resources: readonly ResourceSchema[]): boolean =>
+  resources.length > 0 && resources.every(({ custom }) => custom !== undefined);
+
 /** Of one group version, the version's own document (`/apis/GROUP/VERSION/`) included. */
 export function versionPaths(
   group: string,
@@ -13,15 +17,16 @@ export function versionPaths(
 ): PathSet {
   const set = emptyPaths();
   const base = group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
-  addDocument(
-    set,
-    `${base}/`,
-    'APIResourceList',
-    `get${groupId(group)}${capital(version)}APIResources`,
-    tagOf(group, version),
-    schema,
-    openApi,
-  );
+  if (!isCustom(resources))
+    addDocument(
+      set,
+      `${base}/`,
+      'APIResourceList',
+      `get${groupId(group)}${capital(version)}APIResources`,
+      tagOf(group, version),
+      schema,
+      openApi,
+    );
   const add = (path: string, operations: readonly (Operation | undefined)[]): void => {
     const present = operations.filter((operation) => operation !== undefined);
     if (present.length > 0) set.paths[path] = pathItem(path, present, tagOf(group, version), set, openApi);
@@ -65,7 +70,7 @@ export function documentPaths(
     };
   else {
     const group = groups.find(({ name }) => document === `apis/${name}`);
-    if (group)
+    if (group && !group.versions.every(({ resources }) => isCustom(resources)))
       addDocument(
         set,
         `/apis/${group.name}/`,
@@ -121,7 +126,7 @@ function addResource(
       method: 'delete',
       action: 'deletecollection',
       id: `delete${stem}Collection${scoped}`,
-      body: options,
+      ...(resource.custom ? {} : { body: options }),
       answer: status,
     }),
   ]);
@@ -179,7 +184,8 @@ function addResource(
         ? {
             method,
             action: method,
-            gvk: subGvk,
+            // A custom kind's scale is described as the kind itself.
+            gvk: resource.custom ? gvk : subGvk,
             id: `${word}${stem}${suffix}`,
             ...(method === 'get'
               ? {}

@@ -73,6 +73,9 @@ export function reachable(roots: Iterable<StructType>, patches: boolean): [name:
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
+/** For documents of custom kinds, which do not leave any out. */
+export const allGroups = '*';
+
 /** @param groupVersion of the v3 document it stands in: a kind of every group (DeleteOptions) names the core group and that one. */
 export function definitionSchema(definition: Definition, version: OpenApiVersion, groupVersion: string): JsonObject {
   if (typeof definition !== 'string')
@@ -84,8 +87,12 @@ export function definitionSchema(definition: Definition, version: OpenApiVersion
 }
 
 function structSchema(type: StructType, version: OpenApiVersion, groupVersion: string): JsonObject {
+  // A custom kind's list says what the kind says.
+  const items = type.fieldsByName.get('items')?.type;
+  const element = items?.kind === 'list' && items.element.kind === 'struct' ? items.element.type : undefined;
+  const selectable = element?.custom?.selectableFields ?? [];
   const gvks =
-    version === 'v2' || type.gvks.length < 2
+    version === 'v2' || groupVersion === allGroups || type.gvks.length < 2
       ? type.gvks
       : type.gvks.filter(({ group, version: v }) => group === '' || `${group}/${v}` === groupVersion);
   const properties: Record<string, JsonObject> = {};
@@ -108,6 +115,9 @@ function structSchema(type: StructType, version: OpenApiVersion, groupVersion: s
             version: v,
           })),
         }
+      : {}),
+    ...(selectable.length > 0
+      ? { 'x-kubernetes-selectable-fields': selectable.map((fieldPath) => ({ fieldPath })) }
       : {}),
     ...(type.mapType ? { 'x-kubernetes-map-type': type.mapType } : {}),
     ...(type.unions.length > 0
