@@ -27,6 +27,7 @@ const cases: readonly (readonly [string, string])[] = [
     '/livez?exclude=etcd&exclude=x&verbose',
     '200 [+]ping ok\n[+]etcd excluded: ok\nwarn: some health checks cannot be excluded: no matches for "x"\nlivez check passed\n',
   ],
+  ['/livez/', '404 404 page not found\n'],
   ['/metrics', 'not a health check'],
 ];
 for (const [url, want] of cases) test(`health: ${url}`, async () => assert.equal(await ask(url), want));

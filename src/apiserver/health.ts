@@ -24,7 +24,7 @@ export async function health(
   if (!endpoints.includes(endpoint)) return undefined;
   const mine = checks.filter(({ on }) => on === undefined || on.includes(endpoint));
   const rule = [name, ...rest].filter((part) => part !== undefined && part !== '').join('/');
-  if (rule !== '') {
+  if (name !== undefined) {
     const one = mine.find((check) => check.name === rule);
     if (!one) return notFoundPage();
     const reason = await one.check();

@@ -44,6 +44,7 @@ import { createDocumentRoutes } from './discovery/routes.ts';
 import { Deadlines } from './flow/deadlines.ts';
 import { createFlowControl } from './flow/index.ts';
 import type { HealthCheck } from './health.ts';
+import { checkPaths, serverChecks } from './health-checks.ts';
 import { FormFactory, type ProtobufSupport } from './output/form-factory.ts';
 import type { TablePrinter } from './output/table.ts';
 import { builtinPrinter } from './printers/index.ts';
@@ -152,7 +153,7 @@ export interface ApiServerOptions {
   readonly extensions?: (reader: ObjectReader) => readonly ApiExtension[];
   /** For `componentstatuses`, before the store. */
   readonly components?: readonly ComponentCheck[];
-  /** Added to ping, etcd and informer-sync. */
+  /** Further hooks whose end the server's health waits for. */
   readonly checks?: readonly HealthCheck[];
 }
 
@@ -193,7 +194,7 @@ const compactionDefaultMs = 300_000;
 const requestTimeoutDefaultMs = 60_000;
 /** Upstream: --max-requests-inflight 400 and --max-mutating-requests-inflight 200, which priority and fairness shares out as one. */
 const requestsInFlightDefault = 600;
-const otherPaths = ['/healthz', '/livez', '/readyz', '/metrics', '/version', '/openapi/v2', '/openapi/v3'] as const;
+const otherPaths = ['/metrics', '/version', '/openapi/v2', '/openapi/v3'] as const;
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const { store, clock, random, log, metrics } = options;
@@ -326,31 +327,26 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     concurrency: options.requestsInFlightMax ?? requestsInFlightDefault,
     requestTimeoutMs,
   });
+  let customServed = false;
+  let followersStarted = false;
+  const checks = serverChecks({
+    storeAnswers: () => storeAnswers(store),
+    cacheFilled: () => cache.filled,
+    customServed: () => customServed,
+    followersStarted: () => followersStarted,
+    stopping: () => stopping.signal.aborted,
+    hooks: options.checks ?? [],
+  });
   const documents = createDocumentRoutes({
     schema: () => schema.current,
     remote: withExtensions(aggregation.discovery, extensions),
     ...(options.serves ? { serves: options.serves } : {}),
     version: options.version ?? followedVersion,
     serverAddress: options.serverAddress ?? '127.0.0.1:6443',
-    paths: otherPaths,
+    paths: [...otherPaths, ...checkPaths(checks), ...(security.documents?.keys() ?? [])],
     yield: () => clock.yield(),
     now: () => clock.now(),
   });
-  const checks: readonly HealthCheck[] = [
-    { name: 'ping', check: () => undefined },
-    { name: 'etcd', check: () => storeAnswers(store) },
-    {
-      name: 'informer-sync',
-      on: ['readyz'],
-      check: () => (cache.filled ? undefined : 'the watch cache is not filled yet'),
-    },
-    {
-      name: 'shutdown',
-      on: ['readyz'],
-      check: () => (stopping.signal.aborted ? 'process is shutting down' : undefined),
-    },
-    ...(options.checks ?? []),
-  ];
   const chain = createChain({
     clock,
     random,
@@ -418,6 +414,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       // What is missing from a cache that is only filling would be taken for gone.
       aggregated = filled.promise.then(
         async () => {
+          customServed = true;
+          followersStarted = true;
           await Promise.all([aggregation.run(stopping.signal), flow.run(stopping.signal)]);
         },
         () => undefined,

@@ -38,6 +38,8 @@ export interface PostStartOptions extends Omit<BootstrapOptions, 'config'> {
   readonly advertiseAddress: string;
   readonly securePort: number;
   readonly hostname: string;
+  /** Called after the first turn. */
+  readonly onFirstTurn?: () => void;
 }
 
 const intervalMs = 10_000;
@@ -68,6 +70,7 @@ export async function runPostStart(options: PostStartOptions, signal: AbortSigna
       if (!signal.aborted) log.warn('Post-start work failed, will be tried again', { what, error });
     }
   };
+  let first = true;
   let collected = clock.monotonic();
   let flowControlled = clock.monotonic();
   while (!signal.aborted) {
@@ -83,6 +86,8 @@ export async function runPostStart(options: PostStartOptions, signal: AbortSigna
         await writeBootstrapObjects(flowControlObjects(clock.now()), stored, signal);
       });
     }
+    if (first) options.onFirstTurn?.();
+    first = false;
     await clock.sleep(intervalMs, signal);
   }
   const limit = new AbortController();
