@@ -12,6 +12,7 @@ import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import { StoreError } from '../store/store.ts';
 import type { Aggregation } from './aggregation/index.ts';
+import type { Auditor, AuditTrail } from './audit/index.ts';
 import type { UserInfo } from './authentication/authenticator.ts';
 import type { Authenticate } from './authentication/chain.ts';
 import { impersonated } from './authentication/impersonation.ts';
@@ -54,6 +55,8 @@ export interface ChainOptions {
   readonly documents: (request: ApiRequest) => ApiResponse | undefined | Promise<ApiResponse | undefined>;
   readonly flow: FlowControl;
   readonly deadlines: Deadlines;
+  /** Absent: nothing is recorded. */
+  readonly audit?: Auditor | undefined;
   /** Groups that other servers answer. */
   readonly aggregation?: Aggregation;
   readonly checks: readonly HealthCheck[];
@@ -75,12 +78,13 @@ export function createChain(options: ChainOptions): Chain {
     const started = clock.monotonic();
     const query = new URLSearchParams(request.query);
     const info = parseRequestInfo(request.method, request.path, query);
-    const state: RequestState = { flight: undefined, warnings: [] };
+    const auditId = request.headers['audit-id'] ?? options.random.uuid();
+    const state: RequestState = { flight: undefined, warnings: [], auditId, trail: undefined, recorded: false };
     const work = settled(options, request, info, query, known, state);
-    const response = isLongRunning(info)
+    let response = isLongRunning(info)
       ? await work
       : await inTime(work, deadlines, timeoutOf(query), request, () => failure(options, request, outOfTime(), []));
-    const auditId = request.headers['audit-id'] ?? options.random.uuid();
+    if (options.audit) response = await recorded(options.audit, request, info, state, response);
     options.metrics.observe(info, request.method, response.status, clock.monotonic() - started);
     const { flight } = state;
     const headers = flight
@@ -106,6 +110,42 @@ export function createChain(options: ChainOptions): Chain {
 interface RequestState {
   flight: Flight | undefined;
   readonly warnings: string[];
+  readonly auditId: string;
+  /** Of a request that the policy wants recorded. */
+  trail: AuditTrail | undefined;
+  /** The policy was asked: the caller is known. */
+  recorded: boolean;
+}
+
+/** The answer's events, written as far as they must be before it is given. */
+async function recorded(
+  audit: Auditor,
+  request: ApiRequest,
+  info: RequestInfo,
+  { trail, recorded: known, auditId }: RequestState,
+  response: ApiResponse,
+): Promise<ApiResponse> {
+  if (!known) {
+    const stranger = audit.begin(request, info, undefined, auditId);
+    stranger?.unauthenticated(credentialsOf(request));
+    await stranger?.refused(response);
+    return response;
+  }
+  if (!trail) return response;
+  const answered = trail.answered(response, isLongRunning(info));
+  if (answered.written) await answered.written;
+  return answered.response;
+}
+
+/** Source: endpoints/filters/authn_audit.go. */
+function credentialsOf({ headers, peer }: ApiRequest): string {
+  const [scheme = ''] = (headers.authorization ?? '').split(' ');
+  const bearer = scheme.toLowerCase() === 'bearer';
+  const said = [
+    ...(peer ? ['x509'] : []),
+    ...(bearer ? ['bearer'] : scheme.toLowerCase() === 'basic' ? ['basic'] : []),
+  ];
+  return said.length === 0 ? 'no authentication methods found' : said.join(', ');
 }
 
 /** Never rejects; gives its seat back. */
@@ -121,7 +161,14 @@ async function settled(
   try {
     const sender = known ?? options.authenticate(request);
     const caller = sender instanceof Promise ? await sender : sender;
+    if (options.audit) {
+      state.recorded = true;
+      state.trail = options.audit.begin(request, info, caller, state.auditId);
+      const written = state.trail?.received();
+      if (written) await written;
+    }
     const user = impersonates(request) ? await impersonated(request, caller, options.authorizer) : caller;
+    if (user !== caller) state.trail?.impersonates(user);
     const flight = options.flow.classify(user, info);
     if (flight) {
       state.flight = flight;
@@ -130,7 +177,7 @@ async function settled(
       if (seating !== 'seated') return tooManyRequests();
       seat = flight;
     }
-    return await answer(options, request, info, query, user, state.warnings);
+    return await answer(options, request, info, query, user, state);
   } catch (error) {
     return failure(options, request, error, state.warnings);
   } finally {
@@ -190,12 +237,16 @@ async function answer(
   info: RequestInfo,
   query: URLSearchParams,
   user: UserInfo,
-  warnings: string[],
+  { warnings, trail }: RequestState,
 ): Promise<ApiResponse> {
   checkTimeout(info, query);
   const attributes = attributesOf(info, user, info.verb);
   const asked = options.authorizer.authorize(attributes, request.signal);
   const decision = asked instanceof Promise ? await asked : asked;
+  if (trail) {
+    trail.annotate('authorization.k8s.io/decision', decision.kind === 'allow' ? 'allow' : 'forbid');
+    trail.annotate('authorization.k8s.io/reason', decision.reason);
+  }
   if (decision.kind !== 'allow') throw forbidden(attributes, decision.reason);
   // Who may watch was asked; a write on such a path would be one that nobody was asked about.
   if (info.verbByPath && (info.verb !== 'watch' || !isRead(request))) throw methodNotAllowed();
@@ -211,6 +262,8 @@ async function answer(
       user,
       signal: request.signal,
       warnings,
+      audit: trail,
+      auditAnnotations: trail?.annotations,
     };
     const extension = options.extensions.get(info.apiGroup);
     if (extension) return extension.handle(request, info);

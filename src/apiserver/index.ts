@@ -29,6 +29,7 @@ import { followPolicies } from './admission/policies/policy-status.ts';
 import { createWebhookAdmission, equivalentsOf } from './admission/webhooks/index.ts';
 import type { CompileMatchConditions } from './admission/webhooks/match-conditions.ts';
 import { createAggregation, type ProxyCertificate } from './aggregation/index.ts';
+import { type AuditOptions, createAuditor } from './audit/index.ts';
 import type { UserInfo } from './authentication/authenticator.ts';
 import type { TokenAuthenticator } from './authentication/bearer-token.ts';
 import type { Authenticate } from './authentication/chain.ts';
@@ -147,6 +148,8 @@ export interface ApiServerOptions {
   readonly requestTimeoutMs?: number;
   /** Upstream: --max-requests-inflight plus --max-mutating-requests-inflight. Default 600. */
   readonly requestsInFlightMax?: number;
+  /** Absent: nothing is recorded. */
+  readonly audit?: AuditOptions;
   /** Upstream: --event-ttl, one hour. */
   readonly eventTtlSeconds?: number;
   /** Groups that other parts of this process answer. */
@@ -347,6 +350,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     yield: () => clock.yield(),
     now: () => clock.now(),
   });
+  const audit = options.audit && createAuditor(options.audit, { clock, log, metrics });
   const chain = createChain({
     clock,
     random,
@@ -357,6 +361,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     resources,
     flow,
     deadlines,
+    audit,
     aggregation,
     extensions: new Map(extensions.map((extension) => [extension.discovery.name, extension])),
     documents: (request) => security.documents?.get(request.path) ?? documents(request),
@@ -430,6 +435,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       deadlines.stop();
       await running;
       await aggregated;
+      await audit?.close();
     },
   };
 }

@@ -82,6 +82,7 @@ export interface ControlPlaneOptions extends Surroundings {
   readonly without?: readonly ('scheduler' | 'controllers')[];
   readonly tuning?: Pick<
     ApiServerOptions,
+    | 'audit'
     | 'watchLimits'
     | 'valueBudgetBytes'
     | 'compactionIntervalMs'

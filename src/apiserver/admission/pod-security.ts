@@ -1,12 +1,13 @@
 /**
- * Pods keep to the Pod Security Standard their namespace's labels name; templates of workloads that will not are warned of. Audit annotations are not
- * there yet: there is no audit log. Source: k8s.io/pod-security-admission/admission.
+ * Pods keep to the Pod Security Standard their namespace's labels name; templates of workloads that will not are warned of and noted in the audit
+ * log. Source: k8s.io/pod-security-admission/admission.
  */
 import { ApiError } from '../../api/errors.ts';
 import type { JsonObject } from '../../api/json.ts';
 import {
   compareLevels,
   detailsText,
+  isFree,
   type LevelVersion,
   levelText,
   type Policy,
@@ -156,11 +157,13 @@ function oneOfEachControllerFirst(pods: readonly Pod[]): readonly Pod[] {
 }
 
 function checkPod(attributes: AdmissionAttributes, policy: Policy, pod: Pod): void {
-  if (policy.enforce.level === 'privileged' && policy.warn.level === 'privileged') return;
+  if (isFree(policy)) return;
   const { spec, metadata } = pod;
   if (!spec) return;
   if (attributes.operation === 'UPDATE' && !isSignificant(pod, attributes.oldObject as unknown as Pod)) return;
+  attributes.annotate(`${annotationPrefix}enforce-policy`, levelText(policy.enforce));
   const found = violations(policy.enforce, spec, metadata);
+  noteOf(attributes, policy.audit, spec, metadata);
   if (found.length > 0)
     throw refusal(
       attributes,
@@ -169,8 +172,27 @@ function checkPod(attributes: AdmissionAttributes, policy: Policy, pod: Pod): vo
   warnOf(attributes, policy.warn, spec, metadata);
 }
 
-function checkTemplate(attributes: AdmissionAttributes, { warn }: Policy, template: PodTemplateSpec | undefined): void {
-  if (template?.spec) warnOf(attributes, warn, template.spec, template.metadata ?? {});
+function checkTemplate(attributes: AdmissionAttributes, policy: Policy, template: PodTemplateSpec | undefined): void {
+  if (!template?.spec) return;
+  noteOf(attributes, policy.audit, template.spec, template.metadata ?? {});
+  warnOf(attributes, policy.warn, template.spec, template.metadata ?? {});
+}
+
+const annotationPrefix = 'pod-security.kubernetes.io/';
+
+function noteOf(
+  attributes: AdmissionAttributes,
+  level: LevelVersion,
+  spec: NonNullable<Pod['spec']>,
+  metadata: ObjectMeta,
+): void {
+  if (level.level === 'privileged') return;
+  const found = violations(level, spec, metadata);
+  if (found.length > 0)
+    attributes.annotate(
+      `${annotationPrefix}audit-violations`,
+      `would violate PodSecurity ${JSON.stringify(levelText(level))}: ${detailsText(found)}`,
+    );
 }
 
 function warnOf(

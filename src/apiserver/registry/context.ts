@@ -1,5 +1,6 @@
 /** What one request carries through the registry. */
 import type { ApiRequest } from '../../api/exchange.ts';
+import type { AuditTrail } from '../audit/index.ts';
 import type { UserInfo } from '../authentication/authenticator.ts';
 import type { RequestInfo } from '../request-info.ts';
 
@@ -11,6 +12,8 @@ export interface RequestContext {
   readonly signal: AbortSignal;
   /** Texts of `Warning: 299` headers, in order; duplicates are sent once. */
   readonly warnings: string[];
+  /** Of a request that is recorded. */
+  readonly audit?: AuditTrail | undefined;
   /** For audit events; made when the first one comes. */
-  auditAnnotations?: Map<string, string>;
+  auditAnnotations?: Map<string, string> | undefined;
 }

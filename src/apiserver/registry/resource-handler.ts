@@ -108,7 +108,10 @@ export class ResourceHandler {
     const { namespaced } = served.schema;
     const method = request.method;
     const outdated = versionWarnings[`${info.apiGroup}/${info.apiVersion}/${resource}`];
-    if (outdated !== undefined) context.warnings.push(outdated);
+    if (outdated !== undefined) {
+      context.warnings.push(outdated);
+      context.audit?.annotate('k8s.io/deprecated', 'true');
+    }
     if (served.schema.custom?.warning !== undefined) context.warnings.push(served.schema.custom.warning);
     // The path of a namespaced collection without its namespace is only read.
     if (!namespaced && info.namespace !== '' && resource !== 'namespaces') throw unknownResource();
@@ -267,6 +270,7 @@ export class ResourceHandler {
     const negotiated = negotiateAccept(context.request, endpointOf(served));
     const options = parseWriteOptions(context.query, 'PatchOptions');
     const patch = patchOf(context, type, options.fieldValidation);
+    context.audit?.patched(patch.patch);
     const updated = await withPatchRetries(patch.patch, () =>
       updateObject(registry, context, {
         ...target,
@@ -290,6 +294,7 @@ export class ResourceHandler {
     const negotiated = negotiateAccept(context.request, endpointOf(served));
     const options = parseWriteOptions(context.query, 'PatchOptions', true);
     const applied = await appliedConfig(context.request.body);
+    context.audit?.patched(applied.config);
     const updated = await untilSettled(() =>
       updateObject(registry, context, {
         ...target,
@@ -377,6 +382,7 @@ export class ResourceHandler {
       mediaType: negotiateBody(context.request.headers['content-type']),
       bare: true,
     });
+    context.audit?.sent(object);
     return parseDeleteOptions(context.query, object);
   }
 
@@ -411,6 +417,7 @@ export class ResourceHandler {
     });
     const { object, warnings } = decoded instanceof Promise ? await decoded : decoded;
     context.warnings.push(...warnings);
+    context.audit?.sent(object);
     return object;
   }
 

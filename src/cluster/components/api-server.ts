@@ -1,7 +1,6 @@
 /** `bireme apiserver`: the API server alone, on etcd or on a store of its own. Upstream: cmd/kube-apiserver. */
 import { hostname, networkInterfaces } from 'node:os';
 import type { ApiHandler } from '../../api/exchange.ts';
-import type { JsonValue } from '../../api/json.ts';
 import type { Node } from '../../api/types/core-v1.ts';
 import { type UserInfo, verifyingKey } from '../../apiserver/authentication/index.ts';
 import type { FlagSpecs, Flags } from '../../base/flags.ts';
@@ -14,7 +13,9 @@ import type { Surroundings } from '../component.ts';
 import { type ControlPlaneOptions, startControlPlane } from '../control-plane.ts';
 import { primaryAddress } from '../host-facts.ts';
 import { createKubeletClient } from '../kubelet-client.ts';
+import { openAuditLog } from './audit-log.ts';
 import { type ComponentFlagTable, helpText, readComponentFlags } from './component-flags.ts';
+import { readConfigFile } from './config-file.ts';
 import { type ComponentIo, logLevelOf, readFlagFile, versionText } from './run-component.ts';
 
 const name = 'kube-apiserver';
@@ -27,6 +28,16 @@ const table: ComponentFlagTable = {
   effective: [
     'advertise-address',
     'anonymous-auth',
+    'audit-log-batch-buffer-size',
+    'audit-log-batch-max-size',
+    'audit-log-batch-max-wait',
+    'audit-log-compress',
+    'audit-log-maxage',
+    'audit-log-maxbackup',
+    'audit-log-maxsize',
+    'audit-log-mode',
+    'audit-log-path',
+    'audit-policy-file',
     'authorization-mode',
     'bind-address',
     'client-ca-file',
@@ -116,6 +127,7 @@ export async function runApiServerCommand(
   const serverPair = { cert: file('tls-cert-file'), key: file('tls-private-key-file') };
   const tokens = optionalFile('token-auth-file');
   const encryption = await encryptionOf(flags);
+  const audit = await openAuditLog(flags, surroundings, io.print);
   const port = flags.number('secure-port');
 
   let handler: ApiHandler | undefined;
@@ -177,6 +189,7 @@ export async function runApiServerCommand(
         ...(tokens === undefined ? {} : { staticTokens: parseTokenFile(tokens, flags.text('token-auth-file')) }),
       },
       tuning: {
+        ...(audit ? { audit: audit.options } : {}),
         compactionIntervalMs: flags.duration('etcd-compaction-interval'),
         eventTtlSeconds: flags.duration('event-ttl') / 1000,
         requestsInFlightMax: flags.number('max-requests-inflight') + flags.number('max-mutating-requests-inflight'),
@@ -198,6 +211,7 @@ export async function runApiServerCommand(
   } finally {
     await server.stop({ graceMs: 3000 });
     await end?.();
+    await audit?.close();
     await store?.close();
   }
 }
@@ -226,27 +240,9 @@ function checkModes(flags: Flags): void {
 /** @throws ClusterError for a configuration that upstream refuses too, and for key management services. */
 async function encryptionOf(flags: Flags): Promise<ControlPlaneOptions['encryption']> {
   const flag = 'encryption-provider-config';
-  const path = flags.optional(flag);
-  if (path === undefined) return undefined;
+  if (flags.optional(flag) === undefined) return undefined;
   const { EncryptionConfigError, readEncryptionConfiguration } = await import('../../apiserver/encryption/index.ts');
-  try {
-    return readEncryptionConfiguration(await parseFile(readFlagFile(flag, path)));
-  } catch (error) {
-    if (error instanceof EncryptionConfigError || error instanceof SyntaxError)
-      throw new ClusterError(`--${flag}: "${path}": ${error.message}`, 'mend the file', { cause: error });
-    throw error;
-  }
-}
-
-/** JSON or YAML. @throws SyntaxError */
-async function parseFile(text: string): Promise<JsonValue> {
-  const { parseYaml, YamlError } = await import('../../api/codec/yaml.ts');
-  try {
-    return parseYaml(Buffer.from(text)).value;
-  } catch (error) {
-    if (error instanceof YamlError) throw new SyntaxError(error.message, { cause: error });
-    throw error;
-  }
+  return readConfigFile(flags, flag, readEncryptionConfiguration, EncryptionConfigError);
 }
 
 async function openStore(flags: Flags, { clock, log }: Surroundings): Promise<Store> {

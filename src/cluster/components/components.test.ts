@@ -45,8 +45,8 @@ test('components: a flag that upstream does not know is refused in its words', (
 
 test('components: a flag that upstream has and Bireme has not is refused, unless it asks for the default', async () => {
   await refuses(
-    runApiServerCommand(['--audit-policy-file=/x'], io(), never),
-    '--audit-policy-file is a flag of kube-apiserver that has no effect in Bireme yet, so it is refused',
+    runApiServerCommand(['--audit-webhook-config-file=/x'], io(), never),
+    '--audit-webhook-config-file is a flag of kube-apiserver that has no effect in Bireme yet, so it is refused',
   );
   await refuses(
     runApiServerCommand(['--audit-log-mode=blocking', '--enable-garbage-collector'], io(), never),
