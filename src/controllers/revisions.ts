@@ -3,6 +3,7 @@
  * StatefulSets. A revision is found by its content, not by the hash in its name, so a cluster that upstream's controllers ran goes on without
  * a roll-out. Source: pkg/controller/history, pkg/controller/daemon/update.go.
  */
+import { sortedKeys } from '../api/codec/own.ts';
 import { getIn, sameJson, setIn } from '../api/edit.ts';
 import { isAlreadyExists, isNotFound } from '../api/errors.ts';
 import { templateHash } from '../api/hash.ts';
@@ -20,10 +21,20 @@ export const revisionHashLabel = 'controller-revision-hash';
 /** Room for the hash in a name. */
 const namePrefixMax = 223;
 
-/** What a revision stores: a strategic merge patch that puts the template back. */
+/**
+ * What a revision stores: a strategic merge patch that puts the template back. Its keys are sorted as Go sorts a map's: upstream's controllers
+ * and tests compare the bytes.
+ */
 export const revisionData = (template: PodTemplateSpec): JsonObject => ({
-  spec: { template: { ...(template as JsonObject), $patch: 'replace' } },
+  spec: { template: withSortedKeys({ ...(template as JsonObject), $patch: 'replace' }) },
 });
+const withSortedKeys = <T extends JsonValue>(value: T): T => {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(withSortedKeys) as JsonValue as T;
+  return Object.fromEntries(
+    sortedKeys(value).map((key) => [key, withSortedKeys((value as JsonObject)[key]!)]),
+  ) as JsonValue as T;
+};
 export const isRevisionOf = (revision: ControllerRevision, template: PodTemplateSpec): boolean =>
   sameJson(withoutNullTimestamp(revision.data), revisionData(template));
 
