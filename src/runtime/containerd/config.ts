@@ -13,9 +13,12 @@ export interface ContainerdConfigOptions {
   readonly cniConfDir: string;
   readonly cniBinDir: string;
   readonly snapshotter: 'overlayfs' | 'native';
-  /** Folder with per-registry `hosts.toml`, for mirrors; absent: none. */
-  readonly registryConfigDir?: string;
+  /** Folders with a `hosts.toml` for each registry (mirrors, certificates of their own), separated by colons. */
+  readonly registryConfigPath?: string;
 }
+
+/** Where people put it for any containerd: its own default since 2.0. Read at each pull; that it is not there is no error. */
+const defaultRegistryConfigPath = '/etc/containerd/certs.d:/etc/docker/certs.d';
 
 export function renderContainerdConfig(options: ContainerdConfigOptions): string {
   const { paths } = options;
@@ -55,14 +58,10 @@ disabled_plugins = [
     bin_dir = ${text(options.cniBinDir)}
     conf_dir = ${text(options.cniConfDir)}
     max_conf_num = 1
-${
-  options.registryConfigDir === undefined
-    ? ''
-    : `
+
   [plugins."io.containerd.grpc.v1.cri".registry]
-    config_path = ${text(options.registryConfigDir)}
-`
-}
+    config_path = ${text(options.registryConfigPath ?? defaultRegistryConfigPath)}
+
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = ${text(options.snapshotter)}
     default_runtime_name = "runc"

@@ -26,7 +26,6 @@ export interface ContainerdOptions {
   readonly cniBinDir?: string;
   /** overlayfs, or native where that cannot be (a state folder on overlayfs). */
   readonly snapshotter?: 'overlayfs' | 'native';
-  readonly registryConfigDir?: string;
   /** Namespaces to run in, for simulated hosts. */
   readonly namespaces?: ChildOptions['namespaces'];
   readonly signal?: AbortSignal;
@@ -58,7 +57,6 @@ export async function startContainerd(options: ContainerdOptions): Promise<Conta
     cniConfDir: options.cniConfDir,
     cniBinDir: options.cniBinDir ?? '/usr/lib/cni',
     snapshotter: options.snapshotter ?? 'overlayfs',
-    ...(options.registryConfigDir === undefined ? {} : { registryConfigDir: options.registryConfigDir }),
   });
   await mkdir(stateDir, { recursive: true, mode: 0o711 });
   const configFile = join(stateDir, 'containerd.toml');
