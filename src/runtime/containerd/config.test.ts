@@ -12,6 +12,6 @@ const options = {
 
 test('containerd configuration: mirrors and certificates of registries are looked for where all containerds look', () => {
   const config = renderContainerdConfig(options);
-  assert.match(config, /cri"\.registry\]\n {4}config_path = "\/etc\/containerd\/certs\.d:\/etc\/docker\/certs\.d"\n/);
+  assert.match(config, /cri"\.registry\]\n {4}config_path = "\/etc\/containerd\/certs\.d"\n/);
   assert.match(renderContainerdConfig({ ...options, registryConfigPath: '/x' }), /config_path = "\/x"\n/);
 });

@@ -13,12 +13,12 @@ export interface ContainerdConfigOptions {
   readonly cniConfDir: string;
   readonly cniBinDir: string;
   readonly snapshotter: 'overlayfs' | 'native';
-  /** Folders with a `hosts.toml` for each registry (mirrors, certificates of their own), separated by colons. */
+  /** Folder with a `hosts.toml` for each registry (mirrors, certificates of their own). */
   readonly registryConfigPath?: string;
 }
 
-/** Where people put it for any containerd: its own default since 2.0. Read at each pull; that it is not there is no error. */
-const defaultRegistryConfigPath = '/etc/containerd/certs.d:/etc/docker/certs.d';
+/** Where people put it for any containerd. Read at each pull; that it is not there is no error. */
+const defaultRegistryConfigPath = '/etc/containerd/certs.d';
 
 export function renderContainerdConfig(options: ContainerdConfigOptions): string {
   const { paths } = options;
@@ -72,5 +72,9 @@ disabled_plugins = [
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
         SystemdCgroup = false
         Root = ${text(`${paths.state}/runc`)}
+
+# containerd from 2.1 on pulls through a service that unpacks for overlayfs only, and takes one folder of registries; older ones know no such plugin.
+[plugins."io.containerd.cri.v1.images"]
+  use_local_image_pull = true
 `;
 }
