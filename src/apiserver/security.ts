@@ -39,11 +39,19 @@ export interface ClusterSecurityOptions {
   readonly verifyingKeys?: readonly VerifyingKey[];
   /** `--service-account-issuer` */
   readonly issuer: string;
+  /** Further ones, whose tokens are still believed. */
+  readonly earlierIssuers?: readonly string[];
   readonly jwksUri: string;
   /** Tokens of callers in the same process. */
   readonly staticTokens?: ReadonlyMap<string, UserInfo>;
   /** `--requestheader-allowed-names`. Default: kubeadm's `front-proxy-client`. */
   readonly requestHeaderNames?: readonly string[];
+  /** `--enable-bootstrap-token-auth`. Default here: on, as kubeadm sets it; without a token's Secret it accepts nobody. */
+  readonly bootstrapTokens?: boolean;
+  /** `--service-account-extend-token-expiration` */
+  readonly extendTokenExpiration?: boolean;
+  /** `--service-account-max-token-expiration`; 0: no limit. */
+  readonly maxTokenExpirationSeconds?: number;
   /** `--anonymous-auth` */
   readonly anonymousAllowed?: boolean;
   /** `--disable-admission-plugins` */
@@ -53,17 +61,18 @@ export interface ClusterSecurityOptions {
 export function createClusterSecurity(options: ClusterSecurityOptions): (context: SecurityContext) => Security {
   return ({ reader, writer, clock, random, log }) => {
     const { issuer, serviceAccountKey: key } = options;
-    const audiences = [issuer];
+    const issuers = [issuer, ...(options.earlierIssuers ?? [])];
+    // Upstream's default of --api-audiences.
+    const audiences = issuers;
     const tokens = createTokenUnion([
       createStaticTokens(options.staticTokens ?? new Map()),
       createServiceAccountTokens({
-        issuers: [issuer],
+        issuers,
         keys: [key, ...(options.verifyingKeys ?? [])],
         reader,
         clock,
       }),
-      // kubeadm's --enable-bootstrap-token-auth; without a token's Secret it accepts nobody.
-      createBootstrapTokens({ reader, clock, log }),
+      ...((options.bootstrapTokens ?? true) ? [createBootstrapTokens({ reader, clock, log })] : []),
     ]);
     const authenticate = createAuthenticate({
       authenticators: [
@@ -79,7 +88,16 @@ export function createClusterSecurity(options: ClusterSecurityOptions): (context
       createNodeAuthorizer({ graph: createNodeGraph(reader), reader, rules: nodeRules() }),
       createRbacAuthorizer(index),
     ]);
-    const tokenIssuer = createTokenIssuer({ issuer, key, audiences, reader, clock, random });
+    const tokenIssuer = createTokenIssuer({
+      issuer,
+      key,
+      audiences,
+      reader,
+      clock,
+      random,
+      extendExpiration: options.extendTokenExpiration ?? true,
+      maxExpirationSeconds: options.maxTokenExpirationSeconds ?? 0,
+    });
     return {
       authenticate,
       authorizer,

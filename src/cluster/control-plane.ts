@@ -68,8 +68,17 @@ export interface ControlPlaneOptions extends Surroundings {
   readonly issuer?: string;
   readonly security?: Pick<
     ClusterSecurityOptions,
-    'anonymousAllowed' | 'disabledAdmissionPlugins' | 'staticTokens' | 'verifyingKeys'
-  >;
+    | 'anonymousAllowed'
+    | 'bootstrapTokens'
+    | 'disabledAdmissionPlugins'
+    | 'earlierIssuers'
+    | 'extendTokenExpiration'
+    | 'maxTokenExpirationSeconds'
+    | 'requestHeaderNames'
+    | 'staticTokens'
+    | 'verifyingKeys'
+  > &
+    Partial<Pick<ClusterSecurityOptions, 'jwksUri'>>;
   /** Further parts that run once in the cluster, with an administrator's rights. */
   readonly addons?: readonly Addon[];
   /** Unique among the cluster's control planes: scheduler, controllers and addons run where the lease is. Absent: this is the only one. */
@@ -89,6 +98,7 @@ export interface ControlPlaneOptions extends Surroundings {
     | 'eventTtlSeconds'
     | 'requestsInFlightMax'
     | 'requestTimeoutMs'
+    | 'serves'
   >;
 }
 
@@ -155,7 +165,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       ...(options.clientCa === undefined ? {} : { clientCa: options.clientCa }),
       ...(options.frontProxyCa === undefined
         ? {}
-        : { requestHeader: { clientCa: options.frontProxyCa, allowedNames: ['front-proxy-client'] } }),
+        : {
+            requestHeader: {
+              clientCa: options.frontProxyCa,
+              allowedNames: options.security?.requestHeaderNames ?? ['front-proxy-client'],
+            },
+          }),
     },
   });
   let allocator: ServiceAllocator | undefined;
@@ -171,10 +186,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     transformer,
     sharedStore: options.sharedStore ?? false,
     security: createClusterSecurity({
+      jwksUri: `https://${advertiseAddress}:${port}/openid/v1/jwks`,
       ...options.security,
       serviceAccountKey: key,
       issuer,
-      jwksUri: `https://${advertiseAddress}:${port}/openid/v1/jwks`,
     }),
     hooks: ({ reader }) => {
       allocator = createServiceAllocator({

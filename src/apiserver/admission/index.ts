@@ -38,6 +38,31 @@ export interface BuiltInAdmissionOptions {
   readonly disabled?: readonly string[];
 }
 
+/** What `--enable-admission-plugins` and `--disable-admission-plugins` may name: all of them are on. */
+export const admissionPluginNames: readonly string[] = Object.freeze([
+  'CertificateApproval',
+  'CertificateSigning',
+  'CertificateSubjectRestriction',
+  'DefaultIngressClass',
+  'DefaultStorageClass',
+  'DefaultTolerationSeconds',
+  'LimitRanger',
+  'MutatingAdmissionPolicy',
+  'MutatingAdmissionWebhook',
+  'NamespaceLifecycle',
+  'NodeRestriction',
+  'PersistentVolumeClaimResize',
+  'PodSecurity',
+  'Priority',
+  'ResourceQuota',
+  'RuntimeClass',
+  'ServiceAccount',
+  'StorageObjectInUseProtection',
+  'TaintNodesByCondition',
+  'ValidatingAdmissionPolicy',
+  'ValidatingAdmissionWebhook',
+]);
+
 export function createBuiltInAdmission(options: BuiltInAdmissionOptions): readonly AdmissionPlugin[] {
   const { reader, writer, clock, random, authorizer, checkEscalation, tolerations, disabled = [] } = options;
   const plugins: AdmissionPlugin[] = [

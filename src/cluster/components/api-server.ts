@@ -1,7 +1,10 @@
 /** `bireme apiserver`: the API server alone, on etcd or on a store of its own. Upstream: cmd/kube-apiserver. */
 import { hostname, networkInterfaces } from 'node:os';
 import type { ApiHandler } from '../../api/exchange.ts';
+import { builtinSchema } from '../../api/schema/builtin.ts';
+import type { ResourceSchema } from '../../api/schema/model.ts';
 import type { Node } from '../../api/types/core-v1.ts';
+import { admissionPluginNames } from '../../apiserver/admission/index.ts';
 import { type UserInfo, verifyingKey } from '../../apiserver/authentication/index.ts';
 import type { FlagSpecs, Flags } from '../../base/flags.ts';
 import { ListenError, startHttpsServer } from '../../serve/index.ts';
@@ -42,6 +45,8 @@ const table: ComponentFlagTable = {
     'bind-address',
     'client-ca-file',
     'disable-admission-plugins',
+    'enable-admission-plugins',
+    'enable-bootstrap-token-auth',
     'encryption-provider-config',
     'etcd-cafile',
     'etcd-certfile',
@@ -58,10 +63,15 @@ const table: ComponentFlagTable = {
     'proxy-client-cert-file',
     'proxy-client-key-file',
     'request-timeout',
+    'requestheader-allowed-names',
     'requestheader-client-ca-file',
+    'runtime-config',
     'secure-port',
+    'service-account-extend-token-expiration',
     'service-account-issuer',
+    'service-account-jwks-uri',
     'service-account-key-file',
+    'service-account-max-token-expiration',
     'service-account-signing-key-file',
     'service-cluster-ip-range',
     'service-node-port-range',
@@ -70,13 +80,7 @@ const table: ComponentFlagTable = {
     'token-auth-file',
   ],
   accepted: [
-    'allow-privileged',
-    // The default plugins of v1.36 and NodeRestriction are always on.
-    'enable-admission-plugins',
     'enable-aggregator-routing',
-    // Tokens of bootstrap secrets are always believed; without such a Secret there are none.
-    'enable-bootstrap-token-auth',
-    'endpoint-reconciler-type',
     'etcd-count-metric-poll-period',
     'etcd-db-metric-poll-interval',
     'etcd-healthcheck-timeout',
@@ -85,22 +89,20 @@ const table: ComponentFlagTable = {
     'kubelet-preferred-address-types',
     'kubelet-timeout',
     'lease-reuse-duration-seconds',
-    'requestheader-allowed-names',
-    'requestheader-extra-headers-prefix',
-    'requestheader-group-headers',
-    'requestheader-uid-headers',
-    'requestheader-username-headers',
-    'runtime-config',
-    'service-account-extend-token-expiration',
-    'service-account-jwks-uri',
-    'service-account-lookup',
     'shutdown-delay-duration',
-    'storage-backend',
     // Objects are stored as JSON, which upstream's server reads as well.
     'storage-media-type',
-    'watch-cache',
     'watch-cache-sizes',
   ],
+  acceptedAs: {
+    // Pods may be privileged; Pod Security decides.
+    'allow-privileged': ['true'],
+    'requestheader-extra-headers-prefix': ['X-Remote-Extra-'],
+    'requestheader-group-headers': ['X-Remote-Group'],
+    'requestheader-uid-headers': ['X-Remote-Uid'],
+    'requestheader-username-headers': ['X-Remote-User'],
+    'storage-backend': ['etcd3'],
+  },
 };
 
 /** Runs until `signal` aborts. @throws ClusterError for what a person must mend. */
@@ -115,6 +117,8 @@ export async function runApiServerCommand(
   const surroundings: Surroundings = { ...io, log: io.logger(logLevelOf(flags)) };
   const { clock, log, metrics } = surroundings;
   checkModes(flags);
+  checkPlugins(flags);
+  const serves = servedVersions(flags.map('runtime-config'));
   const file = (flag: string): string => readFlagFile(flag, needed(flags, flag));
   const optionalFile = (flag: string): string | undefined => {
     const path = flags.optional(flag);
@@ -150,7 +154,7 @@ export async function runApiServerCommand(
   let end: (() => Promise<void>) | undefined;
   try {
     store = await openStore(flags, surroundings);
-    const issuer = flags.list('service-account-issuer')[0];
+    const [issuer, ...earlierIssuers] = flags.list('service-account-issuer');
     const kubelets = createKubeletClient({
       clock,
       node: (node) => plane?.server.reader.get('', 'nodes', '', node) as unknown as Node | undefined,
@@ -182,6 +186,14 @@ export async function runApiServerCommand(
       kubelet: kubelets,
       security: {
         anonymousAllowed: flags.bool('anonymous-auth'),
+        earlierIssuers,
+        bootstrapTokens: flags.bool('enable-bootstrap-token-auth'),
+        requestHeaderNames: flags.list('requestheader-allowed-names'),
+        extendTokenExpiration: flags.bool('service-account-extend-token-expiration'),
+        maxTokenExpirationSeconds: flags.duration('service-account-max-token-expiration') / 1000,
+        ...(flags.optional('service-account-jwks-uri') === undefined
+          ? {}
+          : { jwksUri: flags.text('service-account-jwks-uri') }),
         disabledAdmissionPlugins: flags.list('disable-admission-plugins'),
         verifyingKeys: flags
           .list('service-account-key-file')
@@ -190,6 +202,7 @@ export async function runApiServerCommand(
       },
       tuning: {
         ...(audit ? { audit: audit.options } : {}),
+        ...(serves ? { serves } : {}),
         compactionIntervalMs: flags.duration('etcd-compaction-interval'),
         eventTtlSeconds: flags.duration('event-ttl') / 1000,
         requestsInFlightMax: flags.number('max-requests-inflight') + flags.number('max-mutating-requests-inflight'),
@@ -235,6 +248,55 @@ function checkModes(flags: Flags): void {
         `--authorization-mode=${mode} has no effect in Bireme yet, so it is refused`,
         'use --authorization-mode=Node,RBAC, which is also what holds when the flag is not given',
       );
+}
+
+/** Default plugins and NodeRestriction are on; the names must be of plugins that are there. @throws ClusterError */
+function checkPlugins(flags: Flags): void {
+  for (const flag of ['enable-admission-plugins', 'disable-admission-plugins'])
+    for (const plugin of flags.list(flag))
+      if (!admissionPluginNames.includes(plugin))
+        throw new ClusterError(
+          `--${flag} names ${JSON.stringify(plugin)}, an admission plugin that is not there`,
+          `choose from ${admissionPluginNames.join(', ')}`,
+        );
+}
+
+/**
+ * `--runtime-config`: `api/all`, `api/ga`, `api/beta`, `api/alpha`, then group versions, then single resources; the narrower wins.
+ * @returns undefined when nothing is said @throws ClusterError
+ */
+export function servedVersions(
+  config: Readonly<Record<string, string>>,
+): ((resource: ResourceSchema) => boolean) | undefined {
+  const said = new Map<string, boolean>();
+  for (const [name, value] of Object.entries(config)) {
+    if (!/^(true|false)?$/i.test(value))
+      throw new ClusterError(`invalid value ${name}=${value} of --runtime-config`, 'it must be true or false');
+    said.set(name, value.toLowerCase() !== 'false');
+  }
+  if (said.size === 0) return undefined;
+  const known = new Set(['api/all', 'api/ga', 'api/beta', 'api/alpha', 'api/legacy']);
+  const apiVersionOf = ({ group, version }: ResourceSchema): string => (group === '' ? version : `${group}/${version}`);
+  for (const resource of builtinSchema.resources) {
+    known.add(apiVersionOf(resource));
+    known.add(`${apiVersionOf(resource)}/${resource.resource}`);
+  }
+  for (const name of said.keys())
+    if (!known.has(name))
+      throw new ClusterError(`--runtime-config: unknown api ${JSON.stringify(name)}`, 'name a group version of v1.36');
+  if (said.get('v1') === false || said.get('api/legacy') === false)
+    throw new ClusterError('--runtime-config: the core group cannot be switched off in Bireme', 'leave v1 as it is');
+  return (resource) => {
+    const apiVersion = apiVersionOf(resource);
+    const level = /alpha/.test(resource.version) ? 'alpha' : /beta/.test(resource.version) ? 'beta' : 'ga';
+    return (
+      said.get(`${apiVersion}/${resource.resource}`) ??
+      said.get(apiVersion) ??
+      said.get(`api/${level}`) ??
+      (apiVersion === 'v1' ? undefined : said.get('api/all')) ??
+      resource.servedByDefault
+    );
+  };
 }
 
 /** @throws ClusterError for a configuration that upstream refuses too, and for key management services. */

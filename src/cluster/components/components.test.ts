@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { builtinSchema } from '../../api/schema/builtin.ts';
 import type { Node, Pod } from '../../api/types/core-v1.ts';
 import { resources } from '../../api/types/resources.ts';
 import { silentLogger } from '../../base/console-log.ts';
@@ -16,8 +17,10 @@ import { parseKubeconfig, transportOptionsOf } from '../../client/kubeconfig.ts'
 import { ClusterError } from '../cluster-error.ts';
 import { createCertificateAuthority, createServiceAccountKeys } from '../pki.ts';
 import { renderKubeconfig } from '../user-kubeconfig.ts';
-import { parseTokenFile, runApiServerCommand } from './api-server.ts';
+import { parseTokenFile, runApiServerCommand, servedVersions } from './api-server.ts';
 import { runControllerManagerCommand } from './controller-manager.ts';
+import { runKubeletCommand } from './kubelet.ts';
+import { runProxyCommand } from './proxy.ts';
 import type { ComponentIo } from './run-component.ts';
 import { runSchedulerCommand } from './scheduler.ts';
 import { parseSchedulerConfiguration } from './scheduler-configuration.ts';
@@ -52,6 +55,86 @@ test('components: a flag that upstream has and Bireme has not is refused, unless
     runApiServerCommand(['--audit-log-mode=blocking', '--enable-garbage-collector'], io(), never),
     '--service-account-signing-key-file is missing',
   );
+});
+
+for (const [flag, message] of [
+  ['--feature-gates=Nothing=true', 'unrecognized feature gate: Nothing'],
+  ['--feature-gates=SidecarContainers', 'missing bool value for SidecarContainers'],
+  [
+    '--feature-gates=AllAlpha=maybe',
+    'invalid value of AllAlpha=maybe, err: strconv.ParseBool: parsing "maybe": invalid syntax',
+  ],
+  [
+    '--feature-gates=kube:AllAlpha=true',
+    '--feature-gates=AllAlpha=true has no effect in Bireme, whose features are as v1.36 has them by default, so it is refused',
+  ],
+  ['--feature-gates=AllAlpha=false,SidecarContainers=true', '--service-account-signing-key-file is missing'],
+  ['--allow-privileged=true', '--service-account-signing-key-file is missing'],
+  [
+    '--requestheader-username-headers=X-User',
+    '--requestheader-username-headers=X-User has no effect in Bireme, so it is refused',
+  ],
+  ['--requestheader-username-headers=X-Remote-User', '--service-account-signing-key-file is missing'],
+  [
+    '--watch-cache=false',
+    '--watch-cache is a flag of kube-apiserver that has no effect in Bireme yet, so it is refused',
+  ],
+  [
+    '--service-account-lookup=false',
+    '--service-account-lookup is a flag of kube-apiserver that has no effect in Bireme yet, so it is refused',
+  ],
+  [
+    '--enable-admission-plugins=NodeRestriction,AlwaysPullImages',
+    '--enable-admission-plugins names "AlwaysPullImages", an admission plugin that is not there',
+  ],
+  [
+    '--disable-admission-plugins=PodSecurty',
+    '--disable-admission-plugins names "PodSecurty", an admission plugin that is not there',
+  ],
+  ['--runtime-config=apps/v2=true', '--runtime-config: unknown api "apps/v2"'],
+  ['--runtime-config=v1=false', '--runtime-config: the core group cannot be switched off in Bireme'],
+] as const)
+  test(`components: ${flag} is answered with: ${message}`, () =>
+    refuses(runApiServerCommand([flag], io(), never), message));
+
+test('components: --runtime-config switches group versions, the narrower word wins', () => {
+  const resource = (apiVersion: string, name: string) => {
+    const [version, group = ''] = apiVersion.split('/').reverse() as [string, string?];
+    return builtinSchema.resource(group, version, name)!;
+  };
+  const [pods, deployments, alpha] = [
+    resource('v1', 'pods'),
+    resource('apps/v1', 'deployments'),
+    builtinSchema.resources.find(({ version, servedByDefault }) => version.includes('alpha') && !servedByDefault)!,
+  ];
+  assert.equal(servedVersions({}), undefined);
+  const all = servedVersions({ 'api/all': 'true' })!;
+  assert.deepEqual([pods, deployments, alpha].map(all), [true, true, true]);
+  const none = servedVersions({ 'api/all': 'false', 'apps/v1': '' })!;
+  assert.deepEqual([pods, deployments, alpha].map(none), [true, true, false]);
+  const one = servedVersions({ [`${alpha.group}/${alpha.version}/${alpha.resource}`]: 'true', 'api/ga': 'false' })!;
+  assert.deepEqual([deployments, alpha].map(one), [false, true]);
+});
+
+test('components: the documentation names each flag that is accepted without effect', async () => {
+  const page = readFileSync(new URL('../../../docs/components.md', import.meta.url), 'utf8');
+  const printed: string[] = [];
+  for (const run of [
+    runApiServerCommand,
+    runControllerManagerCommand,
+    runSchedulerCommand,
+    runKubeletCommand,
+    runProxyCommand,
+  ])
+    await run(['--help'], io(printed), never);
+  const flags = printed
+    .join('')
+    .split('\n')
+    .filter((line) => line.includes('accepted, without effect'))
+    .map((line) => /--([a-z0-9-]+)/.exec(line)![1]!);
+  assert.ok(flags.length > 100);
+  const missing = [...new Set(flags)].filter((flag) => !page.includes(`\`${flag}\``));
+  assert.deepEqual(missing, []);
 });
 
 test('components: --help tells what each flag does here, --version what upstream says', async () => {

@@ -120,7 +120,6 @@ const table: ComponentFlagTable = {
     'max-open-files',
     'node-status-report-frequency',
     'oom-score-adj',
-    'read-only-port',
     'runtime-cgroups',
     'kubelet-cgroups',
     'system-cgroups',
@@ -128,6 +127,8 @@ const table: ComponentFlagTable = {
     'volume-plugin-dir',
     'volume-stats-agg-period',
   ],
+  // There is no such port: nobody asks who reads it.
+  acceptedAs: { 'read-only-port': ['0'] },
 };
 
 /** Runs until `signal` aborts; containers go on. @throws ClusterError for what a person must mend. */

@@ -102,7 +102,6 @@ export const servingFlags = {
     'requestheader-group-headers',
     'requestheader-uid-headers',
     'requestheader-username-headers',
-    'unsupported-kube-api-over-localhost',
   ],
 } as const;
 
