@@ -21,6 +21,7 @@ import type { Logger } from '../base/log.ts';
 import type { MetricsRegistry } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
 import { createHttpClient } from '../serve/forward/http-client.ts';
+import { createMeasuredStore, type StoredResourceName } from '../store/measured-store.ts';
 import type { Store } from '../store/store.ts';
 import type { AdmissionPlugin } from './admission/admission.ts';
 import { createPolicyAdmission, lateMatchConditions } from './admission/policies/index.ts';
@@ -53,6 +54,7 @@ import type { ComponentCheck } from './registry/endpoints/component-statuses.ts'
 import { createStreamMetrics } from './registry/endpoints/connect.ts';
 import type { KubeletClient } from './registry/endpoints/logs.ts';
 import { isProxyPath } from './registry/endpoints/proxy.ts';
+import { splitKey } from './registry/keys.ts';
 import { kindFunctions } from './registry/kind-functions.ts';
 import { createExpiryLeases } from './registry/leases.ts';
 import { LiveTable } from './registry/live-table.ts';
@@ -200,7 +202,7 @@ const requestsInFlightDefault = 600;
 const otherPaths = ['/metrics', '/version', '/openapi/v2', '/openapi/v3'] as const;
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
-  const { store, clock, random, log, metrics } = options;
+  const { clock, random, log, metrics } = options;
   const base = options.schema ?? builtinSchema;
   const schema = new LiveSchema(base);
   const transformer = options.transformer ?? identityTransformer;
@@ -210,6 +212,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       ...(options.eventTtlSeconds === undefined ? {} : { eventTtlSeconds: options.eventTtlSeconds }),
     }),
   );
+  const store = createMeasuredStore(options.store, { metrics, clock, resourceOf: resourceNames(table) });
   const cache = new WatchCache({
     store,
     clock,
@@ -451,6 +454,19 @@ function guarded(handler: ApiHandler, stopping: AbortSignal): ApiHandler {
   return (request) => {
     if (!stopping.aborted) return handler(request);
     return Promise.resolve(errorResponse(ApiError.serviceUnavailable('apiserver is shutting down')));
+  };
+}
+
+/** Of keys in the store. Built-in prefixes are known, custom ones name their group. */
+function resourceNames(table: LiveTable): (key: string) => StoredResourceName | undefined {
+  const known = new Map<string, StoredResourceName>(table.stored.map((stored) => [stored.prefix, stored]));
+  return (key) => {
+    const prefix = splitKey(key)?.prefix;
+    if (prefix === undefined) return undefined;
+    const found = known.get(prefix);
+    if (found) return found;
+    const slash = prefix.indexOf('/');
+    return slash < 0 ? undefined : { group: prefix.slice(0, slash), resource: prefix.slice(slash + 1) };
   };
 }
 

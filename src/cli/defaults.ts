@@ -3,11 +3,29 @@ import { readFileSync, statSync } from 'node:fs';
 import { homedir, hostname, networkInterfaces } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Clock } from '../base/clock.ts';
+import { createOffsetClock } from '../base/offset-clock.ts';
 import { createRealClock } from '../base/real-clock.ts';
 import { primaryAddress } from '../cluster/host-facts.ts';
 
+const offsetEveryMs = 100;
+
 /** A command that waits is not done: its timers keep the process alive. */
-export const clock = createRealClock({ keepAlive: true });
+export const clock = clockOf(process.env.BIREME_CLOCK_OFFSET_FILE);
+
+/** For faults: a file with the milliseconds by which this process's wall clock is wrong. */
+function clockOf(offsetFile: string | undefined): Clock {
+  const real = createRealClock({ keepAlive: true });
+  if (offsetFile === undefined) return real;
+  let offsetMs = 0;
+  let readAt = Number.NEGATIVE_INFINITY;
+  return createOffsetClock(real, () => {
+    if (real.monotonic() - readAt < offsetEveryMs) return offsetMs;
+    readAt = real.monotonic();
+    offsetMs = Number(readFileSync(offsetFile, 'utf8'));
+    return offsetMs;
+  });
+}
 export const isRoot = process.getuid?.() === 0;
 
 /** /var/lib/bireme as root, the XDG data folder otherwise. */

@@ -23,7 +23,11 @@ export function addServerCommands(program: Command): void {
     .option('--from-snapshot <path>', 'begin with what a snapshot holds')
     .option('--snapshot-every <duration>', 'save snapshots of etcd; 0: none', '12h')
     .option('--snapshot-keep <count>', 'how many of them stay', Number, 5)
-    .action(async (options) => (await import('./servers.ts')).init(options));
+    .option('--config <file>', "kubeadm's configuration file (kubeadm.k8s.io/v1beta4)")
+    .action(async (options, command) => {
+      const { init, withConfig } = await import('./servers.ts');
+      await init(withConfig(options, 'init', givenOptions(command)));
+    });
   init
     .command('phase')
     .description('one step of init alone')
@@ -34,14 +38,19 @@ export function addServerCommands(program: Command): void {
     .option('--upload-certs', 'accepted and needless: that is what this does', false)
     .action(async (options) => (await import('./tokens.ts')).uploadCerts(options));
   serverFlags(program.command('join').description('make this host a server of a cluster'))
-    .argument('<server>', 'address of an API server, for example 10.0.0.1:6443')
-    .requiredOption('--token <token>', 'bootstrap token')
+    .argument('[server]', 'address of an API server, for example 10.0.0.1:6443')
+    .option('--token <token>', 'bootstrap token')
+    .option('--config <file>', "kubeadm's configuration file (kubeadm.k8s.io/v1beta4)")
     .option('--discovery-token-ca-cert-hash <hash>', "hash of the cluster's authority; may be repeated", collect, [])
     .option('--discovery-token-unsafe-skip-ca-verification', 'believe whoever knows the token', false)
     .option('--control-plane', 'as a further control-plane host', false)
     .option('--etcd-witness', 'only for a vote in etcd: a third for two control-plane hosts', false)
     .option('--certificate-key <hex>', 'key of the uploaded certificates, for --control-plane and --etcd-witness')
-    .action(async (server, options) => (await import('./servers.ts')).join(server, options));
+    .action(async (server, options, command) => {
+      const { join, withConfig } = await import('./servers.ts');
+      const given = [...(server === undefined ? [] : ['server']), ...givenOptions(command)];
+      await join(withConfig({ ...options, ...(server === undefined ? {} : { server }) }, 'join', given));
+    });
   program
     .command('reset')
     .description('take this server out of its cluster and remove all that made it one')
@@ -145,6 +154,10 @@ function serverFlags(command: Command): Command {
     )
     .option('--systemd', 'run as a systemd service, now and at every boot', false);
 }
+
+/** Those that somebody wrote on the command line. */
+const givenOptions = (command: Command): readonly string[] =>
+  Object.keys(command.opts()).filter((name) => command.getOptionValueSource(name) === 'cli');
 
 const list = (text: string): string[] => text.split(',').filter(Boolean);
 const collect = (text: string, before: readonly string[]): string[] => [...before, ...list(text)];

@@ -6,10 +6,12 @@ import { createMetricsRegistry } from '../base/metrics.ts';
 import { createRealRandom } from '../base/real-random.ts';
 import { ClusterError } from '../cluster/cluster-error.ts';
 import { defaultClusterNetwork } from '../cluster/control-plane.ts';
+import { readFileIfPresent } from '../cluster/data-dir.ts';
 import { createSpawner } from '../cluster/host-spawner.ts';
 import type { NodeTaint } from '../cluster/node-config.ts';
 import { initCluster, type JoinFacts } from '../cluster/servers/init.ts';
 import { joinCluster } from '../cluster/servers/join.ts';
+import { readKubeadmConfig } from '../cluster/servers/kubeadm-config.ts';
 import type { ServerOptions } from '../cluster/servers/prepare.ts';
 import { clock, defaultDataDir, nodeAddress, nodeName, selfCommand } from './defaults.ts';
 import { type NodeFlags, nodeSettings } from './node-flags.ts';
@@ -20,6 +22,7 @@ export interface ServerFlags extends NodeFlags {
   readonly nodeName?: string;
   readonly apiserverAdvertiseAddress?: string;
   readonly runtime: ServerOptions['runtime'];
+  readonly config?: string;
   readonly systemd: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly taints: readonly NodeTaint[];
@@ -45,12 +48,29 @@ export interface InitFlags extends ServerFlags {
 }
 
 export interface JoinFlags extends ServerFlags {
-  readonly token: string;
+  readonly server?: string;
+  readonly token?: string;
   readonly discoveryTokenCaCertHash: readonly string[];
   readonly discoveryTokenUnsafeSkipCaVerification: boolean;
   readonly controlPlane: boolean;
   readonly etcdWitness: boolean;
   readonly certificateKey?: string;
+}
+
+/** The flags with what `--config` says. @param given those of the command line, which the file may not contradict. @throws ClusterError */
+export function withConfig<F extends ServerFlags>(flags: F, command: 'init' | 'join', given: readonly string[]): F {
+  if (flags.config === undefined) return flags;
+  const text = readFileIfPresent(flags.config);
+  if (text === undefined)
+    throw new ClusterError(`There is no file "${flags.config}"`, 'say where the configuration is');
+  const settings = readKubeadmConfig(text, command, flags.config);
+  const twice = Object.keys(settings).find((name) => given.includes(name));
+  if (twice !== undefined)
+    throw new ClusterError(
+      `The command line and "${flags.config}" both say ${twice.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
+      'say it in one place',
+    );
+  return { ...flags, ...settings };
 }
 
 export async function init(flags: InitFlags): Promise<void> {
@@ -102,7 +122,13 @@ export async function init(flags: InitFlags): Promise<void> {
   }
 }
 
-export async function join(server: string, flags: JoinFlags): Promise<void> {
+export async function join(flags: JoinFlags): Promise<void> {
+  const { server, token } = flags;
+  if (server === undefined || token === undefined)
+    throw new ClusterError(
+      server === undefined ? 'The address of an API server is missing' : 'The token is missing',
+      'take the whole command from "bireme token create --print-join-command", or give a --config that says it',
+    );
   if (flags.controlPlane && flags.etcdWitness)
     throw new ClusterError(
       'A control-plane host carries etcd already',
@@ -113,7 +139,7 @@ export async function join(server: string, flags: JoinFlags): Promise<void> {
     const joined = await joinCluster({
       ...serverOptions(flags, progress),
       server,
-      token: flags.token,
+      token,
       caCertHashes: flags.discoveryTokenCaCertHash,
       withoutHash: flags.discoveryTokenUnsafeSkipCaVerification,
       role: flags.controlPlane ? 'control-plane' : flags.etcdWitness ? 'etcd-witness' : 'worker',

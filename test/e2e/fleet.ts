@@ -29,6 +29,8 @@ export interface FleetHost {
   signal(of: 'server' | 'etcd', signal: 'KILL' | 'STOP' | 'CONT' | 'TERM'): Promise<void>;
   /** Takes the cable out, or puts it in again. */
   link(state: 'up' | 'down'): Promise<void>;
+  /** From and to the other hosts: nothing passes, nothing comes in while what it says gets out, or all is well. The test itself gets through. */
+  peers(state: 'cut' | 'deaf' | 'well'): Promise<void>;
 }
 
 export interface Fleet {
@@ -39,7 +41,12 @@ export interface Fleet {
 /** Flags of `init` and `join` on hosts whose pods live in memory. */
 export const hollow = ['--runtime', 'hollow'] as const;
 
-export async function startFleet(t: TestContext, names: readonly string[]): Promise<Fleet> {
+/** @param env of the hosts' commands and, through them, of their processes. */
+export async function startFleet(
+  t: TestContext,
+  names: readonly string[],
+  env: (host: { readonly dataDir: string }) => Readonly<Record<string, string>> = () => ({}),
+): Promise<Fleet> {
   const machine = await startMachine(t);
   const subnet = `10.${100 + (process.pid % 100)}.0`;
   const script = [
@@ -65,18 +72,25 @@ export async function startFleet(t: TestContext, names: readonly string[]): Prom
   if (route.code !== 0) throw new Error(`ip route add: ${route.stderr}`);
   const hosts: Record<string, FleetHost> = {};
   for (const [i, name] of names.entries())
-    hosts[name] = createHost(machine, name, `${subnet}.${11 + i}`, join(machine.folder, name));
+    hosts[name] = createHost(machine, name, `${subnet}.${11 + i}`, join(machine.folder, name), env);
   return { machine, hosts };
 }
 
-function createHost(machine: Machine, name: string, address: string, dataDir: string): FleetHost {
+function createHost(
+  machine: Machine,
+  name: string,
+  address: string,
+  dataDir: string,
+  env: (host: { readonly dataDir: string }) => Readonly<Record<string, string>>,
+): FleetHost {
   const bireme: FleetHost['bireme'] = (command, ...args) => {
     const own = ['init', 'join'].includes(command)
       ? ['--node-name', name, '--apiserver-advertise-address', address]
       : [];
     return machine.run(
       'ip',
-      ...['netns', 'exec', name, process.execPath, launcher, ...command.split(' ')],
+      ...['netns', 'exec', name, 'env', ...Object.entries(env({ dataDir })).map(([key, value]) => `${key}=${value}`)],
+      ...[process.execPath, launcher, ...command.split(' ')],
       ...['--data-dir', dataDir, ...own, ...args],
     );
   };
@@ -103,6 +117,18 @@ function createHost(machine: Machine, name: string, address: string, dataDir: st
     },
     async link(state) {
       await machine.ok('ip', 'link', 'set', `v-${name}`, state);
+    },
+    async peers(state) {
+      // The test comes from the bridge's own address, .1.
+      const others = `${address.replace(/\d+$/, '')}2-${address.replace(/\d+$/, '')}254`;
+      const chain = (hook: string, link: string, side: string): string =>
+        `add chain ip fault ${hook} { type filter hook ${hook} priority 0; }; add rule ip fault ${hook} ${link} eth0 ip ${side} ${others} drop;`;
+      const rules = [
+        'add table ip fault; delete table ip fault;',
+        ...(state === 'well' ? [] : ['add table ip fault;', chain('input', 'iifname', 'saddr')]),
+        ...(state === 'cut' ? [chain('output', 'oifname', 'daddr')] : []),
+      ];
+      await machine.ok('ip', 'netns', 'exec', name, 'nft', rules.join(' '));
     },
   };
 }

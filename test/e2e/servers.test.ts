@@ -3,24 +3,16 @@
  * witness, what goes wrong by hand, and the loss of processes and hosts while clients write and read.
  */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { resources } from '../../src/api/types/resources.ts';
 import { createRealClock } from '../../src/base/real-clock.ts';
 import { createSeededRandom } from '../../src/base/seeded-random.ts';
 import { findCommand, requires } from '../requirements.ts';
-import { findViolation, findWatchFault } from '../support/linearizability.ts';
-import { makeRegisters, startRegisterClients, watchRegisters } from '../support/register-clients.ts';
-import { type Fleet, type FleetHost, fleetNeeds, hollow, joinFlags, startFleet } from './fleet.ts';
+import { type FleetHost, fleetNeeds, hollow, joinFlags, startFleet } from './fleet.ts';
+import { isReady, underLoad } from './under-load.ts';
 
 const clock = createRealClock({ keepAlive: true });
-/** With any one host gone, writes go on within 10 s on a machine that is not shared. */
-const pauseAllowedMs = 10_000 * Number(process.env.BIREME_TEST_SLOWNESS ?? 1);
-
-const isReady = (node: {
-  readonly status?: { readonly conditions?: readonly { type: string; status: string }[] };
-}): boolean => node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
-
 test('servers: init, join, what goes wrong by hand, a token command, status, reset', {
   timeout: 280_000,
 }, async (t) => {
@@ -120,7 +112,10 @@ test('servers: init, join, what goes wrong by hand, a token command, status, res
   assert.ok(!existsSync(w1.dataDir));
   await using last = m1.access();
   await last.client.resource(resources.nodes).delete('w1');
-  await w1.ok('join', ...flags.worker, ...hollow);
+  const bootstrapToken = { apiServerEndpoint: server, token, caCertHashes: [hash] };
+  const config = { apiVersion: 'kubeadm.k8s.io/v1beta4', kind: 'JoinConfiguration', discovery: { bootstrapToken } };
+  writeFileSync(`${w1.dataDir}.yaml`, JSON.stringify(config));
+  await w1.ok('join', '--config', `${w1.dataDir}.yaml`, ...hollow);
   await m1.ok('reset');
   assert.ok(!existsSync(m1.dataDir));
   await w1.ok('reset');
@@ -217,54 +212,3 @@ test('servers: three control-plane hosts lose any one of them, again and again',
   await cluster.until(resources.nodes, 'four ready nodes', (nodes) => nodes.filter(isReady).length === 4);
   assert.match(await m1.ok('status'), /Quorum +3 of 3 members answer; 1 more may fail/);
 });
-
-interface Load {
-  /** Some writes succeed from now on, within the time allowed. */
-  goesOn(what: string): Promise<void>;
-}
-
-async function underLoad(
-  t: { diagnostic(message: string): void },
-  { hosts }: Fleet,
-  masters: readonly FleetHost[],
-  seed: number,
-  during: (load: Load) => Promise<void>,
-): Promise<void> {
-  const accesses = masters.map((host) => host.access());
-  const clients = accesses.map(({ client }) => client);
-  const ends: (() => Promise<void>)[] = [];
-  try {
-    await makeRegisters(clients[0]!);
-    const start = await clients[0]!.resource(resources.configMaps).list({ namespace: 'default' });
-    const watched = watchRegisters(clients, start.metadata.resourceVersion ?? '');
-    ends.push(() => watched.stop());
-    const load = startRegisterClients([...clients, ...clients], seed);
-    ends.push(() => load.stop());
-    await during({
-      async goesOn(what) {
-        const from = load.now();
-        while (load.writesSince(from) < 5) {
-          assert.ok(load.now() - from < pauseAllowedMs, `${what}: no writes for ${pauseAllowedMs} ms`);
-          await clock.sleep(50);
-        }
-        t.diagnostic(`${what}: writes go on after ${Math.round(load.now() - from)} ms`);
-      },
-    });
-    await clock.sleep(500);
-    await load.stop();
-    await clock.sleep(1000);
-    await watched.stop();
-    const violation = findViolation(load.operations, undefined);
-    assert.equal(violation, undefined, JSON.stringify(violation));
-    const acknowledged = load.operations
-      .filter(({ kind, endMs }) => kind === 'write' && endMs !== Number.POSITIVE_INFINITY)
-      .map(({ key, value }) => ({ key, value, resourceVersion: '0' }));
-    assert.equal(findWatchFault(watched.events, acknowledged), undefined);
-    t.diagnostic(
-      `${load.operations.length} operations on ${Object.keys(hosts).length} hosts, ${acknowledged.length} writes acknowledged, longest pause ${Math.round(load.longestPauseMs())} ms`,
-    );
-  } finally {
-    for (const end of ends) await end();
-    for (const access of accesses) await access.close();
-  }
-}

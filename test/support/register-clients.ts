@@ -1,6 +1,6 @@
 /** Clients that write and read registers (ConfigMaps) through several API servers at once, and remember what happened when. */
 
-import { isNotFound } from '../../src/api/errors.ts';
+import { isExpired, isNotFound } from '../../src/api/errors.ts';
 import { resources } from '../../src/api/types/resources.ts';
 import { createRealClock } from '../../src/base/real-clock.ts';
 import { createSeededRandom } from '../../src/base/seeded-random.ts';
@@ -90,12 +90,18 @@ export async function makeRegisters(client: Client): Promise<void> {
   for (const name of keys) await client.resource(resources.configMaps).create({ metadata: { name, namespace } });
 }
 
+export interface RegisterWatch {
+  readonly events: readonly Observed[];
+  /** Where the servers had forgotten what came next (410), and it listed: in time of this process. */
+  readonly gaps: readonly { readonly fromMs: number; readonly toMs: number }[];
+  stop(): Promise<void>;
+}
+
 /** Watches the registers from a version on, taking the watch up again where it broke. @param clients one after the other when a watch breaks. */
-export function watchRegisters(
-  clients: readonly Client[],
-  resourceVersion: string,
-): { readonly events: readonly Observed[]; stop(): Promise<void> } {
+export function watchRegisters(clients: readonly Client[], resourceVersion: string): RegisterWatch {
   const events: Observed[] = [];
+  const gaps: { readonly fromMs: number; readonly toMs: number }[] = [];
+  let lastMs = clock.monotonic();
   const stopping = new AbortController();
   const running = (async () => {
     let from = resourceVersion;
@@ -109,17 +115,41 @@ export function watchRegisters(
         });
         for await (const { type, object } of watch) {
           from = object.metadata.resourceVersion ?? from;
+          lastMs = clock.monotonic();
           if (type !== 'MODIFIED' || !keys.includes(object.metadata.name ?? '')) continue;
           events.push({ key: object.metadata.name ?? '', value: object.data?.value, resourceVersion: from });
         }
       } catch (error) {
         if (stopping.signal.aborted) return;
         if (!(error instanceof Error)) throw error;
+        if (isExpired(error)) from = (await relist()) ?? from;
         await clock.sleep(100);
       }
   })();
+  /** Nobody remembers that far back: what is there now, as a client would do. */
+  async function relist(): Promise<string | undefined> {
+    try {
+      const { items, metadata } = await clients[0]!.resource(resources.configMaps).list({ namespace });
+      const newest = BigInt(events.at(-1)?.resourceVersion ?? 0);
+      for (const map of items
+        .filter((each) => keys.includes(each.metadata.name ?? ''))
+        .sort((a, b) => Number(a.metadata.resourceVersion) - Number(b.metadata.resourceVersion)))
+        if (BigInt(map.metadata.resourceVersion ?? 0) > newest)
+          events.push({
+            key: map.metadata.name ?? '',
+            value: map.data?.value,
+            resourceVersion: map.metadata.resourceVersion ?? '',
+          });
+      gaps.push({ fromMs: lastMs, toMs: clock.monotonic() });
+      return metadata.resourceVersion;
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      return undefined;
+    }
+  }
   return {
     events,
+    gaps,
     async stop() {
       stopping.abort();
       await running;

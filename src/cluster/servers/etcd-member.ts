@@ -10,7 +10,7 @@ import { endProcess } from '../../host/process-table.ts';
 import type { Child, ProcessIdentity, Spawner } from '../../host/spawner.ts';
 import { ClusterError } from '../cluster-error.ts';
 import { type DataDir, readFileIfPresent, writeFileAtomically } from '../data-dir.ts';
-import { bracketed, type EtcdMemberConfig } from './host-config.ts';
+import { bracketed, completePath, type EtcdMemberConfig } from './host-config.ts';
 
 export interface EtcdMemberOptions {
   readonly dir: DataDir;
@@ -23,9 +23,9 @@ export interface EtcdMemberOptions {
 
 const graceMs = 10_000;
 const firstDelayMs = 500;
-const maxDelayMs = 15_000;
+const maxDelayMs = 5000;
 const settledMs = 30_000;
-/** So many ends in a row before it ever ran: a restart does not mend that. */
+/** So many ends in a row while the host is being made a server: a restart does not mend that. Later it may: a full disk is cleared. */
 const hopelessAfter = 4;
 
 export const etcdDataPath = (dir: DataDir): string => join(dir.path, 'etcd');
@@ -56,7 +56,7 @@ export async function runEtcdMember(options: EtcdMemberOptions, signal: AbortSig
     if (signal.aborted) return;
     const livedMs = clock.monotonic() - startedAt;
     log.error('etcd has ended, starting it again', { how, livedMs: Math.round(livedMs), log: logPath(dir) });
-    settled ||= livedMs >= settledMs;
+    settled ||= livedMs >= settledMs || existsSync(completePath(dir));
     failures = livedMs >= settledMs ? 0 : failures + 1;
     if (!settled && failures >= hopelessAfter)
       throw new ClusterError(`etcd does not stay up: ${lastComplaint(dir) ?? how}`, `look into "${logPath(dir)}"`);

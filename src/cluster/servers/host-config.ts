@@ -63,6 +63,9 @@ export function writeHostConfig(dir: DataDir, config: HostConfig): void {
   writeFileAtomically(hostConfigPath(dir), `${JSON.stringify(config, null, 1)}\n`, 0o600);
 }
 
+/** There from the moment the host belongs to its cluster; what ended before that is started over. */
+export const completePath = (dir: DataDir): string => join(dir.run, 'complete');
+
 type ListName = 'etcd-endpoints' | 'masters';
 
 /** Empty when nothing was written yet. */

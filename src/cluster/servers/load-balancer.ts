@@ -98,13 +98,17 @@ export async function startLoadBalancer(options: LoadBalancerOptions): Promise<L
             backend.failures = 0;
             return;
           }
-          if (signal.aborted) return;
           backend.failures++;
-          if (backend.failures !== failuresAllowed || backends.length < 2) return;
-          log.warn('An API server does not answer, its connections go to another', { server: backend.name });
-          for (const socket of backend.sockets) socket.destroy();
         }),
       );
+      if (signal.aborted) return;
+      // Where none is well (a machine that is short of time, a majority that is gone) another connection is no better than this one.
+      if (backends.every(({ failures }) => failures > 0)) continue;
+      for (const { name, failures, sockets } of backends) {
+        if (failures < failuresAllowed || sockets.size === 0) continue;
+        log.warn('An API server does not answer, its connections go to another', { server: name });
+        for (const socket of sockets) socket.destroy();
+      }
     }
   });
 

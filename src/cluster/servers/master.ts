@@ -8,7 +8,7 @@ import type { Spawner } from '../../host/spawner.ts';
 import { startHttpsServer } from '../../serve/index.ts';
 import { openEtcdCluster } from '../../store/etcd/etcd-cluster.ts';
 import { type EtcdStore, openEtcdStore } from '../../store/etcd/etcd-store.ts';
-import { mindEtcd } from '../../store/etcd/mind-cluster.ts';
+import { mindEtcd, relieveEtcd } from '../../store/etcd/mind-cluster.ts';
 import { StoreError } from '../../store/store.ts';
 import {
   type ClusterCertificates,
@@ -143,6 +143,7 @@ export async function runMaster(options: MasterOptions, signal: AbortSignal): Pr
         await running.stop();
       }
     });
+    parts.run('etcd-space', (stop) => relieve(options, certificates.etcd, shared, stop));
     parts.run('etcd-members', (stop) => followMembers(options, certificates.etcd, shared, stop));
     const { snapshots } = config;
     if (snapshots && snapshots.everyMs > 0)
@@ -248,6 +249,21 @@ async function followMembers(
       }
       await clock.sleep(settled ? membersEveryMs : retryMs, signal);
     }
+  } finally {
+    cluster.close();
+  }
+}
+
+async function relieve(
+  { config, clock, log }: MasterOptions,
+  certificates: EtcdCertificates,
+  store: EtcdStore,
+  signal: AbortSignal,
+): Promise<void> {
+  const cluster = await openEtcdCluster({ endpoints: [ownUrl(config)], tls: etcdClientTls(certificates), clock });
+  try {
+    const endpoint = ownUrl(config);
+    await relieveEtcd({ cluster, store, endpoint, clock, log: log.with({ component: 'etcd-space' }) }, signal);
   } finally {
     cluster.close();
   }

@@ -19,7 +19,7 @@ import { createCertificateAuthority, type KeyPair } from '../pki.ts';
 import { assertNotRunning, readRunRecord } from '../run-record.ts';
 import { chooseRung, findProgram, type MachineFacts } from '../rung.ts';
 import { etcdDataPath } from './etcd-member.ts';
-import { bracketed, type HostConfig, ports, readHostConfig } from './host-config.ts';
+import { bracketed, completePath, type HostConfig, ports, readHostConfig } from './host-config.ts';
 import { nodeSubject } from './request-certificate.ts';
 
 /** What every way to become a server needs to know of its host. */
@@ -39,8 +39,6 @@ export interface ServerOptions extends Surroundings {
   readonly nodes: NodeSettings;
   readonly progress: (step: { readonly kind: 'step' | 'note'; readonly text: string }) => void;
 }
-
-const completePath = (dir: DataDir): string => join(dir.run, 'complete');
 
 /** From now on the host belongs to its cluster; what ended before that is started over. */
 export const markComplete = (dir: DataDir): void => writeFileSync(completePath(dir), '', { mode: 0o600 });

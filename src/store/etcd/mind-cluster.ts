@@ -34,6 +34,41 @@ export async function mindEtcd(options: MindOptions, signal: AbortSignal): Promi
   }
 }
 
+const lookDefaultMs = 5000;
+const turnMs = 15_000;
+const lookMaxMs = 300_000;
+
+/**
+ * Answers NOSPACE alarms until `signal` aborts. Every API server does, without a Lease: under that alarm nobody can renew one. They take turns by the
+ * order of members, so that the second finds it done. What stays full (the objects themselves take the space) is looked at less and less often.
+ * @param options.endpoint of this host's own member.
+ */
+export async function relieveEtcd(
+  options: MindOptions & { readonly endpoint: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const { cluster, clock, log, endpoint, intervalMs = lookDefaultMs } = options;
+  let pauseMs = intervalMs;
+  while (!signal.aborted) {
+    try {
+      const isFull = async (): Promise<boolean> =>
+        (await cluster.alarms(signal)).some(({ alarm }) => alarm === 'NOSPACE');
+      if (await isFull()) {
+        const members = await cluster.members(signal);
+        const turn = members.findIndex(({ clientUrls }) => clientUrls.includes(endpoint));
+        await clock.sleep(Math.max(0, turn) * turnMs, signal);
+        if (!signal.aborted && (await isFull())) await mindOnce(options, signal);
+        pauseMs = Math.min(pauseMs * 2, lookMaxMs);
+      } else pauseMs = intervalMs;
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof StoreError)) throw error;
+      log.warn('Cannot ask etcd for its alarms', { error });
+    }
+    await clock.sleep(pauseMs, signal);
+  }
+}
+
 /** One look. @returns what was done, for the log and the tests. */
 export async function mindOnce({ cluster, store, log }: MindOptions, signal?: AbortSignal): Promise<readonly string[]> {
   const done: string[] = [];

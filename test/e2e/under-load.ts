@@ -1,0 +1,83 @@
+/** What must hold while hosts and processes fail: writes go on, none that was acknowledged is lost, no read is stale, no watch has a gap. */
+import assert from 'node:assert/strict';
+import { resources } from '../../src/api/types/resources.ts';
+import { createRealClock } from '../../src/base/real-clock.ts';
+import { findViolation, findWatchFault } from '../support/linearizability.ts';
+import { makeRegisters, startRegisterClients, watchRegisters } from '../support/register-clients.ts';
+import type { Fleet, FleetHost } from './fleet.ts';
+
+const clock = createRealClock({ keepAlive: true });
+/** With any one host gone, writes go on within 10 s on a machine that is not shared. */
+const pauseAllowedMs = 10_000 * Number(process.env.BIREME_TEST_SLOWNESS ?? 1);
+
+const forgottenMs = 5000;
+/** For the last events on a busy machine. */
+const eventsMs = 30_000;
+
+export const isReady = (node: {
+  readonly status?: { readonly conditions?: readonly { type: string; status: string }[] };
+}): boolean => node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
+
+export interface Load {
+  /** Some writes succeed from now on, within the time allowed. @param limitMs where more than one host is gone. */
+  goesOn(what: string, limitMs?: number): Promise<void>;
+  /** All API servers lose what they remember: watches may have to list once more. */
+  allStopped(): void;
+}
+
+/** Clients write and read through all masters meanwhile; afterwards their history must be linearizable and the watches whole. */
+export async function underLoad(
+  t: { diagnostic(message: string): void },
+  { hosts }: Fleet,
+  masters: readonly FleetHost[],
+  seed: number,
+  during: (load: Load) => Promise<void>,
+): Promise<void> {
+  const accesses = masters.map((host) => host.access());
+  const clients = accesses.map(({ client }) => client);
+  const ends: (() => Promise<void>)[] = [];
+  try {
+    await makeRegisters(clients[0]!);
+    const start = await clients[0]!.resource(resources.configMaps).list({ namespace: 'default' });
+    const watched = watchRegisters(clients, start.metadata.resourceVersion ?? '');
+    ends.push(() => watched.stop());
+    const load = startRegisterClients([...clients, ...clients], seed);
+    ends.push(() => load.stop());
+    let mayForget = 0;
+    await during({
+      allStopped: () => {
+        mayForget++;
+      },
+      async goesOn(what, limitMs = pauseAllowedMs) {
+        const from = load.now();
+        while (load.writesSince(from) < 5) {
+          assert.ok(load.now() - from < limitMs, `${what}: no writes for ${limitMs} ms`);
+          await clock.sleep(50);
+        }
+        t.diagnostic(`${what}: writes go on after ${Math.round(load.now() - from)} ms`);
+      },
+    });
+    await clock.sleep(500);
+    await load.stop();
+    const violation = findViolation(load.operations, undefined);
+    assert.equal(violation, undefined, JSON.stringify(violation));
+    const acknowledged = load.operations
+      .filter(({ kind, endMs }) => kind === 'write' && endMs !== Number.POSITIVE_INFINITY)
+      // What was written about when all servers had forgotten may have been overwritten before the watch listed.
+      .filter(({ startMs, endMs }) =>
+        watched.gaps.every(({ fromMs, toMs }) => endMs < fromMs - forgottenMs || startMs > toMs),
+      )
+      .map(({ key, value }) => ({ key, value, resourceVersion: '0' }));
+    const lateMs = load.now() + eventsMs;
+    while (findWatchFault(watched.events, acknowledged) !== undefined && load.now() < lateMs) await clock.sleep(100);
+    await watched.stop();
+    assert.equal(findWatchFault(watched.events, acknowledged), undefined);
+    assert.ok(watched.gaps.length <= mayForget, `the watch had to list ${watched.gaps.length} times`);
+    t.diagnostic(
+      `${load.operations.length} operations on ${Object.keys(hosts).length} hosts, ${acknowledged.length} writes acknowledged, longest pause ${Math.round(load.longestPauseMs())} ms`,
+    );
+  } finally {
+    for (const end of ends) await end();
+    for (const access of accesses) await access.close();
+  }
+}
