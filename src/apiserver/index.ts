@@ -71,6 +71,7 @@ import { builtinSubresources } from './registry/subresource-table.ts';
 import { identityTransformer, type Transformer } from './registry/transformer.ts';
 import { defaultWatchLimits, type WatchLimits } from './registry/watch.ts';
 import { createRequestMetrics } from './request-metrics.ts';
+import { withSelectorRules } from './strategies/device-selectors.ts';
 import { builtinStrategies } from './strategies/index.ts';
 import { WatchCache } from './watch-cache/watch-cache.ts';
 import { createWebhookClient, type WebhookClient } from './webhook/client.ts';
@@ -207,7 +208,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const schema = new LiveSchema(base);
   const transformer = options.transformer ?? identityTransformer;
   const table = new LiveTable(
-    buildResourceTable(base, withExpressionRules(withDefinitionRules(builtinStrategies(base))), {
+    buildResourceTable(base, withSelectorRules(withExpressionRules(withDefinitionRules(builtinStrategies(base)))), {
       ...(options.serves ? { isServed: options.serves } : {}),
       ...(options.eventTtlSeconds === undefined ? {} : { eventTtlSeconds: options.eventTtlSeconds }),
     }),

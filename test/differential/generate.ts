@@ -55,6 +55,9 @@ const dryOnly = new Set([
   'Namespace',
   'RuntimeClass',
 ]);
+/** Kinds whose status a controller inside the server writes. */
+const selfWritten = new Set(['CustomResourceDefinition', 'APIService', 'FlowSchema', 'ValidatingAdmissionPolicy']);
+const settleMs = 6500;
 /** Kinds that answer a POST and store nothing. */
 const reviews = /Review$/;
 /** Kinds with more rules than others come more often. */
@@ -116,12 +119,16 @@ export function generate(index: number, options: GenerateOptions): Case {
   const name = nameFor(resource, index, options.run ?? '');
   const context: Context = { pick, base, resource, name, object: named(base.object, resource, name) };
   const { steps, what } = makers[cause](context);
+  // What controllers of the server write a moment later is there before the next step.
+  const settled = selfWritten.has(resource.kind)
+    ? steps.map((step, i) => (i > 0 && steps[i - 1]!.quiet ? { ...step, pauseMs: settleMs } : step))
+    : steps;
   return {
     index,
     name: `${resource.kind} ${cause} ${what}`,
     kind: resource.kind,
     cause,
-    steps: [...steps, ...cleanup(context)],
+    steps: [...settled, ...cleanup(context)],
   };
 }
 

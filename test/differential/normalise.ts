@@ -56,6 +56,7 @@ function mask(text: string, sent: string): string {
       .replace(/kube-api-access-[a-z0-9]{5}/g, 'kube-api-access-<rand5>')
       .replace(/"(g-)[a-z0-9]{5}"/g, '"$1<rand5>"')
       .replace(/X509SHA256=[0-9a-f]{64}/g, 'X509SHA256=<hash>')
+      .replace(/https:\/\/kubernetes\.default\.svc(?:\.cluster\.local)?(?=")/g, '<issuer>')
       .replace(/eyJ[\w-]+\.[\w-]+\.[\w-]+/g, '<token>')
       .replace(/"10\.0\.\d+\.\d+"/g, (v) => (given(v.slice(1, -1), v) === v.slice(1, -1) ? v : '"<clusterIP>"'))
       .replace(/("(?:nodePort|healthCheckNodePort)": ?)(\d{5})/g, (whole, start: string, v: string) =>

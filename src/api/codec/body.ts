@@ -23,6 +23,8 @@ export interface BodyOptions {
   readonly mediaType: 'application/json' | 'application/yaml' | 'application/vnd.kubernetes.protobuf';
   /** Refusals carry the decoder's bare message, as those of options in the body of a DELETE. */
   readonly bare?: boolean;
+  /** Where upstream's scheme of these kinds is made, as its message says it. */
+  readonly scheme?: string;
 }
 
 /**
@@ -100,7 +102,7 @@ function decodeKnown(
     throw cannotHandle(
       gvk,
       options,
-      `no kind "${gvk.kind}" is registered for version "${versionOf(gvk)}" in scheme "pkg/api/legacyscheme/scheme.go:30"`,
+      `no kind "${gvk.kind}" is registered for version "${versionOf(gvk)}" in scheme "${options.scheme ?? 'pkg/api/legacyscheme/scheme.go:30'}"`,
     );
   let decoded: Decoded;
   try {

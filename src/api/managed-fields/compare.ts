@@ -109,10 +109,10 @@ class Walk {
     const before = asList(old);
     const after = asList(next);
     if (isEmptyList(before) && isEmptyList(after)) return this.#leaf(old, next);
-    return this.#items(old, next, elementsOf(before, plan), before, elementsOf(after, plan), after, plan.element);
+    return this.#items(old, next, tracked(before, plan), before, tracked(after, plan), after, plan.element);
   }
 
-  /** Items by their path element; those without one (a key is missing altogether) are not tracked. */
+  /** Items by their path element. */
   #items(
     old: JsonValue | undefined,
     next: JsonValue | undefined,
@@ -195,7 +195,7 @@ function added(value: JsonValue, plan: Plan): FieldSet {
     }
     case 'keyed': {
       const list = asList(value);
-      return list.length === 0 ? leaf : addedItems({ '.': leaf }, elementsOf(list, plan), list, plan.element);
+      return list.length === 0 ? leaf : addedItems({ '.': leaf }, tracked(list, plan), list, plan.element);
     }
   }
 }
@@ -278,6 +278,11 @@ export function sortElementNames(elements: string[]): void {
     }
 }
 
+/** An item of a list of maps without any of its keys: nobody can tell whose it is. */
+export class UnkeyedItemError extends Error {
+  override readonly name = 'UnkeyedItemError';
+}
+
 /** `k:{"containerPort":80,"protocol":"TCP"}` for each item; '' for one that has no key. */
 export function elementsOf(items: readonly JsonValue[], plan: Extract<Plan, { kind: 'keyed' }>): string[] {
   const elements: string[] = [];
@@ -293,6 +298,13 @@ export function elementsOf(items: readonly JsonValue[], plan: Extract<Plan, { ki
     }
     elements.push(text === '' ? '' : `k:{${text}}`);
   }
+  return elements;
+}
+
+/** @throws UnkeyedItemError */
+function tracked(items: readonly JsonValue[], plan: Extract<Plan, { kind: 'keyed' }>): string[] {
+  const elements = elementsOf(items, plan);
+  if (elements.includes('')) throw new UnkeyedItemError();
   return elements;
 }
 

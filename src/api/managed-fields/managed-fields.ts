@@ -9,7 +9,7 @@ import { getIn, type JsonPath, sameJson, setIn } from '../edit.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import type { StructType } from '../schema/model.ts';
 import type { ManagedFieldsEntry } from '../types/meta-v1.ts';
-import { type Comparison, compareObjects } from './compare.ts';
+import { type Comparison, compareObjects, UnkeyedItemError } from './compare.ts';
 import { differenceOf, type FieldSet, isEmptySet, isFieldSet, leaf, onlyFields, unionOf } from './field-set.ts';
 import { TypePlans } from './type-plan.ts';
 
@@ -53,7 +53,17 @@ const managedFieldsPath = ['metadata', 'managedFields'] as const;
 /** An instance keeps what it worked out about types; it holds nothing else. */
 export function createFieldManager(): FieldManager {
   const plans = new TypePlans();
-  return { update: (update) => updateManagedFields(update, plans) };
+  return {
+    update(update) {
+      try {
+        return updateManagedFields(update, plans);
+      } catch (error) {
+        // Whose is what cannot be told, so nobody is said to own anything.
+        if (error instanceof UnkeyedItemError) return withEntries(update.next, noEntries);
+        throw error;
+      }
+    },
+  };
 }
 
 function updateManagedFields(update: ManagedFieldsUpdate, plans: TypePlans): JsonObject {

@@ -11,6 +11,7 @@ import * as flow from './flow-control.ts';
 import * as ingresses from './ingresses.ts';
 import { type KindRules, rules, withStatus } from './kind-rules.ts';
 import { validateNetworkPolicy } from './network-policies.ts';
+import { validateResourceClaimStatus } from './resource-claim-status.ts';
 import * as claims from './resource-claims.ts';
 import * as resourceSlices from './resource-slices.ts';
 import * as storage from './storage-kinds.ts';
@@ -56,6 +57,7 @@ export const clusterRules: Readonly<Record<string, KindRules>> = {
   'resource.k8s.io/resourceclaims': {
     create: claims.validateResourceClaim,
     update: claims.validateResourceClaimUpdate,
+    subresources: { status: validateResourceClaimStatus },
   },
   'resource.k8s.io/resourceclaimtemplates': rules(
     claims.validateResourceClaimTemplate,

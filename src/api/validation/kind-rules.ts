@@ -4,7 +4,12 @@ import type { ErrorList } from './error-list.ts';
 /** The version in which the request was made: a few rules hold for newer ones only. */
 export interface RuleRequest {
   readonly apiVersion: string;
+  /** Who can tell what is wrong with the expression of a device selector: a compiler, loaded when there is one to judge. */
+  readonly judgeSelector?: JudgeSelector;
 }
+/** @returns why the expression will not do, `tooComplex` when it may cost too much, undefined when it is good. */
+export type JudgeSelector = (expression: string) => string | typeof tooComplex | undefined;
+export const tooComplex = Symbol('too complex');
 export type ObjectRule = (errors: ErrorList, object: never, request: RuleRequest) => void;
 export type ChangeRule = (errors: ErrorList, next: never, previous: never, request: RuleRequest) => void;
 

@@ -1,5 +1,6 @@
-/** Claims of devices (DRA): everything but the grammar of the selectors' expressions. */
+/** Claims of devices (DRA): the grammar of the selectors' expressions is judged by whoever has a compiler. */
 import { sameJson } from '../edit.ts';
+import type { JsonValue } from '../json.ts';
 import { checkDns1123Label, checkDns1123Subdomain, checkLabelValue, checkQualifiedName } from '../names.ts';
 import type {
   DeviceClaim,
@@ -15,6 +16,8 @@ import type {
 } from '../types/resource-v1.ts';
 import { at, type ErrorList, immutable } from './error-list.ts';
 import { internalForm } from './internal-form.ts';
+import { type JudgeSelector, type RuleRequest, tooComplex } from './kind-rules.ts';
+import { validateTemplateMetadata } from './metadata.ts';
 import { validateAttributeName, validateDriverName } from './resource-slices.ts';
 import { isExtended } from './resources.ts';
 
@@ -27,18 +30,27 @@ const notARequest =
   "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'";
 
 /** Names of requests, and of a request and its alternative. */
-type RequestNames = ReadonlySet<string>;
+export type RequestNames = ReadonlySet<string>;
 
-export const validateResourceClaim = (errors: ErrorList, { spec }: ResourceClaim): void =>
-  validateDeviceClaim(errors, spec?.devices ?? {}, 'spec.devices');
+export const validateResourceClaim = (
+  errors: ErrorList,
+  { spec }: ResourceClaim,
+  { judgeSelector }: RuleRequest,
+): void => validateDeviceClaim(errors, spec?.devices ?? {}, 'spec.devices', judgeSelector);
 
 export function validateResourceClaimUpdate(errors: ErrorList, next: ResourceClaim, previous: ResourceClaim): void {
   if (!sameJson(next.spec, previous.spec))
     errors.invalid('spec', internalForm(next.spec, 'resource.ResourceClaimSpec'), immutable);
 }
 
-export const validateResourceClaimTemplate = (errors: ErrorList, { spec }: ResourceClaimTemplate): void =>
-  validateDeviceClaim(errors, spec?.spec?.devices ?? {}, 'spec.spec.devices');
+export function validateResourceClaimTemplate(
+  errors: ErrorList,
+  { spec }: ResourceClaimTemplate,
+  { judgeSelector }: RuleRequest,
+): void {
+  validateTemplateMetadata(errors, spec?.metadata, 'spec.metadata');
+  validateDeviceClaim(errors, spec?.spec?.devices ?? {}, 'spec.spec.devices', judgeSelector);
+}
 
 export function validateResourceClaimTemplateUpdate(
   errors: ErrorList,
@@ -53,9 +65,13 @@ export function validateResourceClaimTemplateUpdate(
     );
 }
 
-export function validateDeviceClass(errors: ErrorList, { spec = {} }: DeviceClass): void {
+export function validateDeviceClass(
+  errors: ErrorList,
+  { spec = {} }: DeviceClass,
+  { judgeSelector }: RuleRequest,
+): void {
   const { selectors = [], config = [], extendedResourceName } = spec;
-  validateSelectors(errors, selectors, 'spec.selectors');
+  validateSelectors(errors, selectors, 'spec.selectors', judgeSelector);
   if (config.length > maxItems) errors.tooMany('spec.config', config.length, maxItems);
   for (const [i, { opaque }] of config.slice(0, maxItems).entries())
     validateOpaque(errors, opaque, `${at('spec.config', i)}.opaque`);
@@ -63,19 +79,22 @@ export function validateDeviceClass(errors: ErrorList, { spec = {} }: DeviceClas
     errors.invalid('spec.extendedResourceName', extendedResourceName, 'must be a valid extended resource name');
 }
 
-function validateDeviceClaim(errors: ErrorList, claim: DeviceClaim, field: string): void {
+function validateDeviceClaim(
+  errors: ErrorList,
+  claim: DeviceClaim,
+  field: string,
+  judge: JudgeSelector | undefined,
+): void {
   const { constraints = [], config = [] } = claim;
   const requests = claim.requests ?? [];
-  const names: RequestNames = new Set(
-    requests.flatMap(({ name, firstAvailable = [] }) => [name, ...firstAvailable.map((sub) => `${name}/${sub.name}`)]),
-  );
+  const names = requestNamesOf(claim);
   uniqueList(
     errors,
     requests,
     ({ name }) => name,
     maxItems,
     `${field}.requests`,
-    (request, path) => validateRequest(errors, request, path),
+    (request, path) => validateRequest(errors, request, path, judge),
   );
   if (constraints.length > maxItems) errors.tooMany(`${field}.constraints`, constraints.length, maxItems);
   for (const [i, constraint] of constraints.slice(0, maxItems).entries())
@@ -88,15 +107,23 @@ function validateDeviceClaim(errors: ErrorList, claim: DeviceClaim, field: strin
   }
 }
 
-function uniqueList<T>(
+export const requestNamesOf = ({ requests }: DeviceClaim): RequestNames =>
+  new Set(
+    (requests ?? []).flatMap(({ name, firstAvailable = [] }) => [
+      name,
+      ...firstAvailable.map((sub) => `${name}/${sub.name}`),
+    ]),
+  );
+
+export function uniqueList<T>(
   errors: ErrorList,
   items: readonly T[],
   key: (item: T) => string,
-  max: number,
+  max: number | undefined,
   field: string,
   validate: (item: T, path: string) => void,
 ): void {
-  if (items.length > max) {
+  if (max !== undefined && items.length > max) {
     errors.tooMany(field, items.length, max);
     return;
   }
@@ -109,18 +136,21 @@ function uniqueList<T>(
 }
 
 function validateRequestName(errors: ErrorList, name: string, field: string): void {
-  // In a template an empty name is a bad name, in a claim a missing one (declarative validation).
-  if (!name && !field.startsWith('spec.spec.')) errors.required(field);
-  else errors.invalidEach(field, name ?? '', checkDns1123Label(name ?? ''));
+  errors.invalidEach(field, name ?? '', checkDns1123Label(name ?? ''));
 }
 
-function validateRequest(errors: ErrorList, request: DeviceRequest, field: string): void {
+function validateRequest(
+  errors: ErrorList,
+  request: DeviceRequest,
+  field: string,
+  judge: JudgeSelector | undefined,
+): void {
   const { name, firstAvailable = [], exactly } = request;
   const one = 'exactly one of `exactly` or `firstAvailable` is required';
   validateRequestName(errors, name, `${field}.name`);
   if (!exactly && firstAvailable.length === 0) errors.required(field, one);
   else if (exactly && firstAvailable.length > 0) errors.invalid(field, null, `${one}, but multiple fields are set`);
-  else if (exactly) validateExact(errors, exactly, `${field}.exactly`);
+  else if (exactly) validateExact(errors, exactly, `${field}.exactly`, judge);
   else
     uniqueList(
       errors,
@@ -130,7 +160,7 @@ function validateRequest(errors: ErrorList, request: DeviceRequest, field: strin
       `${field}.firstAvailable`,
       (sub, path) => {
         validateRequestName(errors, sub.name, `${path}.name`);
-        validateExact(errors, sub, path);
+        validateExact(errors, sub, path, judge);
       },
     );
 }
@@ -139,12 +169,13 @@ function validateExact(
   errors: ErrorList,
   request: Pick<ExactDeviceRequest, 'deviceClassName' | 'selectors' | 'allocationMode' | 'count' | 'tolerations'>,
   field: string,
+  judge: JudgeSelector | undefined,
 ): void {
   const { deviceClassName, selectors = [], allocationMode = '' } = request;
   const count = Number(request.count ?? 0);
   if (!deviceClassName) errors.required(`${field}.deviceClassName`);
   else errors.invalidEach(`${field}.deviceClassName`, deviceClassName, checkDns1123Subdomain(deviceClassName));
-  validateSelectors(errors, selectors, `${field}.selectors`);
+  validateSelectors(errors, selectors, `${field}.selectors`, judge);
   if (!modes.includes(allocationMode)) errors.notSupported(`${field}.allocationMode`, allocationMode, modes);
   else if (allocationMode === 'All' && count !== 0)
     errors.invalid(`${field}.count`, count, "must not be specified when allocationMode is 'All'");
@@ -166,13 +197,23 @@ function validateToleration(errors: ErrorList, toleration: DeviceToleration, fie
   if (effect && !effects.includes(effect)) errors.notSupported(`${field}.effect`, effect, effects);
 }
 
-function validateSelectors(errors: ErrorList, selectors: readonly DeviceSelector[], field: string): void {
+function validateSelectors(
+  errors: ErrorList,
+  selectors: readonly DeviceSelector[],
+  field: string,
+  judge: JudgeSelector | undefined,
+): void {
   if (selectors.length > maxItems) errors.tooMany(field, selectors.length, maxItems);
   for (const [i, { cel }] of selectors.slice(0, maxItems).entries()) {
     const path = `${at(field, i)}.cel`;
     if (!cel) errors.required(path);
     else if (Buffer.byteLength(cel.expression ?? '') > maxExpressionBytes)
       errors.tooLong(`${path}.expression`, maxExpressionBytes);
+    else {
+      const why = judge?.(cel.expression ?? '');
+      if (why === tooComplex) errors.forbidden(`${path}.expression`, 'too complex, exceeds cost limit');
+      else if (why !== undefined) errors.invalid(`${path}.expression`, cel.expression ?? '', why);
+    }
   }
 }
 
@@ -196,7 +237,7 @@ function validateAttribute(errors: ErrorList, name: string, field: string): void
     errors.invalid(field, name, 'a fully qualified name must be a domain and a name separated by a slash');
 }
 
-function validateReferences(
+export function validateReferences(
   errors: ErrorList,
   references: readonly string[],
   names: RequestNames,
@@ -208,19 +249,21 @@ function validateReferences(
     (reference) => reference,
     maxItems,
     field,
-    (reference, path) => {
-      const segments = reference.split('/');
-      if (segments.length > 2) {
-        errors.invalid(path, reference, notARequest);
-        return;
-      }
-      for (const segment of segments) validateRequestName(errors, segment, path);
-      if (!names.has(reference)) errors.invalid(path, reference, notARequest);
-    },
+    (reference, path) => validateReference(errors, reference, names, path),
   );
 }
 
-function validateOpaque(errors: ErrorList, opaque: OpaqueDeviceConfiguration | undefined, field: string): void {
+export function validateReference(errors: ErrorList, reference: string, names: RequestNames, path: string): void {
+  const segments = reference.split('/');
+  if (segments.length > 2) {
+    errors.invalid(path, reference, notARequest);
+    return;
+  }
+  for (const segment of segments) validateRequestName(errors, segment, path);
+  if (!names.has(reference)) errors.invalid(path, reference, notARequest);
+}
+
+export function validateOpaque(errors: ErrorList, opaque: OpaqueDeviceConfiguration | undefined, field: string): void {
   if (!opaque) {
     errors.required(field);
     return;
@@ -228,8 +271,12 @@ function validateOpaque(errors: ErrorList, opaque: OpaqueDeviceConfiguration | u
   const { driver, parameters } = opaque;
   validateDriverName(errors, driver ?? '', `${field}.driver`);
   if (parameters === undefined || parameters === null) errors.required(`${field}.parameters`);
-  else if (Buffer.byteLength(JSON.stringify(parameters)) > maxParameterBytes)
-    errors.tooLong(`${field}.parameters`, maxParameterBytes);
-  else if (typeof parameters !== 'object' || Array.isArray(parameters))
-    errors.invalid(`${field}.parameters`, '<value omitted>', 'must be a valid JSON object');
+  else validateRaw(errors, parameters, `${field}.parameters`);
+}
+
+/** A JSON object of a driver's own. */
+export function validateRaw(errors: ErrorList, value: JsonValue, field: string): void {
+  if (Buffer.byteLength(JSON.stringify(value)) > maxParameterBytes) errors.tooLong(field, maxParameterBytes);
+  else if (typeof value !== 'object' || value === null || Array.isArray(value))
+    errors.invalid(field, '<value omitted>', 'must be a valid JSON object');
 }

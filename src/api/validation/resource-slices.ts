@@ -201,7 +201,12 @@ function validatePlace(errors: ErrorList, device: Device, choosesNodes: boolean,
   else if (set.length > 1) errors.invalid(field, `{${set.join(', ')}}`, one);
 }
 
-function validateBinding(errors: ErrorList, device: Device, field: string): void {
+/** Also of what a claim got. */
+export function validateBinding(
+  errors: ErrorList,
+  device: Pick<Device, 'bindingConditions' | 'bindingFailureConditions'>,
+  field: string,
+): void {
   const [wanted, failing] = [device.bindingConditions ?? [], device.bindingFailureConditions ?? []];
   const lists = [
     ['bindingConditions', wanted],
@@ -232,13 +237,18 @@ function validateBinding(errors: ErrorList, device: Device, field: string): void
     );
 }
 
-function validatePool(errors: ErrorList, pool: ResourceSliceSpec['pool'] | undefined): void {
-  const name = pool?.name ?? '';
-  if (name === '') errors.required('spec.pool.name');
-  else {
-    if (Buffer.byteLength(name) > maxPoolNameLength) errors.tooLong('spec.pool.name', maxPoolNameLength);
-    for (const part of name.split('/')) errors.invalidEach('spec.pool.name', part, checkDns1123Subdomain(part));
+/** Also of claims: where a device comes from. */
+export function validatePoolName(errors: ErrorList, name: string, field: string): void {
+  if (name === '') {
+    errors.required(field);
+    return;
   }
+  if (Buffer.byteLength(name) > maxPoolNameLength) errors.tooLong(field, maxPoolNameLength);
+  for (const part of name.split('/')) errors.invalidEach(field, part, checkDns1123Subdomain(part));
+}
+
+function validatePool(errors: ErrorList, pool: ResourceSliceSpec['pool'] | undefined): void {
+  validatePoolName(errors, pool?.name ?? '', 'spec.pool.name');
   const count = Number(pool?.resourceSliceCount ?? 0);
   if (count <= 0) errors.invalid('spec.pool.resourceSliceCount', count, 'must be greater than zero');
   const generation = Number(pool?.generation ?? 0);

@@ -28,8 +28,19 @@ export async function reviewToken(
             ? { audiences: result.audiences }
             : {}),
         }
-      : { user: {}, error: result.kind === 'unknown' ? 'invalid bearer token' : errorText(result.error.message) };
-  return { ...(review as unknown as JsonObject), status };
+      : { error: result.kind === 'unknown' ? 'invalid bearer token' : errorText(result.error.message) };
+  // What the caller itself wrote into the status stays where nothing better is known.
+  const given = (review as unknown as JsonObject).status as JsonObject | undefined;
+  return { ...(review as unknown as JsonObject), status: inOrder({ ...given, authenticated: undefined, ...status }) };
+}
+
+function inOrder({ authenticated, user, audiences, error }: JsonObject): JsonObject {
+  return {
+    ...(authenticated === undefined ? {} : { authenticated }),
+    user: user ?? {},
+    ...(audiences === undefined ? {} : { audiences }),
+    ...(error === undefined ? {} : { error }),
+  };
 }
 
 /** Upstream does not say more than it must about a token it does not take. */

@@ -48,6 +48,13 @@ export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
     async issue(namespace, name, request, { warn, signal }) {
       checkUrl(request, namespace, name);
       const account = metadataOf(await existing(reader, 'serviceaccounts', namespace, name, signal));
+      const asked = (request.metadata as { readonly uid?: string } | undefined)?.uid ?? '';
+      if (asked !== '' && asked !== account.uid)
+        throw ApiError.conflict(
+          { group: 'authentication.k8s.io', resource: 'TokenRequest' },
+          name,
+          `the UID in the token request (${asked}) does not match the UID of the service account (${account.uid})`,
+        );
       let seconds = request.spec?.expirationSeconds ?? 3600;
       checkExpiration(seconds);
       const reference = request.spec?.boundObjectRef;
@@ -56,8 +63,8 @@ export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
         warn(`requested expiration of ${seconds} seconds shortened to ${maxExpirationSeconds} seconds`);
         seconds = maxExpirationSeconds;
       }
-      const asked = request.spec?.audiences ?? [];
-      const audience = asked.length > 0 ? asked : audiences;
+      const named = request.spec?.audiences ?? [];
+      const audience = named.length > 0 ? named : audiences;
       const now = Math.floor(clock.now() / 1000);
       const extended =
         extendExpiration &&
@@ -88,7 +95,7 @@ export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
           ...(request.metadata as unknown as JsonObject | undefined),
           name,
           namespace,
-          uid: random.uuid(),
+          uid: account.uid,
           creationTimestamp: formatTime(now * 1000),
         },
         spec: {

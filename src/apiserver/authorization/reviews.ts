@@ -2,6 +2,9 @@
 import { ApiError, type FieldError } from '../../api/errors.ts';
 import type { JsonObject } from '../../api/json.ts';
 import { checkQualifiedName } from '../../api/names.ts';
+import { parseFieldSelector } from '../../api/selectors/field-selector.ts';
+import { type LabelOperator, makeRequirement } from '../../api/selectors/label-selector.ts';
+import { parseLabelSelector } from '../../api/selectors/parse-label-selector.ts';
 import type {
   LocalSubjectAccessReview,
   NonResourceAttributes,
@@ -24,8 +27,9 @@ export async function reviewSubjectAccess(
   authorizer: Authorizer,
   signal: AbortSignal,
 ): Promise<JsonObject> {
-  refuse([...attributeErrors(review.spec), ...subjectErrors(review.spec), ...selectorErrors(review.spec)]);
-  return answered(review, attributesOf(userOf(review.spec), review.spec), authorizer, signal);
+  const { spec } = review;
+  refuse([...attributeErrors(spec), ...subjectErrors(spec), ...selectorErrors(spec), ...metadataErrors(review)]);
+  return answered(review, attributesOf(userOf(spec), spec), authorizer, signal);
 }
 
 /** @throws ApiError 400, 422 */
@@ -36,7 +40,12 @@ export async function reviewLocalSubjectAccess(
   signal: AbortSignal,
 ): Promise<JsonObject> {
   const { spec } = review;
-  const errors = [...attributeErrors(spec), ...subjectErrors(spec), ...selectorErrors(spec)];
+  const errors = [
+    ...attributeErrors(spec),
+    ...subjectErrors(spec),
+    ...selectorErrors(spec),
+    ...metadataErrors(review, 'namespace'),
+  ];
   if (
     spec?.resourceAttributes !== undefined &&
     spec.resourceAttributes.namespace !== (review.metadata?.namespace ?? namespace)
@@ -69,7 +78,7 @@ export async function reviewSelfSubjectAccess(
   authorizer: Authorizer,
   signal: AbortSignal,
 ): Promise<JsonObject> {
-  refuse([...attributeErrors(review.spec), ...selectorErrors(review.spec)]);
+  refuse([...attributeErrors(review.spec), ...selectorErrors(review.spec), ...metadataErrors(review)]);
   return answered(review, attributesOf(user, review.spec), authorizer, signal);
 }
 
@@ -110,18 +119,20 @@ interface Spec {
 }
 
 async function answered(
-  review: object,
+  review: { readonly spec?: Spec },
   attributes: AuthorizationAttributes,
   authorizer: Authorizer,
   signal: AbortSignal,
 ): Promise<JsonObject> {
   const decision = await authorizer.authorize(attributes, signal);
+  const ignored = ignoredSelectors(review.spec?.resourceAttributes);
   return {
-    ...(review as JsonObject),
+    ...(review as unknown as JsonObject),
     status: {
       allowed: decision.kind === 'allow',
       ...(decision.kind === 'deny' ? { denied: true } : {}),
       ...(decision.reason === '' ? {} : { reason: decision.reason }),
+      ...(ignored.length > 0 ? { evaluationError: ignored.join('; ') } : {}),
     },
   };
 }
@@ -191,6 +202,64 @@ function attributeErrors(spec: Spec | undefined): FieldError[] {
 }
 
 const shownPath = ({ path = '', verb = '' }: NonResourceAttributes): object => ({ Path: path, Verb: verb });
+
+/** Reviews carry no metadata but what the server itself put there. */
+function metadataErrors(review: { readonly metadata?: object }, except?: string): FieldError[] {
+  const { metadata = {} } = review;
+  const own = Object.keys(metadata).filter((name) => name !== 'managedFields' && name !== except);
+  return own.length === 0
+    ? []
+    : [invalid('metadata', metadata, except === undefined ? 'must be empty' : `must be empty except for ${except}`)];
+}
+
+const labelOperators: ReadonlyMap<string, LabelOperator> = new Map([
+  ['In', 'in'],
+  ['NotIn', 'notin'],
+  ['Exists', 'exists'],
+  ['DoesNotExist', '!'],
+]);
+
+/** What of the selectors cannot be understood is left out of the question, which makes it a wider one; the answer says so. */
+function ignoredSelectors(resource: ResourceAttributes | undefined): string[] {
+  const said: string[] = [];
+  const judge = (
+    name: string,
+    selector: Selector | undefined,
+    parse: (text: string) => unknown,
+    understood: (requirement: NonNullable<Selector['requirements']>[number]) => boolean,
+  ): void => {
+    const { rawSelector, requirements = [] } = selector ?? {};
+    const good = requirements.filter(understood).length;
+    if (requirements.length > 0 ? good === requirements.length : !rawSelector || parses(() => parse(rawSelector)))
+      return;
+    said.push(`spec.resourceAttributes.${name} ${good > 0 ? 'partially ' : ''}ignored due to parse error`);
+  };
+  const { fieldSelector, labelSelector } = (resource ?? {}) as {
+    readonly fieldSelector?: Selector;
+    readonly labelSelector?: Selector;
+  };
+  judge(
+    'fieldSelector',
+    fieldSelector,
+    parseFieldSelector,
+    ({ operator, values }) => (operator === 'In' || operator === 'NotIn') && values?.length === 1,
+  );
+  judge('labelSelector', labelSelector, parseLabelSelector, ({ key, operator, values }) => {
+    const known = labelOperators.get(operator);
+    return known !== undefined && parses(() => makeRequirement(key, known, values ?? []));
+  });
+  return said;
+}
+
+/** Any refusal counts: the parsers throw nothing but those. */
+function parses(attempt: () => unknown): boolean {
+  try {
+    attempt();
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 interface Selector {
   readonly rawSelector?: string;

@@ -3,7 +3,7 @@ import { isNotFound } from '../../api/errors.ts';
 import type { ListMeta } from '../output/forms.ts';
 import type { CachedObject } from '../watch-cache/cached-object.ts';
 import type { RequestContext } from './context.ts';
-import { deleteObject } from './delete.ts';
+import { deleteObject, warnOfOrphans } from './delete.ts';
 import type { DeleteRequest, ListRequest } from './options.ts';
 import { type ListScope, listObjects } from './read.ts';
 import type { Registry } from './registry.ts';
@@ -22,6 +22,7 @@ export async function deleteCollection(
   served: ServedResource,
   options: DeleteRequest,
 ): Promise<{ readonly objects: readonly CachedObject[]; readonly meta: ListMeta }> {
+  warnOfOrphans(scope.stored, options, context.warnings);
   const listed = await listObjects(registry, context, scope, list);
   let next = 0;
   let slice = registry.clock.monotonic();

@@ -35,6 +35,7 @@ export async function deleteObject(
   options: DeleteRequest,
 ): Promise<Deleted> {
   const key = objectKey(namespace, name);
+  warnOfOrphans(stored, options, context.warnings);
   const subject: AdmissionSubject = {
     context,
     served,
@@ -49,6 +50,15 @@ export async function deleteObject(
     const step = await deleteStep(registry, context, { served, stored, key, name, options, subject });
     if (step !== undefined) return step;
   }
+}
+
+/** Who deletes a Job without a word about its pods leaves them behind, which few expect. */
+export function warnOfOrphans(stored: StoredResource, options: DeleteRequest, warnings: string[]): void {
+  if (stored.group !== 'batch' || stored.resource !== 'jobs') return;
+  if (options.orphanDependents !== undefined || options.propagationPolicy !== undefined) return;
+  const warning =
+    'child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning';
+  if (!warnings.includes(warning)) warnings.push(warning);
 }
 
 interface DeleteTarget {
@@ -146,6 +156,12 @@ type Plan =
 /** Pure: what a deletion does to an object in this state. */
 export function planDeletion(stored: StoredResource, found: JsonObject, options: DeleteRequest, nowMs: number): Plan {
   if (stored.group === '' && stored.resource === 'namespaces') return planNamespace(found, options, nowMs);
+  // The first deletion only marks it: its instances go first. Source: apiextensions registry/customresourcedefinition/etcd.go.
+  if (isDefinition(stored) && !metadataOf(found).deletionTimestamp) {
+    const now = formatTime(nowMs);
+    const marked = stored.strategy.prepareForDelete?.(found, now) ?? found;
+    return { kind: 'mark', object: withMeta(marked, { deletionTimestamp: now }), thenRemove: false };
+  }
   const object = stored.strategy.prepareForDelete?.(found, formatTime(nowMs)) ?? found;
   const metadata = metadataOf(object);
   const grace = gracefulStep(stored, object, metadata, options, nowMs);
@@ -218,7 +234,7 @@ function gracefulStep(
 }
 
 /** A namespace waits for its content: phase Terminating until its spec.finalizers are gone. Source: registry/core/namespace/storage. */
-function planNamespace(object: JsonObject, _options: DeleteRequest, nowMs: number): Plan {
+function planNamespace(object: JsonObject, options: DeleteRequest, nowMs: number): Plan {
   const metadata = metadataOf(object);
   const specFinalizers = ((object.spec as JsonObject | undefined)?.finalizers ?? []) as readonly string[];
   if (metadata.deletionTimestamp) {
@@ -226,10 +242,29 @@ function planNamespace(object: JsonObject, _options: DeleteRequest, nowMs: numbe
     return { kind: 'remove' };
   }
   const status = { ...(object.status as JsonObject | undefined), phase: 'Terminating' };
-  const marked = withMeta({ ...object, status }, { deletionTimestamp: formatTime(nowMs) });
-  const held = specFinalizers.length > 0 || (metadata.finalizers ?? []).length > 0;
+  const finalizers = namespaceFinalizers(metadata.finalizers ?? [], options);
+  const marked = withMeta({ ...object, status }, { deletionTimestamp: formatTime(nowMs), finalizers });
+  const held = specFinalizers.length > 0 || (finalizers ?? []).length > 0;
   return { kind: 'mark', object: marked, thenRemove: !held };
 }
+
+/** Here, unlike everywhere else, not to orphan means to wait for what depends on it. */
+function namespaceFinalizers(
+  before: readonly string[],
+  { orphanDependents, propagationPolicy }: DeleteRequest,
+): readonly string[] | undefined {
+  const wants = (finalizer: string): boolean => {
+    if (orphanDependents !== undefined) return orphanDependents === (finalizer === orphan);
+    if (propagationPolicy !== undefined) return propagationPolicy === (finalizer === orphan ? 'Orphan' : 'Foreground');
+    return before.includes(finalizer);
+  };
+  const kept = before.filter((finalizer) => (finalizer !== orphan && finalizer !== foreground) || wants(finalizer));
+  for (const finalizer of [orphan, foreground]) if (wants(finalizer) && !kept.includes(finalizer)) kept.push(finalizer);
+  return kept.length === 0 ? undefined : Object.freeze(kept);
+}
+
+const isDefinition = ({ group, resource }: StoredResource): boolean =>
+  group === 'apiextensions.k8s.io' && resource === 'customresourcedefinitions';
 
 /** The garbage collector's finalizers as the options (else the present ones, else the kind) want them. Source: deletionFinalizersForGarbageCollection. */
 function finalizersFor(stored: StoredResource, before: readonly string[], options: DeleteRequest): string[] {
@@ -265,6 +300,19 @@ function checkPreconditions(
   const resource = { group: stored.gvk.group, resource: stored.gvk.kind };
   const { uid, resourceVersion } = preconditions;
   const have = metadataOf(object).uid ?? '';
+  // These two kinds have a deletion of their own, and its words.
+  if (isDefinition(stored) || (stored.group === '' && stored.resource === 'namespaces')) {
+    const refuse = (what: string, wanted: string, found: string): ApiError =>
+      ApiError.conflict(
+        { group: stored.group, resource: stored.resource },
+        name,
+        `Precondition failed: ${what} in precondition: ${wanted}, ${what} in object meta: ${found}`,
+      );
+    if (uid !== undefined && uid !== have) throw refuse('UID', uid, have);
+    if (resourceVersion !== undefined && resourceVersion !== String(current.revision))
+      throw refuse('ResourceVersion', resourceVersion, String(current.revision));
+    return;
+  }
   if (uid !== undefined && uid !== have)
     throw ApiError.conflict(
       resource,

@@ -381,6 +381,7 @@ export class ResourceHandler {
       fieldValidation: 'Ignore',
       mediaType: negotiateBody(context.request.headers['content-type']),
       bare: true,
+      scheme: 'pkg/apis/meta/internalversion/scheme/register.go:27',
     });
     context.audit?.sent(object);
     return parseDeleteOptions(context.query, object);

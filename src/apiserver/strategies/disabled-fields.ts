@@ -1,5 +1,5 @@
 /**
- * Fields of features that v1.36 leaves off: a write drops them, unless the object has them already. A field path names structs and lists (`[]`) on the way.
+ * Fields of features that v1.36 leaves off: a write drops them, unless the object has them already. A field path names structs, lists (`[]`) and maps (`{}`) on the way.
  * Source: pkg/features (default false), the dropDisabledFields functions of the kinds.
  */
 import type { JsonObject, JsonValue } from '../../api/json.ts';
@@ -38,6 +38,10 @@ const disabled: Readonly<Record<string, readonly Disabled[]>> = {
   '/nodes': [one('spec.configSource')],
   'discovery.k8s.io/endpointslices': [one('endpoints[].deprecatedTopology')],
   'coordination.k8s.io/leases': [one('spec.strategy'), one('spec.preferredHolder')],
+  'resource.k8s.io/resourceslices': [
+    ...['bools', 'ints', 'strings', 'versions'].map((kind) => one(`spec.devices[].attributes{}.${kind}`)),
+    one('spec.devices[].nodeAllocatableResourceMappings'),
+  ],
   'storage.k8s.io/csidrivers': [one('spec.preventPodSchedulingIfMissing')],
 };
 
@@ -65,6 +69,10 @@ function has(value: JsonValue | undefined, path: readonly string[], at: number):
   if (at === path.length) return true;
   const step = path[at]!;
   const object = value as JsonObject;
+  if (step.endsWith('{}')) {
+    const map = object[step.slice(0, -2)] as JsonObject | undefined | null;
+    return Object.values(map ?? {}).some((item) => has(item, path, at + 1));
+  }
   if (!step.endsWith('[]')) return has(object[step], path, at + 1);
   const list = object[step.slice(0, -2)] as readonly JsonValue[] | undefined | null;
   if (list === undefined || list === null) return false;
@@ -78,12 +86,19 @@ function dropped(value: JsonValue, field: Disabled, at: number): JsonValue {
   const step = path[at]!;
   const object = value as JsonObject;
   const isList = step.endsWith('[]');
-  const name = isList ? step.slice(0, -2) : step;
+  const isMap = step.endsWith('{}');
+  const name = isList || isMap ? step.slice(0, -2) : step;
   const child = object[name];
   if (child === undefined || child === null) return value;
   let next: JsonValue | undefined;
   if (at === path.length - 1) next = undefined;
   else if (isList) next = Object.freeze((child as readonly JsonValue[]).map((item) => dropped(item, field, at + 1)));
+  else if (isMap)
+    next = Object.freeze(
+      Object.fromEntries(
+        Object.entries(child as JsonObject).map(([key, item]) => [key, dropped(item ?? null, field, at + 1)]),
+      ),
+    );
   else {
     next = dropped(child, field, at + 1);
     const emptied = at === path.length - 2 && next !== child && Object.keys(next as JsonObject).length === 0;

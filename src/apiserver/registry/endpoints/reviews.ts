@@ -24,7 +24,7 @@ import {
 import { negotiateAccept } from '../../negotiation/negotiation.ts';
 import { type AdmissionSubject, admit, validateAdmission } from '../admit.ts';
 import { withManager } from '../create.ts';
-import { metadataOf, withoutSystemFields } from '../object-meta.ts';
+import { inNamespace, metadataOf, withoutSystemFields } from '../object-meta.ts';
 import { parseWriteOptions } from '../options.ts';
 import { endpoint, methodNotAllowed } from '../resource-handler.ts';
 import type { SubresourceHandler, SubresourceRequest } from '../subresources.ts';
@@ -82,7 +82,8 @@ const review =
     const decoded = await handler.decode(context, served.gvk, served.schema.type, options.fieldValidation);
     let object = registry.kinds.applyDefaults(decoded, served.gvk);
     const now = formatTime(registry.clock.now());
-    object = withManager(registry, context, served, '', options, undefined, withoutSystemFields(object), now);
+    object = inNamespace(withoutSystemFields(object), request.namespace, served.schema.namespaced);
+    object = withManager(registry, context, served, '', options, undefined, object, now);
     const subject: AdmissionSubject = {
       context,
       served,

@@ -1,4 +1,6 @@
 /** `serviceaccounts/NAME/token`: a TokenRequest is answered with a token. */
+import { setIn } from '../../../api/edit.ts';
+import type { JsonObject } from '../../../api/json.ts';
 import { managerName } from '../../../api/managed-fields/manager-name.ts';
 import { formatTime } from '../../../api/time.ts';
 import type { TokenRequest } from '../../../api/types/authentication-v1.ts';
@@ -13,6 +15,12 @@ import { missing } from './reviews.ts';
 
 const gvk = { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' } as const;
 
+/** An hour unless said otherwise; the caller owns the field either way. */
+function withExpiration(object: JsonObject): JsonObject {
+  const spec = object.spec as JsonObject | undefined;
+  return (spec?.expirationSeconds ?? null) === null ? setIn(object, ['spec', 'expirationSeconds'], 3600) : object;
+}
+
 export function tokenHandler(issuer: TokenIssuer | undefined): SubresourceHandler {
   return async ({ context, handler, served, namespace, name }) => {
     if (context.request.method !== 'POST') throw methodNotAllowed();
@@ -24,7 +32,7 @@ export function tokenHandler(issuer: TokenIssuer | undefined): SubresourceHandle
     const { fieldValidation, fieldManager, dryRun } = parseWriteOptions(context.query, 'CreateOptions');
     const decoded = withoutSystemFields(await handler.decode(context, gvk, type, fieldValidation));
     let object = registry.fieldManager.update({
-      next: registry.kinds.applyDefaults(decoded, gvk),
+      next: withExpiration(registry.kinds.applyDefaults(decoded, gvk)),
       type,
       manager: managerName(fieldManager, context.request.headers['user-agent'] ?? ''),
       subresource: 'token',
