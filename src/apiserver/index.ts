@@ -231,9 +231,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   });
   const rounds = new Rounds({ store, cache, transformer, encode, leases: createExpiryLeases(store, clock) });
   const reader = createReader(table, cache, rounds);
+  const fieldManager = createFieldManager();
+  const ownership = { fieldManager, clock, table };
   const context: SecurityContext = {
     reader,
-    writer: createStatusWriter(table, cache, rounds),
+    writer: createStatusWriter(table, cache, rounds, ownership),
     schema,
     clock,
     random,
@@ -273,7 +275,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     random,
     admission: withWebhooks(security.admission, late),
     kinds: kindFunctions(schema, createBuiltinDefaulter(base)),
-    fieldManager: createFieldManager(),
+    fieldManager,
     applier: createApplier(),
     hooks: options.hooks?.(context) ?? noHooks,
     webhooks: options.webhooks ?? createWebhookClient({ http, clock, resolve }),
@@ -313,7 +315,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const apiServices = '/apis/apiregistration.k8s.io/v1/apiservices';
   const aggregation = createAggregation({
     reader,
-    writer: createStatusWriter(table, cache, rounds),
+    writer: createStatusWriter(table, cache, rounds, ownership),
     resolve,
     dialer: { http, clock, reach: options.reach },
     clock,
@@ -327,7 +329,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const deadlines = new Deadlines(clock, requestTimeoutMs);
   const flow = createFlowControl({
     reader,
-    writer: createStatusWriter(table, cache, rounds),
+    writer: createStatusWriter(table, cache, rounds, ownership),
     clock,
     log,
     metrics,

@@ -116,7 +116,9 @@ export function tokenize(text: string, issues: CelIssue[]): Token[] {
       add('op', operator.length);
       continue;
     }
-    const bad = String.fromCodePoint(rest.codePointAt(0)!);
+    // The first half of `==`, `&&` or `||` takes what follows it down too.
+    const half = /^[=&|]/.test(rest);
+    const bad = [...rest.slice(0, 4)].slice(0, half ? 2 : 1).join('');
     issues.push({ offset, message: `Syntax error: token recognition error at: '${bad}'` });
     advance(bad.length);
   }

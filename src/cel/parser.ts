@@ -295,7 +295,7 @@ class Parser implements NodeMaker {
       case 'op':
         if (token.text === '.') {
           this.#take();
-          if (this.#token.kind !== 'ident') throw this.#wrong('IDENTIFIER');
+          if (this.#token.kind !== 'ident') throw this.#noField(token);
           return this.#identifier('.', token.offset);
         }
         if (token.text === '(') {
@@ -310,8 +310,14 @@ class Parser implements NodeMaker {
       default:
         break;
     }
-    this.issue(token.offset, `Syntax error: mismatched input '${token.text}' expecting ${startsExpression}`);
-    throw new Stop();
+    // One token too many, and behind it what was looked for: the parser goes on from there.
+    const next = this.#tokens[this.#at + 1];
+    const superfluous = token.kind !== 'eof' && next !== undefined && startsPrimary(next);
+    const what = superfluous ? 'extraneous' : 'mismatched';
+    this.issue(token.offset, `Syntax error: ${what} input '${token.text}' expecting ${startsExpression}`);
+    if (!superfluous) throw new Stop();
+    this.#take();
+    return this.#primary();
   }
 
   #identifier(lead: string, offset: number): Expr {
@@ -399,3 +405,6 @@ function typeName(expr: Expr): string | undefined {
   const prefix = typeName(expr.operand);
   return prefix === undefined ? undefined : `${prefix}.${expr.field}`;
 }
+
+const startsPrimary = ({ kind, text }: Token): boolean =>
+  kind === 'op' ? ['[', '{', '(', '.', '-', '!'].includes(text) : kind !== 'eof' && kind !== 'quotedIdent';

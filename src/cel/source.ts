@@ -19,6 +19,8 @@ export class CelCompileError extends Error {
 const maxSnippet = 16_384;
 
 export function issuesText(text: string, issues: readonly CelIssue[]): string {
+  // Of nothing there is no first column to point at.
+  if (text === '') return issues.map(({ message }) => `ERROR: <input>:1:0: ${message}`).join('\n');
   const points = [...text];
   const located = issues.map((issue) => ({ issue, ...locate(points, issue.offset) }));
   located.sort((a, b) => a.line - b.line || a.column - b.column);

@@ -33,7 +33,17 @@ function protobufText(bytes: Buffer): string {
   return JSON.stringify(decodeProtobuf(bytes, { group, version, kind }, builtinSchema));
 }
 
-function mask(text: string, sent: string): string {
+function mask(original: string, sent: string): string {
+  let text = original;
+  // Names made from a prefix end in five letters of the server's own.
+  for (const [, prefix] of sent.matchAll(/"generateName":"((?:[^"\\]|\\.)+)"/g))
+    text = text.replace(
+      new RegExp(
+        `(${prefix!.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')})[bcdfghjklmnpqrstvwxz2456789]{5}(?![a-z0-9])`,
+        'g',
+      ),
+      '$1<rand5>',
+    );
   const given = (whole: string, placeholder: string): string => (sent.includes(whole) ? whole : placeholder);
   return (
     text
@@ -58,8 +68,12 @@ function mask(text: string, sent: string): string {
       .replace(/X509SHA256=[0-9a-f]{64}/g, 'X509SHA256=<hash>')
       .replace(/https:\/\/kubernetes\.default\.svc(?:\.cluster\.local)?(?=")/g, '<issuer>')
       .replace(/eyJ[\w-]+\.[\w-]+\.[\w-]+/g, '<token>')
-      .replace(/"10\.0\.\d+\.\d+"/g, (v) => (given(v.slice(1, -1), v) === v.slice(1, -1) ? v : '"<clusterIP>"'))
-      .replace(/("(?:nodePort|healthCheckNodePort)": ?)(\d{5})/g, (whole, start: string, v: string) =>
+      .replace(/(\\*")(10\.0\.\d+\.\d+)(?=\\*")/g, (v, quote: string, ip: string) =>
+        sent.includes(ip) ? v : `${quote}<clusterIP>`,
+      )
+      .replace(/(nodePort: Duplicate value: )\d{5}/g, '$1"<nodePort>"')
+      .replace(/(RBAC: allowed by ClusterRoleBinding )[^<]*( to Group \\*"system:authenticated)/g, '$1<some>$2')
+      .replace(/(\\*"(?:nodePort|healthCheckNodePort)\\*": ?)(\d{5})/g, (whole, start: string, v: string) =>
         sent.includes(v) ? whole : `${start}"<nodePort>"`,
       )
       .replace(/(\d+:)(\d{5})(\/(?:TCP|UDP|SCTP))/g, (whole, start: string, v: string, end: string) =>

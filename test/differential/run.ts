@@ -7,9 +7,9 @@
  * `--record out.json` writes exact cases with what the second server answered in the form of the golden cases. Needs nothing but the two servers; stores nothing that lasts.
  */
 import { writeFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { JsonValue } from '../../src/api/json.ts';
-import { createRealClock } from '../../src/base/real-clock.ts';
 import { type Case, edited, type Step, toText } from './case.ts';
 import { generate, preparation } from './generate.ts';
 import { explain, inFixedOrder, type Normal, normalise } from './normalise.ts';
@@ -49,7 +49,6 @@ const { values } = parseArgs({
   },
 });
 
-const clock = createRealClock();
 const recordedMax = 2500;
 const optional = (value: string | undefined): ReadonlySet<string> | undefined =>
   value === undefined ? undefined : new Set(value.split(','));
@@ -135,7 +134,7 @@ async function play(
   const sent: string[] = [];
   const requests: Request[] = [];
   for (const step of one.steps) {
-    if (step.pauseMs !== undefined) await clock.sleep(step.pauseMs);
+    if (step.pauseMs !== undefined) await setTimeout(step.pauseMs);
     const live = step.live ? await target.send({ method: 'GET', path: step.live.path }) : undefined;
     const request = sendable(step, live);
     // What came from the server itself is no given value.

@@ -44,6 +44,8 @@ const ofStatus: readonly JsonPath[] = Object.freeze([spec]);
 
 /** @param subresource empty for the object itself. Kinds without a status have nothing there to ignore. */
 export function resetFields(group: string, resource: string, subresource: string): readonly JsonPath[] {
+  // Of a question nothing is ignored: what is answered overwrites it anyway.
+  if (resource.endsWith('reviews')) return none;
   const exception = exceptions[`${group}/${resource}`]?.[subresource];
   if (exception) return exception;
   return subresource === '' ? ofMain : subresource === 'status' ? ofStatus : none;

@@ -75,6 +75,13 @@ const deviceId = ({
 }: Pick<AllocatedDeviceStatus, 'driver' | 'pool' | 'device' | 'shareID'>): string =>
   [driver, pool, device, ...(shareID === '' ? [] : [shareID])].join('/');
 
+const shownId = ({ driver = '', pool = '', device = '', shareID = '' }: AllocatedDeviceStatus): object => ({
+  Driver: driver,
+  Pool: pool,
+  Device: device,
+  ShareID: shareID,
+});
+
 function validateDevice(
   errors: ErrorList,
   device: AllocatedDeviceStatus,
@@ -86,7 +93,7 @@ function validateDevice(
   errors.invalidEach(`${field}.device`, device.device ?? '', checkDns1123Label(device.device ?? ''));
   validateShare(errors, device.shareID, `${field}.shareID`);
   const id = deviceId(device);
-  if (!allocated.has(id)) errors.invalid(field, id, 'must be an allocated device in the claim');
+  if (!allocated.has(id)) errors.invalid(field, shownId(device), 'must be an allocated device in the claim');
   const conditions = device.conditions ?? [];
   if (conditions.length > maxDeviceConditions)
     errors.tooMany(`${field}.conditions`, conditions.length, maxDeviceConditions);

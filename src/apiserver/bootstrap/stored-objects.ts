@@ -2,6 +2,8 @@
 import { encode } from '../../api/codec/index.ts';
 import { deepFreeze } from '../../api/freeze.ts';
 import type { JsonObject } from '../../api/json.ts';
+import { createFieldManager } from '../../api/managed-fields/managed-fields.ts';
+import { builtinSchema } from '../../api/schema/builtin.ts';
 import { formatTime } from '../../api/time.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
@@ -33,15 +35,35 @@ export interface StoredObjects {
   put(key: string, object: JsonObject, revision: number, signal?: AbortSignal): Promise<boolean>;
 }
 
+const serverManager = 'kube-apiserver';
+const flowGroup = 'flowcontrol.apiserver.k8s.io';
+const flowManager = 'api-priority-and-fairness-config-producer-v1';
+
 export function createStoredObjects(options: StoredObjectsOptions): StoredObjects {
+  const fieldManager = createFieldManager();
+  /** As if the server had sent the object to itself. */
+  const owned = (object: JsonObject, now: string, manager: string): JsonObject => {
+    const { kind, apiVersion } = object as { kind: string; apiVersion: string };
+    const [group, version] = apiVersion.includes('/') ? apiVersion.split('/') : ['', apiVersion];
+    const type = builtinSchema.byGvk({ group: group!, version: version!, kind });
+    if (!type) return object;
+    return fieldManager.update({ next: object, type, manager, apiVersion, now, ignored: [['status']] });
+  };
   const { store, clock, random, transformer = identityTransformer } = options;
   const value = (key: string, object: JsonObject): Uint8Array => {
     const { kind, apiVersion } = object as { kind: string; apiVersion: string };
     return transformer.toStorage(encode(storedForm(object, kind, apiVersion)), key);
   };
   const newValue = (key: string, object: JsonObject): Uint8Array => {
-    const system: Metadata = { ...metadataOf(object), uid: random.uuid(), creationTimestamp: formatTime(clock.now()) };
-    return value(key, withMeta(object, system));
+    const now = formatTime(clock.now());
+    const flow = String(object.apiVersion).startsWith(flowGroup);
+    const system: Metadata = {
+      ...metadataOf(object),
+      uid: random.uuid(),
+      creationTimestamp: now,
+      ...(flow ? { generation: 1 } : {}),
+    };
+    return value(key, owned(withMeta(object, system), now, flow ? flowManager : serverManager));
   };
   const parse = (kv: KeyValue): JsonObject => deepFreeze(parseStored(transformer.fromStorage(kv.value, kv.key)));
   return {

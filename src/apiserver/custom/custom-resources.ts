@@ -18,6 +18,7 @@ import { metadataOf, storedForm, withMeta } from '../registry/object-meta.ts';
 import type { ObjectReader } from '../registry/object-reader.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Decision } from '../registry/rounds.ts';
+import { statusOwned } from '../registry/server-managed.ts';
 import { established, takenNames, withApproval, withCondition, withNames } from './conditions.ts';
 import {
   asDefinition,
@@ -278,8 +279,10 @@ export class CustomResources {
     if (!stored) throw new Error('Definitions of custom resources are not stored');
     const decide = (current: Parameters<Parameters<typeof registry.rounds.update>[2]>[0]): Decision => {
       if (current === undefined) return { kind: 'keep' };
-      const next = change(registry.cache.valueOf(current));
-      if (next === undefined) return { kind: 'keep' };
+      const object = registry.cache.valueOf(current);
+      const changed = change(object);
+      if (changed === undefined) return { kind: 'keep' };
+      const next = statusOwned(registry, stored, object, changed);
       const { deletionTimestamp, finalizers = [] } = metadataOf(next);
       if (deletionTimestamp && finalizers.length === 0) return { kind: 'delete' };
       return { kind: 'write', value: deepFreeze(storedForm(next, stored.gvk.kind, stored.apiVersion)) };

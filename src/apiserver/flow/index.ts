@@ -195,6 +195,7 @@ async function markDangling(
           return { ...(now.status as JsonObject | undefined), conditions: [...others, condition] };
         },
         signal,
+        danglingOwned(formatTime(clock.now())),
       );
     } catch (error) {
       complete = false;
@@ -203,6 +204,30 @@ async function markDangling(
   }
   return complete;
 }
+
+/** The condition is applied, not updated: upstream's consumer of the configuration owns it and nothing else. */
+const danglingOwned = (time: string): JsonObject => ({
+  manager: 'api-priority-and-fairness-config-consumer-v1',
+  operation: 'Apply',
+  apiVersion: `${flowGroup}/v1`,
+  time,
+  fieldsType: 'FieldsV1',
+  fieldsV1: {
+    'f:status': {
+      'f:conditions': {
+        'k:{"type":"Dangling"}': {
+          '.': {},
+          'f:lastTransitionTime': {},
+          'f:message': {},
+          'f:reason': {},
+          'f:status': {},
+          'f:type': {},
+        },
+      },
+    },
+  },
+  subresource: 'status',
+});
 
 function danglingCondition(level: string, found: boolean): JsonObject {
   const named = `This FlowSchema references the PriorityLevelConfiguration object named ${JSON.stringify(level)}`;

@@ -56,13 +56,15 @@ export function validateMetaUpdate(next: JsonObject, previous: JsonObject, rules
   });
   const change = changeErrors(now, before);
   const unqualified = rules.qualifiedFinalizers ? unqualifiedFinalizers(now) : none;
-  if (whole.length === 0 && change.length === 0 && unqualified.length === 0) return none;
+  const again = rules.wholeTwice ? validateMeta(next, { ...rules, qualifiedFinalizers: false }) : none;
+  if (whole.length === 0 && again.length === 0 && change.length === 0 && unqualified.length === 0) return none;
   return [
     ...whole,
     ...change,
     ...(rules.changeOnce ? none : change),
     ...unqualified,
-    ...(rules.wholeTwice ? [...whole, ...unqualified] : none),
+    ...again,
+    ...(rules.wholeTwice ? unqualified : none),
   ];
 }
 
