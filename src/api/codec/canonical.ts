@@ -6,6 +6,7 @@
  * It does not word errors. Where the input does not fit it sets `bad`, where it holds unknown fields `unknown`, and the exact half
  * (exact.ts) walks the input again in text order and says what upstream says.
  */
+import { markEmpty } from '../explicit-empty.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { canonicalQuantity } from '../quantity.ts';
 import type { FieldSchema, SpecialType, StructType, TypeRef } from '../schema/model.ts';
@@ -69,6 +70,7 @@ export class Canonical {
       }
       const value = this.#field(field, member, type);
       if (value !== omit) out[field.name] = value;
+      else if (field.type.kind === 'list' || field.type.kind === 'map') markEmpty(out, field.name, field.type.kind);
     }
     while (due < alwaysWritten.length) writeZero(alwaysWritten[due++]!, out);
     return Object.freeze(out);

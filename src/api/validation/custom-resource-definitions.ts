@@ -1,6 +1,8 @@
 /** Definitions of custom resources. Upstream keeps what all versions share at the top of the spec, and says so in field paths. */
+
 import { sameJson } from '../edit.ts';
-import type { JsonValue } from '../json.ts';
+import { shownField } from '../explicit-empty.ts';
+import type { JsonObject, JsonValue } from '../json.ts';
 import { checkDns1035Label, checkDns1123Subdomain } from '../names.ts';
 import type {
   CustomResourceColumnDefinition,
@@ -97,7 +99,8 @@ function validateSpec(
       if (!schema?.openAPIV3Schema) errors.required(`${at('spec.versions', i)}.schema.openAPIV3Schema`);
   for (const [i, version] of versions.entries())
     validateVersion(errors, version, shared.subresources ?? version.subresources, at('spec.versions', i));
-  const internal = (): JsonValue => versions.map(internalVersion);
+  const internal = (): JsonValue =>
+    versions.length === 0 ? shownField(spec, 'versions') : versions.map(internalVersion);
   if (new Set(versions.map(({ name }) => name)).size < versions.length)
     errors.invalid('spec.versions', internal(), 'must contain unique version names');
   if (versions.filter(({ storage }) => storage).length !== 1)
@@ -205,15 +208,65 @@ function validateVersioned(errors: ErrorList, part: Versioned, field: string): v
   for (const [i, column] of (part.additionalPrinterColumns ?? []).entries())
     validateColumn(errors, column, at(`${field}.additionalPrinterColumns`, i));
   const selectable = part.selectableFields ?? [];
+  const root = part.schema?.openAPIV3Schema as JsonObject | undefined;
+  if (selectable.length > 0 && root === undefined) {
+    errors.invalid(`${field}.selectableFields`, '', withoutSchema(field));
+    return;
+  }
   const seen = new Set<string>();
   for (const [i, { jsonPath }] of selectable.entries()) {
     const path = `${at(`${field}.selectableFields`, i)}.jsonPath`;
-    if (!jsonPath) errors.required(path);
-    else if (/^\.metadata\b/.test(jsonPath)) errors.invalid(path, jsonPath, 'must not point to fields in metadata');
-    else if (seen.has(jsonPath)) errors.duplicate(path, jsonPath);
-    seen.add(jsonPath);
+    if (!jsonPath) {
+      errors.required(path);
+      continue;
+    }
+    const place = selectedPlace(jsonPath, root);
+    if (typeof place === 'string') {
+      errors.invalid(path, jsonPath, `is an invalid path: ${place}`);
+      continue;
+    }
+    if (place.names[0] === 'metadata') errors.invalid(path, jsonPath, 'must not point to fields in metadata');
+    if (!['string', 'boolean', 'integer'].includes(place.type ?? ''))
+      errors.invalid(
+        path,
+        jsonPath,
+        'must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.',
+      );
+    const key = place.names.join('.');
+    if (seen.has(key)) errors.duplicate(path, jsonPath);
+    seen.add(key);
   }
   if (seen.size > maxSelectableFields) errors.tooMany(`${field}.selectableFields`, seen.size, maxSelectableFields);
+}
+
+const withoutSchema = (field: string): string =>
+  field === 'spec'
+    ? 'may only be set when validations.schema is included'
+    : 'may only be set when `version.schema.openAPIV3Schema` is not included';
+
+/** Where a simple path leads in a schema. @returns why it leads nowhere, as text. Source: apiserver/schema/cel (ValidFieldPath). */
+function selectedPlace(
+  path: string,
+  root: JsonObject | undefined,
+): string | { readonly names: readonly string[]; readonly type: string | undefined } {
+  const tokens = path.match(/[.[\]]|[^.[\]]+/g) ?? [];
+  const names: string[] = [];
+  let at = root;
+  for (let i = 0; i < tokens.length; i++) {
+    if (tokens[i] === '[') return 'array notation is not allowed';
+    if (tokens[i] !== '.') return `expected [ or . but got: ${tokens[i]}`;
+    const name = tokens[++i];
+    if (name === undefined) return 'unexpected end of JSON path';
+    const properties = at?.properties as Readonly<Record<string, JsonObject>> | undefined;
+    const values = at?.additionalProperties;
+    if (properties) {
+      if (!Object.hasOwn(properties, name)) return 'does not refer to a valid field';
+      at = properties[name];
+    } else if (typeof values === 'object' && values !== null) at = values as JsonObject;
+    else return 'does not refer to a valid field';
+    names.push(name);
+  }
+  return { names, type: at?.type as string | undefined };
 }
 
 function validateScalePath(errors: ErrorList, path: string | undefined, under: readonly string[], field: string): void {

@@ -1,5 +1,7 @@
 /** Ingresses and their classes, IP addresses and service ranges. */
+
 import { sameJson } from '../edit.ts';
+import { shownField } from '../explicit-empty.ts';
 import {
   checkDns1123Label,
   checkDns1123Subdomain,
@@ -56,7 +58,7 @@ export function validateIngressUpdate(errors: ErrorList, next: Ingress, previous
 
 function validateSpec(errors: ErrorList, { spec = {} }: Ingress, allowed: Allowed): void {
   if (!spec.rules?.length && !spec.defaultBackend)
-    errors.invalid('spec', spec.rules ?? null, 'either `defaultBackend` or `rules` must be specified');
+    errors.invalid('spec', shownField(spec, 'rules'), 'either `defaultBackend` or `rules` must be specified');
   if (spec.defaultBackend) validateBackend(errors, spec.defaultBackend, 'spec.defaultBackend');
   for (const [i, rule] of (spec.rules ?? []).entries()) {
     const { host = '' } = rule;
@@ -218,7 +220,7 @@ export function validateServiceCidrUpdate(errors: ErrorList, next: ServiceCIDR, 
   const before = previous.spec?.cidrs ?? [];
   const field = 'spec.cidrs';
   if (before.length !== cidrs.length && !(before.length === 1 && cidrs.length === 2)) {
-    errors.invalid(field, next.spec?.cidrs ?? null, immutable);
+    errors.invalid(field, shownField(next.spec, 'cidrs'), immutable);
     return;
   }
   for (const [i, cidr] of before.entries()) if (cidr !== cidrs[i]) errors.invalid(at(field, i), cidrs[i], immutable);

@@ -3,6 +3,7 @@
  * nothing was given. This turns a served value into that form. Only error paths come here.
  */
 import internalTypes from '../../../schema/internal-types.json' with { type: 'json' };
+import { givenEmpty } from '../explicit-empty.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 
 type Field = readonly [name: string, type: string, servedName?: string];
@@ -31,7 +32,14 @@ function fill(out: Record<string, JsonValue>, served: JsonObject, type: string):
     if (kind === 'none') continue;
     if (kind === 'meta') Object.assign(out, value.metadata ?? {});
     else if (name === '') fill(out, value, kind);
-    else out[name] = convert(byName.get((servedName ?? name).toLowerCase()), kind);
+    else {
+      const member = servedName ?? name;
+      const given = byName.get(member.toLowerCase());
+      out[name] =
+        given === undefined && (kind[0] === '[' || kind[0] === '{')
+          ? (givenEmpty(value, `${member[0]!.toLowerCase()}${member.slice(1)}`) ?? null)
+          : convert(given, kind);
+    }
   }
 }
 
@@ -61,7 +69,7 @@ function convert(value: JsonValue | undefined, kind: string): JsonValue {
     case 'B':
       return absent ? null : value;
     case 'v':
-      return absent ? {} : value;
+      return absent ? null : value;
     default:
       break;
   }

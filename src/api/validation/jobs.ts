@@ -1,6 +1,8 @@
 /** Jobs and cron jobs. */
+
 import { parseCronSchedule } from '../cron-schedule.ts';
 import { sameJson } from '../edit.ts';
+import { shownField } from '../explicit-empty.ts';
 import { checkDns1123Label, checkQualifiedName } from '../names.ts';
 import { isTimeZone } from '../time-zone.ts';
 import type {
@@ -75,7 +77,11 @@ function validateSelectedJob(errors: ErrorList, spec: JobSpec, { allowInvalidSel
     });
   const labels = spec.template?.metadata?.labels;
   if (selects(spec.selector, labels ?? {}) === false)
-    errors.invalid('spec.template.metadata.labels', labels ?? null, '`selector` does not match template `labels`');
+    errors.invalid(
+      'spec.template.metadata.labels',
+      shownField(spec.template?.metadata, 'labels'),
+      '`selector` does not match template `labels`',
+    );
 }
 
 const softLimit = 100_000;
@@ -186,11 +192,11 @@ function validateFailureRule(
 
 function validateExitCodes(
   errors: ErrorList,
-  { operator, containerName, values: given }: NonNullable<PodFailurePolicyRule['onExitCodes']>,
+  codes: NonNullable<PodFailurePolicyRule['onExitCodes']>,
   containers: ReadonlySet<string>,
   field: string,
 ): void {
-  const values = given ?? [];
+  const { operator, containerName, values = [] } = codes;
   if (!operator) errors.required(`${field}.operator`, validValues(operators));
   else if (!operators.includes(operator)) errors.notSupported(`${field}.operator`, operator, operators);
   if (containerName !== undefined && !containers.has(containerName))
@@ -200,7 +206,7 @@ function validateExitCodes(
       'must be one of the container or initContainer names in the pod template',
     );
   const path = `${field}.values`;
-  if (values.length === 0) errors.invalid(path, values, 'at least one value is required');
+  if (values.length === 0) errors.invalid(path, shownField(codes, 'values'), 'at least one value is required');
   else if (values.length > 255) errors.tooMany(path, values.length, 255);
   const seen = new Set<number>();
   for (const [i, code] of values.entries()) {

@@ -1,5 +1,8 @@
 /** Persistent volumes. */
+
 import { sameJson } from '../edit.ts';
+import { shownField } from '../explicit-empty.ts';
+import type { JsonValue } from '../json.ts';
 import { checkDns1123Label, checkDns1123Subdomain } from '../names.ts';
 import { parseQuantity } from '../quantity.ts';
 import type { PersistentVolume, PersistentVolumeSpec, SecretReference } from '../types/core-v1.ts';
@@ -34,7 +37,7 @@ export function validateVolumeSpec(
   }
   if (!spec.accessModes?.length) errors.required(`${field}.accessModes`);
   validateAccessModes(errors, spec.accessModes, `${field}.accessModes`);
-  if (!inline) validateCapacity(errors, spec.capacity ?? {}, `${field}.capacity`);
+  if (!inline) validateCapacity(errors, spec.capacity ?? {}, shownField(spec, 'capacity'), `${field}.capacity`);
   const policy = spec.persistentVolumeReclaimPolicy;
   if (policy) {
     const path = `${field}.persistentVolumeReclaimPolicy`;
@@ -78,11 +81,15 @@ export function validateVolumeSpec(
   if (!spec.csi) errors.required(`${field}.csi`, 'has to be specified when using volumeAttributesClassName');
 }
 
-function validateCapacity(errors: ErrorList, capacity: Readonly<Record<string, string>>, field: string): void {
+function validateCapacity(
+  errors: ErrorList,
+  capacity: Readonly<Record<string, string>>,
+  shown: JsonValue,
+  field: string,
+): void {
   const names = Object.keys(capacity);
   if (names.length === 0) errors.required(field);
-  if (names.length !== 1 || names[0] !== 'storage')
-    errors.notSupported(field, names.length === 0 ? null : capacity, ['storage']);
+  if (names.length !== 1 || names[0] !== 'storage') errors.notSupported(field, shown, ['storage']);
   for (const name of names) {
     basicResource(errors, capacity[name]!, at(field, name));
     if (!isPositive(parseQuantity(capacity[name]!))) errors.invalid(at(field, name), capacity[name], positive);

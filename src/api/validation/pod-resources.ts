@@ -1,4 +1,5 @@
 /** Pod-level resources against those of the containers (KEP-2837). */
+import { shownField } from '../explicit-empty.ts';
 import { addQuantities, compareQuantities, formatQuantity, parseQuantity, type Quantity } from '../quantity.ts';
 import type { PodSpec } from '../types/core-v1.ts';
 import { at, type ErrorList } from './error-list.ts';
@@ -16,7 +17,8 @@ export function validatePodResources(
     errors.forbidden(path, 'may not be set for a windows pod');
     return;
   }
-  if (resources.claims) errors.forbidden(`${path}.claims`, 'claims may not be set for Resources at pod-level');
+  if (shownField(resources, 'claims') !== null)
+    errors.forbidden(`${path}.claims`, 'claims may not be set for Resources at pod-level');
   validateResourceRequirements(errors, resources, path, { level: 'pod', claims });
   for (const [name, sum] of aggregate(spec, 'requests')) {
     const given = resources.requests?.[name];

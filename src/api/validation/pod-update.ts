@@ -1,5 +1,7 @@
 /** What an update of a pod may change: little, through the pod itself; containers for debugging through their own endpoint. */
+
 import { sameJson } from '../edit.ts';
+import { shownField } from '../explicit-empty.ts';
 import type { Container, NodeAffinity, NodeSelectorTerm, Pod, PodSpec, Toleration } from '../types/core-v1.ts';
 import { at, type ErrorList } from './error-list.ts';
 import { internalForm, internalList } from './internal-form.ts';
@@ -114,7 +116,7 @@ function validateSelectorAdditions(errors: ErrorList, spec: PodSpec, before: Pod
     if (now[key] !== value) {
       errors.invalid(
         'spec.nodeSelector',
-        spec.nodeSelector ?? null,
+        shownField(spec, 'nodeSelector'),
         'only additions to spec.nodeSelector are allowed (no mutations or deletions)',
       );
       return;

@@ -1,5 +1,7 @@
 /** Resource quotas and limit ranges. */
+
 import { sameJson } from '../edit.ts';
+import { shownField } from '../explicit-empty.ts';
 import { checkQualifiedName } from '../names.ts';
 import { compareQuantities, milliValue, parseQuantity, type Quantity, value } from '../quantity.ts';
 import type { LimitRange, LimitRangeItem, ResourceQuota, ResourceQuotaSpec } from '../types/core-v1.ts';
@@ -69,7 +71,7 @@ export function validateResourceQuota(errors: ErrorList, { spec = {}, status }: 
 export function validateResourceQuotaUpdate(errors: ErrorList, next: ResourceQuota, previous: ResourceQuota): void {
   validateQuotaSpec(errors, next.spec ?? {});
   const set = (quota: ResourceQuota): readonly string[] => [...new Set(quota.spec?.scopes ?? [])].sort();
-  if (!sameJson(set(next), set(previous))) errors.invalid('spec.scopes', next.spec?.scopes ?? null, immutable);
+  if (!sameJson(set(next), set(previous))) errors.invalid('spec.scopes', shownField(next.spec, 'scopes'), immutable);
 }
 
 export function validateResourceQuotaStatus(errors: ErrorList, { status }: ResourceQuota): void {
@@ -160,7 +162,7 @@ function validateScopeSelector(errors: ErrorList, spec: ResourceQuotaSpec, hard:
   }
   for (const pair of contraries)
     if (pair.every((scope) => expressions.some(({ scopeName }) => scopeName === scope)))
-      errors.invalid(field, spec.scopes ?? null, 'conflicting scopes');
+      errors.invalid(field, shownField(spec, 'scopes'), 'conflicting scopes');
 }
 
 const limitTypes = ['Pod', 'Container', 'PersistentVolumeClaim'];

@@ -1,5 +1,7 @@
 /** Devices that drivers publish (DRA). Source: pkg/apis/resource/validation's observable rules in v1.36. */
+
 import { sameJson } from '../edit.ts';
+import { shownField } from '../explicit-empty.ts';
 import {
   checkCIdentifier,
   checkDns1123Label,
@@ -76,7 +78,7 @@ function validateSpec(errors: ErrorList, spec: ResourceSliceSpec, before: Resour
   const one = 'exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required';
   if (set.length === 0) errors.required('spec', one);
   else if (set.length > 1) errors.invalid('spec', `{${set.join(', ')}}`, `${one}, but multiple fields are set`);
-  if (spec.sharedCounters?.length && spec.devices?.length)
+  if (shownField(spec, 'sharedCounters') !== null && shownField(spec, 'devices') !== null)
     errors.invalid('spec', '', 'only one of `sharedCounters` or `devices` is allowed');
   validateDevices(errors, spec, before);
   unique(
@@ -226,13 +228,13 @@ export function validateBinding(
   if (wanted.length === 0 && failing.length > 0)
     errors.invalid(
       `${field}.bindingConditions`,
-      device.bindingConditions ?? null,
+      shownField(device, 'bindingConditions'),
       'bindingConditions are required to use bindingFailureConditions',
     );
   if (failing.length === 0 && wanted.length > 0)
     errors.invalid(
       `${field}.bindingFailureConditions`,
-      device.bindingFailureConditions ?? null,
+      shownField(device, 'bindingFailureConditions'),
       'bindingFailureConditions are required to use bindingConditions',
     );
 }

@@ -1,5 +1,7 @@
 /** Services. */
+
 import { sameJson } from '../edit.ts';
+import { shownField } from '../explicit-empty.ts';
 import { checkDns1123Label, checkDns1123Subdomain, checkPortNumber, checkQualifiedName } from '../names.ts';
 import type { LoadBalancerStatus, Service, ServicePort, ServiceSpec } from '../types/core-v1.ts';
 import { checkCidr, checkIp, parseAddress, validateEndpointIp } from './addresses.ts';
@@ -226,7 +228,7 @@ function validateKeptAddresses(errors: ErrorList, spec: ServiceSpec, before: Ser
   const fixed = 'may not change once set';
   const ips = spec.clusterIPs ?? [];
   const oldIps = before.clusterIPs ?? [];
-  const shownIps = spec.clusterIPs ?? null;
+  const shownIps = shownField(spec, 'clusterIPs');
   if (!(wasHeadless && headless)) {
     if (oldIps.length === ips.length) {
       for (const [i, ip] of oldIps.entries())
@@ -252,7 +254,7 @@ function validateKeptAddresses(errors: ErrorList, spec: ServiceSpec, before: Ser
   }
   const released = oldFamilies.length > families.length;
   if (released && ips.length === 0)
-    errors.invalid('spec.ipFamilies[0]', spec.ipFamilies ?? null, 'primary ipFamily can not be unset');
+    errors.invalid('spec.ipFamilies[0]', shownField(spec, 'ipFamilies'), 'primary ipFamily can not be unset');
   if (oldFamilies.length > 0 && families.length > 0 && families[0] !== oldFamilies[0])
     errors.invalid('spec.ipFamilies[0]', shownIps, fixed);
   if (released && families.length === 1 && spec.ipFamilyPolicy !== 'SingleStack')

@@ -1,5 +1,7 @@
 /** Storage classes, attachments, CSI drivers, nodes and capacities, volume attributes. */
+
 import { sameJson } from '../edit.ts';
+import { shownField } from '../explicit-empty.ts';
 import { checkDns1123Subdomain, checkQualifiedName, rangeMessage } from '../names.ts';
 import { parseQuantity } from '../quantity.ts';
 import type {
@@ -58,7 +60,8 @@ function validateParameters(
 }
 
 function validateTopologies(errors: ErrorList, { allowedTopologies = [] }: StorageClass): void {
-  const terms: string[] = [];
+  // Upstream compares each term with as many empty ones as there are terms, and then with those before it.
+  const terms: string[] = allowedTopologies.map(() => '[]');
   for (const [i, term] of allowedTopologies.entries()) {
     const path = `${at('allowedTopologies', i)}.matchLabelExpressions`;
     const keys = new Map<string, readonly string[]>();
@@ -76,14 +79,14 @@ function validateTopologies(errors: ErrorList, { allowedTopologies = [] }: Stora
       keys.set(key, [...seen].sort());
     }
     const shape = JSON.stringify([...keys].sort(([a], [b]) => (a < b ? -1 : 1)));
-    if (terms.includes(shape)) errors.duplicate(path, '');
+    for (const term of terms) if (term === shape) errors.duplicate(path, '');
     terms.push(shape);
   }
 }
 
 export function validateStorageClassUpdate(errors: ErrorList, next: StorageClass, previous: StorageClass): void {
   for (const name of ['parameters', 'provisioner', 'reclaimPolicy', 'volumeBindingMode'] as const)
-    if (!sameJson(next[name], previous[name])) errors.invalid(name, next[name] ?? null, immutable);
+    if (!sameJson(next[name], previous[name])) errors.invalid(name, shownField(next, name), immutable);
 }
 
 export function validateVolumeAttachment(errors: ErrorList, { spec, status }: VolumeAttachment): void {
@@ -202,7 +205,7 @@ export function validateCsiDriverUpdate(errors: ErrorList, next: CSIDriver, prev
   if (spec.attachRequired !== before.attachRequired)
     errors.invalid('spec.attachedRequired', spec.attachRequired ?? null, immutable);
   if (!sameJson(spec.volumeLifecycleModes, before.volumeLifecycleModes))
-    errors.invalid('spec.volumeLifecycleModes', spec.volumeLifecycleModes ?? null, immutable);
+    errors.invalid('spec.volumeLifecycleModes', shownField(spec, 'volumeLifecycleModes'), immutable);
 }
 
 export function validateStorageCapacity(errors: ErrorList, capacity: CSIStorageCapacity): void {

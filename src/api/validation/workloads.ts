@@ -1,5 +1,7 @@
 /** Deployments, replica sets, replication controllers, stateful sets, daemon sets, their revisions. */
+
 import { sameJson } from '../edit.ts';
+import { shownField } from '../explicit-empty.ts';
 import { checkDns1123Label, checkPercent } from '../names.ts';
 import { labelMatcherFrom, matchLabels } from '../selectors/label-selector.ts';
 import type {
@@ -61,7 +63,7 @@ function validateSelectedTemplate(
     return;
   }
   // A missing selector matches nothing, and is not empty either.
-  if (!matches) errors.invalid(`${field}.metadata.labels`, labels ?? null, noMatch);
+  if (!matches) errors.invalid(`${field}.metadata.labels`, shownField(template?.metadata, 'labels'), noMatch);
   validateTemplate(errors, template, field);
   alwaysRestarts(errors, template, 'ReplicaSet');
 }
@@ -171,7 +173,7 @@ export function validateReplicationController(errors: ErrorList, { spec }: Repli
   }
   const labels = template.metadata?.labels;
   if (Object.entries(selector).some(([key, value]) => labels?.[key] !== value))
-    errors.invalid('spec.template.metadata.labels', labels ?? null, noMatch);
+    errors.invalid('spec.template.metadata.labels', shownField(template.metadata, 'labels'), noMatch);
   validateTemplate(errors, template, 'spec.template');
   alwaysRestarts(errors, template, 'ReplicationController');
 }
@@ -248,7 +250,7 @@ function validateStatefulSetTemplate(errors: ErrorList, spec: StatefulSetSpec, s
     errors.invalid('spec.selector', spec.selector, '');
     return;
   }
-  if (!matches) errors.invalid(`${field}.metadata.labels`, labels ?? null, noMatch);
+  if (!matches) errors.invalid(`${field}.metadata.labels`, shownField(spec.template?.metadata, 'labels'), noMatch);
   const template = asPodsOf(spec);
   if (!skip) validateTemplate(errors, template, field);
   validateLabels(errors, template.metadata?.labels, `${field}.labels`);
@@ -302,7 +304,7 @@ export function validateDaemonSet(errors: ErrorList, { spec }: DaemonSet): void 
   validateLabelSelector(errors, selector, 'spec.selector');
   const labels = template?.metadata?.labels;
   if (selects(selector, labels ?? {}) === false)
-    errors.invalid('spec.template.metadata.labels', labels ?? null, noMatch);
+    errors.invalid('spec.template.metadata.labels', shownField(template?.metadata, 'labels'), noMatch);
   if (selector && isEmptySelector(selector))
     errors.invalid('spec.selector', selector, 'empty selector is invalid for daemonset');
   validateTemplate(errors, template, 'spec.template');

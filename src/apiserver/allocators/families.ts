@@ -5,6 +5,8 @@
 import { sameJson } from '../../api/edit.ts';
 import { ApiError, type FieldError } from '../../api/errors.ts';
 import type { ServiceSpec } from '../../api/types/core-v1.ts';
+import { ErrorList } from '../../api/validation/error-list.ts';
+import { validateServiceAddresses } from '../../api/validation/service-addresses.ts';
 import { type IpFamily, parseIp } from './ip.ts';
 
 export interface Families {
@@ -35,8 +37,10 @@ export function planFamilies(
   const headless = clusterIPs[0] === 'None';
   const selectorless = headless && Object.keys(spec.selector ?? {}).length === 0;
   const policy = spec.ipFamilyPolicy ?? before?.ipFamilyPolicy ?? (selectorless ? requireDual : single);
-  checkAddresses(refused, clusterIPs);
-  refused.end();
+  // Loose validation beforehand: what follows need not think of addresses that are none.
+  const related = new ErrorList();
+  validateServiceAddresses(related, { ...spec, ipFamilyPolicy: policy }, before);
+  if (related.errors.length > 0) throw ApiError.invalid({ group: '', kind: 'Service' }, name, related.errors);
 
   if (before !== undefined && policy === single) {
     // The first address is immutable: asking for one family is reason enough to drop the second.
@@ -96,12 +100,6 @@ function staysPreferDual(spec: ServiceSpec, before: ServiceSpec | undefined): bo
 /** From two to one, the first kept. */
 const lost = (now: readonly string[], then: readonly string[] | undefined): boolean =>
   now.length === 1 && then?.length === 2 && now[0] === then[0];
-
-function checkAddresses(refused: Refusals, clusterIPs: readonly string[]): void {
-  for (const [i, ip] of clusterIPs.entries())
-    if (!(i === 0 && ip === 'None') && parseIp(ip) === undefined)
-      refused.add(`spec.clusterIPs[${i}]`, ip, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)');
-}
 
 class Refusals {
   readonly #name: string;

@@ -169,7 +169,11 @@ async function addresses(
   if (clusterIPs[0] !== 'None')
     for (const [i, family] of ipFamilies.entries()) {
       const asked = clusterIPs[i];
-      if (asked !== undefined && held.has(asked)) continue;
+      // What changes an address that is there already is validation's to refuse.
+      if (asked !== undefined && (held.has(asked) || before?.clusterIPs?.[i] !== undefined)) continue;
+      // The object that takes an address names the Service: of one without a name there can be none.
+      if (name.name === '' && !dryRun)
+        throw unnamed(asked ?? (await ips.claimNext(family as IpFamily, name, true, signal)));
       try {
         if (!asked) claimed.push((clusterIPs[i] = await ips.claimNext(family as IpFamily, name, dryRun, signal)));
         else if (await ips.claim(parseIp(asked)!, name, dryRun, signal)) claimed.push(asked);
@@ -188,6 +192,15 @@ async function addresses(
     }
   return withFields(spec, { clusterIP: clusterIPs[0]!, clusterIPs, ipFamilies, ipFamilyPolicy });
 }
+
+const unnamed = (address: string): ApiError =>
+  ApiError.invalid({ group: '', kind: 'Service' }, '', [
+    {
+      type: 'FieldValueInvalid',
+      field: 'spec.clusterIPs',
+      message: `Invalid value: [""]: failed to allocate IP: IPAddress.networking.k8s.io ${JSON.stringify(address)} is invalid: spec.parentRef.name: Required value`,
+    },
+  ]);
 
 function planNodePorts(
   { ports, random }: Parts,

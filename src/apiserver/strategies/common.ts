@@ -6,6 +6,7 @@
 import { decodeObject } from '../../api/codec/index.ts';
 import { rebuild } from '../../api/defaulting/defaulting.ts';
 import { sameJson } from '../../api/edit.ts';
+import { sameEmptiness } from '../../api/explicit-empty.ts';
 import type { JsonObject, JsonValue } from '../../api/json.ts';
 import type { StructType } from '../../api/schema/model.ts';
 import type { ObjectMeta } from '../../api/types/meta-v1.ts';
@@ -19,6 +20,8 @@ export interface CommonOptions {
   readonly generation: boolean;
   /** What a change of generation depends on besides the content: labels (EndpointSlice), annotations (Deployment). */
   readonly generationMetadata?: 'labels' | 'annotations';
+  /** An empty list where none was is a change too. */
+  readonly countsEmpty?: boolean;
 }
 
 export function commonStrategy(options: CommonOptions): Strategy {
@@ -102,11 +105,17 @@ export function emptyField(type: StructType, name: string): JsonValue | undefine
   return object[name];
 }
 
-function nextGeneration(next: JsonObject, previous: JsonObject, { type, generationMetadata }: CommonOptions): number {
+function nextGeneration(
+  next: JsonObject,
+  previous: JsonObject,
+  { type, generationMetadata, countsEmpty }: CommonOptions,
+): number {
   const before = Number(metadataOf(previous).generation ?? 0);
   for (const { name } of type.fields) {
     if (name === 'kind' || name === 'apiVersion' || name === 'metadata' || name === 'status') continue;
-    if (next[name] !== previous[name] && !sameJson(next[name], previous[name])) return before + 1;
+    if (next[name] === previous[name]) continue;
+    if (!sameJson(next[name], previous[name])) return before + 1;
+    if (countsEmpty && !sameEmptiness(next[name], previous[name])) return before + 1;
   }
   if (
     generationMetadata &&

@@ -60,6 +60,13 @@ const counted = new Set([
   'apiextensions.k8s.io/customresourcedefinitions',
 ]);
 
+/** Kinds whose strategies compare more strictly than all others. */
+const countsEmpty = new Set([
+  'networking.k8s.io/networkpolicies',
+  'admissionregistration.k8s.io/mutatingwebhookconfigurations',
+  'admissionregistration.k8s.io/validatingwebhookconfigurations',
+]);
+
 const createdOnUpdate = new Set([
   '/endpoints',
   '/events',
@@ -116,6 +123,7 @@ function strategyOf(id: string, resource: ResourceSchema): Strategy {
     type,
     status: resource.subresources.status !== undefined,
     generation: counted.has(id),
+    countsEmpty: countsEmpty.has(id),
     ...(id === 'apps/deployments'
       ? { generationMetadata: 'annotations' as const }
       : id === 'discovery.k8s.io/endpointslices'

@@ -23,6 +23,7 @@ export const nameRules: Readonly<Record<string, NameRule>> = {
   'rbac.authorization.k8s.io/clusterroles': pathSegment,
   'rbac.authorization.k8s.io/rolebindings': pathSegment,
   'rbac.authorization.k8s.io/roles': pathSegment,
+  'policy/poddisruptionbudgets': pathSegment,
   'certificates.k8s.io/certificatesigningrequests': () => [],
   'coordination.k8s.io/leasecandidates': checkConfigMapKey,
   'networking.k8s.io/ipaddresses': checkCanonicalIp,
