@@ -64,7 +64,7 @@ test('field labels: each kind refuses an unknown label in its own words', () => 
   const say = (group: string, version: string, kind: string): string =>
     unknownFieldLabel({ group, version, kind }, 'spec.foo');
   assert.equal(say('', 'v1', 'Pod'), 'field label not supported: spec.foo');
-  assert.equal(say('batch', 'v1', 'Job'), 'field label "spec.foo" not supported for batchv1.Job');
+  assert.equal(say('batch', 'v1', 'Job'), 'field label "spec.foo" not supported for Job');
   assert.equal(
     say('resource.k8s.io', 'v1', 'ResourceSlice'),
     'field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: spec.foo',

@@ -211,7 +211,7 @@ export class Canonical {
             : given instanceof NumberLiteral
               ? given.source
               : given;
-        if (typeof text === 'string') return this.#attempt(canonicalQuantity, text);
+        if (typeof text === 'string') return this.#attempt(canonicalQuantity, text.trim());
         break;
       }
       case 'Time':

@@ -182,7 +182,7 @@ class ExactWalk {
     switch (type.special) {
       case 'Quantity': {
         const text = node.kind === 'string' ? node.value : node.kind === 'number' ? node.source : textOf(node);
-        return this.#own(() => canonicalQuantity(text), text);
+        return this.#own(() => canonicalQuantity(text.trim()), text);
       }
       case 'Time':
       case 'MicroTime': {

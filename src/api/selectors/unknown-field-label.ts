@@ -24,7 +24,7 @@ const ownWords: ReadonlySet<string> = new Set([
 /** For built-in kinds. A custom kind says `field label not supported: LABEL`. */
 export function unknownFieldLabel({ group, version, kind }: Kind, label: string): string {
   if (ownWords.has(`${group}/${kind}`)) return `field label not supported: ${label}`;
-  if (group === 'batch' && kind === 'Job') return `field label ${JSON.stringify(label)} not supported for batchv1.Job`;
+  if (group === 'batch' && kind === 'Job') return `field label ${JSON.stringify(label)} not supported for Job`;
   if (group === 'resource.k8s.io' && kind === 'ResourceSlice')
     return `field label not supported for ${group}/${version}, Kind=${kind}: ${label}`;
   return `${JSON.stringify(label)} is not a known field selector: only "metadata.name", "metadata.namespace"`;

@@ -113,7 +113,7 @@ function validateSpec(
   validateNames(errors, spec.names ?? {}, 'spec.names');
   const status = [shared, ...versions].some(({ subresources }) => subresources?.status);
   validateCustomSchema(errors, shared.schema, { status }, 'spec.validation');
-  validateVersioned(errors, { ...shared, schema: undefined }, 'spec');
+  validateVersioned(errors, shared, 'spec');
   if (conversion) {
     if (conversion.strategy !== 'None' && spec.preserveUnknownFields)
       errors.invalid(

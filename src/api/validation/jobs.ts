@@ -196,7 +196,8 @@ function validateExitCodes(
   containers: ReadonlySet<string>,
   field: string,
 ): void {
-  const { operator, containerName, values = [] } = codes;
+  const { operator, containerName } = codes;
+  const values = codes.values ?? [];
   if (!operator) errors.required(`${field}.operator`, validValues(operators));
   else if (!operators.includes(operator)) errors.notSupported(`${field}.operator`, operator, operators);
   if (containerName !== undefined && !containers.has(containerName))

@@ -181,7 +181,11 @@ async function tryCreate(
       throw plainServerError('resourceVersion should not be set on objects to be created');
     const key = objectKey(namespace, name);
     const value = storedForm(await toStorage(stored, next), stored.gvk.kind, stored.apiVersion);
-    if (dryRun) return rounds.cacheOf(stored).get(key) ? undefined : { kind: 'dryRun', value };
+    // What is not stored keeps the version it came with.
+    if (dryRun)
+      return rounds.cacheOf(stored).get(key)
+        ? undefined
+        : { kind: 'dryRun', value: withMeta(value, { resourceVersion: metadataOf(next).resourceVersion }) };
     const created = await rounds.create(stored, key, value, context.signal);
     if (created === undefined) return undefined;
     committed = true;

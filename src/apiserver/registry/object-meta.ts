@@ -144,7 +144,6 @@ export function keptOnUpdate(next: JsonObject, previous: JsonObject): JsonObject
     deletionTimestamp: before.deletionTimestamp ?? now.deletionTimestamp,
     deletionGracePeriodSeconds: now.deletionGracePeriodSeconds ?? before.deletionGracePeriodSeconds,
     generation: before.generation,
-    selfLink: undefined,
   });
 }
 

@@ -91,7 +91,7 @@ export async function updateObject(
     if (remove && changed) await registry.hooks.deleted(stored, value, context.signal);
     if (request.options.dryRun || remove)
       return {
-        written: { kind: 'dryRun', value: withRevision(value, outcome.object) },
+        written: { kind: 'dryRun', value: withRevision(value, outcome.object, step!.selfLink) },
         created: false,
         deleted: remove,
       };
@@ -108,10 +108,12 @@ interface Step {
   /** The last finalizer went: delete instead of writing. */
   readonly remove: boolean;
   readonly reservation: Reservation | undefined;
+  /** Given by the client; only a dry run's answer still has it. */
+  readonly selfLink: string | undefined;
 }
 
-const withRevision = (value: JsonObject, object: CachedObject): JsonObject =>
-  withMeta(value, { resourceVersion: String(object.revision) });
+const withRevision = (value: JsonObject, object: CachedObject, selfLink?: string): JsonObject =>
+  withMeta(value, { resourceVersion: String(object.revision), ...(selfLink ? { selfLink } : {}) });
 
 async function createInstead(registry: Registry, context: RequestContext, request: UpdateRequest): Promise<Written> {
   const { served, stored, namespace, name, options, subresource, createsMissing = false } = request;
@@ -217,6 +219,7 @@ async function prepare(
     value: sameJson(value, before) ? before : value,
     remove: subresource !== 'status' && emptied(stored, metadataOf(next), metadataOf(previous), next),
     reservation,
+    selfLink: metadataOf(next).selfLink,
   };
 }
 
