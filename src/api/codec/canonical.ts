@@ -39,6 +39,9 @@ export class Canonical {
   /** Object members in the input; a parser that saw more of them in the text knows that some came twice. */
   members = 0;
   readonly #owned: boolean;
+  /** The fields of the structs under way, one stretch each: a stack, so that no struct makes a list of its own. */
+  readonly #given: FieldSchema[] = [];
+  #top = 0;
 
   /** @param owned the input comes fresh from `JSON.parse`: untyped parts are frozen in place instead of copied. */
   constructor(owned: boolean) {
@@ -53,13 +56,13 @@ export class Canonical {
       for (const field of type.alwaysWritten) writeZero(field, out);
       return Object.freeze(out);
     }
-    const keys = Object.keys(input);
-    this.members += keys.length;
     const { alwaysWritten } = type;
-    const given = this.#givenFields(type, input, keys);
+    const fields = this.#given;
+    const from = this.#top;
+    const to = this.#giveFields(type, input);
     let due = 0;
-    for (let i = 0; i < given.length; i++) {
-      const field = given[i]!;
+    for (let i = from; i < to; i++) {
+      const field = fields[i]!;
       while (due < alwaysWritten.length && alwaysWritten[due]!.index < field.index)
         writeZero(alwaysWritten[due++]!, out);
       if (due < alwaysWritten.length && alwaysWritten[due] === field) due++;
@@ -72,35 +75,35 @@ export class Canonical {
       if (value !== omit) out[field.name] = value;
       else if (field.type.kind === 'list' || field.type.kind === 'map') markEmpty(out, field.name, field.type.kind);
     }
+    this.#top = from;
     while (due < alwaysWritten.length) writeZero(alwaysWritten[due++]!, out);
     return Object.freeze(out);
   }
 
-  /** The known fields that were given, in schema order. */
-  #givenFields(
-    type: StructType,
-    input: Readonly<Record<string, unknown>>,
-    keys: readonly string[],
-  ): readonly FieldSchema[] {
-    const given: FieldSchema[] = [];
-    let last = -1;
-    let ordered = true;
-    for (let i = 0; i < keys.length; i++) {
-      const key = keys[i]!;
-      const field = type.fieldsByName.get(key);
+  /** Puts the known fields that were given on top of the stack, in schema order. @returns the new top */
+  #giveFields(type: StructType, input: Readonly<Record<string, unknown>>): number {
+    const given = this.#given;
+    const { fieldsByName } = type;
+    const from = this.#top;
+    let to = from;
+    // Plain objects have no enumerable inherited keys, so `for in` sees the own ones without making a list of them.
+    for (const key in input) {
+      this.members++;
+      const member = input[key];
+      if (member === undefined) continue;
+      const field = fieldsByName.get(key);
       if (field === undefined) {
-        if (input[key] === undefined) continue;
         this.unknown = true;
-        if (this.#owned) this.members += countMembers(input[key]);
+        if (this.#owned) this.members += countMembers(member);
         continue;
       }
-      if (input[key] === undefined) continue;
-      if (field.index < last) ordered = false;
-      last = field.index;
-      given.push(field);
+      // By insertion: a struct has few members, and clients' orders are nearly the schema's.
+      let at = to++;
+      for (; at > from && given[at - 1]!.index > field.index; at--) given[at] = given[at - 1]!;
+      given[at] = field;
     }
-    if (!ordered) sortByIndex(given);
-    return given;
+    this.#top = to;
+    return to;
   }
 
   #field(field: FieldSchema, given: unknown, owner: StructType): Field {
@@ -303,16 +306,6 @@ export class Canonical {
       this.bad = true; // exact.ts calls the same function again and reports its message
       return null;
     }
-  }
-}
-
-/** By insertion: a struct has few members, and clients' orders are nearly the schema's. The built-in sort copies twice. */
-function sortByIndex(fields: FieldSchema[]): void {
-  for (let i = 1; i < fields.length; i++) {
-    const field = fields[i]!;
-    let at = i;
-    for (; at > 0 && fields[at - 1]!.index > field.index; at--) fields[at] = fields[at - 1]!;
-    fields[at] = field;
   }
 }
 

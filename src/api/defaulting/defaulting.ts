@@ -6,7 +6,7 @@
 import { sameJson } from '../edit.ts';
 import { deepFreeze } from '../freeze.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
-import type { Schema, StructType, TypeName, TypeRef } from '../schema/model.ts';
+import type { FieldSchema, Schema, StructType, TypeName, TypeRef } from '../schema/model.ts';
 
 /**
  * The fields to add or replace in a canonical object of the rule's type; `undefined` as a value removes the field, no result changes nothing.
@@ -75,21 +75,24 @@ export function createDefaulter(schema: Schema, rules: DefaultingRules): Default
     }
   };
 
+  // What changes is gathered first, so that an object is rebuilt once.
   const walk = (object: JsonObject, plan: Plan): JsonObject => {
-    let changes: Record<string, JsonValue | undefined> | undefined;
-    for (const [name, value] of plan.constants)
+    const { type, constants, rule, children } = plan;
+    let changes: Changes | undefined;
+    for (let i = 0; i < constants.length; i++) {
+      const [name, value] = constants[i]!;
       if (object[name] === undefined || object[name] === '') (changes ??= {})[name] = value;
-    let current = changes ? rebuild(object, plan.type, changes) : object;
-    const more = plan.rule?.(current);
-    if (more && differs(current, more as JsonObject)) current = rebuild(current, plan.type, more);
-    let below: Record<string, JsonValue | undefined> | undefined;
-    for (const [name, ref] of plan.children) {
-      const child = current[name];
+    }
+    const more = rule?.(changes ? ({ ...object, ...changes } as JsonObject) : object);
+    if (more) changes = withRule(object, type, changes, more);
+    for (let i = 0; i < children.length; i++) {
+      const [name, ref] = children[i]!;
+      const child = changes && Object.hasOwn(changes, name) ? changes[name] : object[name];
       if (child === undefined || child === null) continue;
       const next = walkRef(child, ref);
-      if (next !== child) (below ??= {})[name] = next;
+      if (next !== child) (changes ??= {})[name] = next;
     }
-    return below ? rebuild(current, plan.type, below) : current;
+    return changes ? merged(object, type, changes) : object;
   };
 
   return (object, type) => {
@@ -98,24 +101,69 @@ export function createDefaulter(schema: Schema, rules: DefaultingRules): Default
   };
 }
 
-/** A rule may say what is so already; then the object stays the very same one. */
-function differs(object: JsonObject, changes: JsonObject): boolean {
-  for (const name of Object.keys(changes)) if (!sameJson(object[name], changes[name])) return true;
-  return false;
+type Changes = Record<string, JsonValue | undefined>;
+
+/** The changes with a rule's among them, in schema order and frozen. A rule may say what is so already; then nothing is changed. */
+function withRule(
+  object: JsonObject,
+  type: StructType,
+  changes: Changes | undefined,
+  more: JsonObject,
+): Changes | undefined {
+  let all = changes;
+  for (const name in more) {
+    const field = type.fieldsByName.get(name);
+    if (field === undefined) continue;
+    const before = changes && Object.hasOwn(changes, name) ? changes[name] : object[name];
+    const value = more[name];
+    if (sameJson(before, value)) continue;
+    (all ??= {})[name] = value === undefined ? undefined : deepFreeze(inSchemaOrder(value, field.type));
+  }
+  return all;
 }
 
-/** A new frozen object with the changes, its fields in schema order. */
+/** A new frozen object with the changes, its fields in schema order. What `changes` brings is frozen. */
 export function rebuild(object: JsonObject, type: StructType, changes: object): JsonObject {
-  const given = changes as Readonly<Record<string, JsonValue | undefined>>;
-  const out: Record<string, JsonValue> = {};
-  for (const field of type.fields) {
-    const { name } = field;
-    if (Object.hasOwn(given, name)) {
-      const value = given[name];
-      if (value !== undefined) out[name] = deepFreeze(inSchemaOrder(value, field.type));
-    } else if (object[name] !== undefined) out[name] = object[name];
+  return merged(object, type, withRule(object, type, undefined, changes as JsonObject) ?? {});
+}
+
+/** A new frozen object with the changes, which are frozen and of known fields, in schema order. */
+function merged(object: JsonObject, type: StructType, changes: Changes): JsonObject {
+  const { fieldsByName } = type;
+  const changed: FieldSchema[] = [];
+  for (const name in changes) {
+    const field = fieldsByName.get(name)!;
+    let at = changed.length;
+    for (; at > 0 && changed[at - 1]!.index > field.index; at--) changed[at] = changed[at - 1]!;
+    changed[at] = field;
   }
+  const out: Record<string, JsonValue> = {};
+  let due = 0;
+  let last = -1;
+  for (const name in object) {
+    const value = object[name];
+    const field = fieldsByName.get(name);
+    if (value === undefined || field === undefined) continue;
+    if (field.index < last) return sorted(object, type, changes);
+    last = field.index;
+    for (; due < changed.length && changed[due]!.index < last; due++) put(out, changed[due]!.name, changes);
+    if (due < changed.length && changed[due] === field) put(out, changed[due++]!.name, changes);
+    else out[name] = value;
+  }
+  for (; due < changed.length; due++) put(out, changed[due]!.name, changes);
   return Object.freeze(out);
+}
+
+/** The same for an object whose fields an edit has left in another order. */
+function sorted(object: JsonObject, type: StructType, changes: Changes): JsonObject {
+  const out: Record<string, JsonValue> = {};
+  for (const { name } of type.fields) put(out, name, Object.hasOwn(changes, name) ? changes : object);
+  return Object.freeze(out);
+}
+
+function put(out: Record<string, JsonValue>, name: string, from: Readonly<Changes>): void {
+  const value = from[name];
+  if (value !== undefined) out[name] = value;
 }
 
 /** What a rule made anew gets its fields in schema order; what it passed on is frozen, so in order already. */
