@@ -124,7 +124,7 @@ function decodeKnown(
   const { object } = decoded;
   const apiVersion = versionOf(expected);
   if (object.kind === expected.kind && object.apiVersion === apiVersion) return decoded;
-  return { object: Object.freeze(typeMeta(type, expected.kind, apiVersion, object)), warnings: decoded.warnings };
+  return { ...decoded, object: Object.freeze(typeMeta(type, expected.kind, apiVersion, object)) };
 }
 
 /** Custom kinds: nothing stands in for a missing kind, and a wrong one is validation's to refuse. */

@@ -36,6 +36,8 @@ export class Canonical {
   bad = false;
   /** The input held fields the type does not have. */
   unknown = false;
+  /** The result holds an empty list or map that comes back from the store as null (`asStored`). */
+  hollow = false;
   /** Object members in the input; a parser that saw more of them in the text knows that some came twice. */
   members = 0;
   readonly #owned: boolean;
@@ -117,11 +119,17 @@ export class Canonical {
       }
       case 'list': {
         const value = this.#list(type.element, given, owner);
-        return omitEmpty && !pointer && value.length === 0 ? omit : value;
+        if (pointer || value.length > 0) return value;
+        if (omitEmpty) return omit;
+        this.hollow = true;
+        return value;
       }
       case 'map': {
         const value = this.#map(type.value, given, owner);
-        return omitEmpty && !pointer && isEmpty(value) ? omit : value;
+        if (pointer || !isEmpty(value)) return value;
+        if (omitEmpty) return omit;
+        this.hollow = true;
+        return value;
       }
       case 'struct': {
         const value = this.struct(type.type, given);

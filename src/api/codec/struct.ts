@@ -13,6 +13,8 @@ export interface Decoded {
   readonly object: JsonObject;
   /** With `Warn`: `unknown field "spec.foo"`, `duplicate field "metadata.name"`, in text order; each becomes a Warning header. Else empty. */
   readonly warnings: readonly string[];
+  /** Whether `asStored` would change nothing. */
+  readonly asStored?: boolean;
 }
 
 /** With `Strict`: unknown or duplicate fields. The message is upstream's, all of them in one line. */
@@ -40,7 +42,7 @@ export function decodeStruct(
     const object = canonical.struct(type, parsed.value);
     const unique = parsed.members === undefined || parsed.members === canonical.members;
     if (!canonical.bad && unique && (!canonical.unknown || fieldValidation === 'Ignore'))
-      return { object, warnings: [] };
+      return { object, warnings: [], asStored: !canonical.hollow };
   }
   const exact = decodeExact(nodes(), type);
   const canonical = new Canonical(false);

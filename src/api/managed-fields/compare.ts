@@ -286,10 +286,12 @@ export class UnkeyedItemError extends Error {
 /** `k:{"containerPort":80,"protocol":"TCP"}` for each item; '' for one that has no key. */
 export function elementsOf(items: readonly JsonValue[], plan: Extract<Plan, { kind: 'keyed' }>): string[] {
   const elements: string[] = [];
-  for (const item of items) {
-    const object = asObject(item);
+  const { keys } = plan;
+  for (let i = 0; i < items.length; i++) {
+    const object = asObject(items[i]);
     let text = '';
-    for (const key of plan.keys) {
+    for (let j = 0; j < keys.length; j++) {
+      const key = keys[j]!;
       // A null is a value of its own, not an absence.
       const given = object?.[key.name];
       const value = given === undefined ? key.default : given;

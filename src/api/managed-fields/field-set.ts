@@ -262,9 +262,13 @@ function parse(element: string): unknown {
 /** `v:"a"` */
 export const valueElement = (value: JsonValue): string => `v:${scalarText(value)}`;
 
+/** What is JSON as it stands: names, paths, images, numbers. */
+const plainText = /^[\w\-./:=@ ]*$/;
+
 /** JSON of a key or set value, with the characters escaped that Go's encoder escapes. */
 export function scalarText(value: JsonValue): string {
   if (typeof value === 'string') {
+    if (plainText.test(value)) return `"${value}"`;
     const text = JSON.stringify(value);
     return /[<>&\u2028\u2029]/.test(text)
       ? text.replace(/[<>&\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)

@@ -131,6 +131,7 @@ function afterLosses(
   update: ManagedFieldsUpdate,
   plans: TypePlans,
 ): ManagedFieldsEntry[] {
+  if (entries.length === 0) return [];
   const byVersion = new Map<string, FieldSet | undefined>([[update.apiVersion, lossesOf(comparison)]]);
   const kept: ManagedFieldsEntry[] = [];
   for (const entry of entries) {

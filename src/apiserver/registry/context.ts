@@ -1,5 +1,6 @@
 /** What one request carries through the registry. */
 import type { ApiRequest } from '../../api/exchange.ts';
+import type { JsonObject } from '../../api/json.ts';
 import type { AuditTrail } from '../audit/index.ts';
 import type { UserInfo } from '../authentication/authenticator.ts';
 import type { RequestInfo } from '../request-info.ts';
@@ -14,6 +15,8 @@ export interface RequestContext {
   readonly warnings: string[];
   /** Of a request that is recorded. */
   readonly audit?: AuditTrail | undefined;
+  /** The body's object where it is in the order and form of the store (`asStored`), so that what is still part of it need not be looked at. */
+  arranged?: JsonObject | undefined;
   /** For audit events; made when the first one comes. */
   auditAnnotations?: Map<string, string> | undefined;
 }

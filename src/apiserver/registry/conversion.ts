@@ -32,9 +32,13 @@ export function toServed(
   return registry.kinds.convert(object, stored.gvk, served.gvk);
 }
 
-/** Into the version that is written. */
-export function toStorage(stored: StoredResource, object: JsonObject): JsonObject | Promise<JsonObject> {
-  return stored.custom ? converted(stored, object, stored.apiVersion) : asStored(object, stored.type);
+/** Into the version that is written. @param base an object already in the store's form, of which `object` may have parts */
+export function toStorage(
+  stored: StoredResource,
+  object: JsonObject,
+  base?: JsonObject,
+): JsonObject | Promise<JsonObject> {
+  return stored.custom ? converted(stored, object, stored.apiVersion) : asStored(object, stored.type, base);
 }
 
 function converted(stored: StoredResource, object: JsonObject, apiVersion: string): JsonObject | Promise<JsonObject> {

@@ -44,6 +44,8 @@ export async function createObject(
 ): Promise<Written> {
   const now = formatTime(registry.clock.now());
   const defaulted = registry.kinds.applyDefaults(withoutSystemFields(object), served.gvk);
+  // Defaults come in schema order and leave no list empty.
+  if (context.arranged === object) context.arranged = served.apiVersion === stored.apiVersion ? defaulted : undefined;
   let next = inNamespace(defaulted, namespace, stored.namespaced);
   next = withoutDuplicateOwners(next, context.warnings);
   next = withManager(registry, context, served, '', options, undefined, next, now);
@@ -180,7 +182,12 @@ async function tryCreate(
     if (!dryRun && /^0*[1-9][0-9]*$/.test(metadataOf(next).resourceVersion ?? ''))
       throw plainServerError('resourceVersion should not be set on objects to be created');
     const key = objectKey(namespace, name);
-    const value = storedForm(await toStorage(stored, next), stored.gvk.kind, stored.apiVersion);
+    const arranged = toStorage(stored, next, context.arranged);
+    const value = storedForm(
+      arranged instanceof Promise ? await arranged : arranged,
+      stored.gvk.kind,
+      stored.apiVersion,
+    );
     // What is not stored keeps the version it came with.
     if (dryRun)
       return rounds.cacheOf(stored).get(key)

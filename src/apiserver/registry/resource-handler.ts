@@ -416,8 +416,9 @@ export class ResourceHandler {
       fieldValidation,
       mediaType,
     });
-    const { object, warnings } = decoded instanceof Promise ? await decoded : decoded;
-    context.warnings.push(...warnings);
+    const { object, warnings, asStored } = decoded instanceof Promise ? await decoded : decoded;
+    for (const warning of warnings) context.warnings.push(warning);
+    if (asStored) context.arranged = object;
     context.audit?.sent(object);
     return object;
   }
