@@ -21,7 +21,7 @@ export async function node(options: { readonly dataDir: string }): Promise<void>
   try {
     await runNodeProcess(
       {
-        dir: openDataDir(options.dataDir),
+        dir: openDataDir(options.dataDir, { roomBytes: 0 }),
         spawner,
         clock,
         random: createRealRandom(),
@@ -34,8 +34,12 @@ export async function node(options: { readonly dataDir: string }): Promise<void>
   } catch (error) {
     if (!stopping.signal.aborted) {
       log.error('The node process fails', { error });
-      writeFileSync(nodeFiles(dataDirAt(options.dataDir)).failure, rootCause(error), { mode: 0o600 });
       process.exitCode = 1;
+      try {
+        writeFileSync(nodeFiles(dataDirAt(options.dataDir)).failure, rootCause(error), { mode: 0o600 });
+      } catch (unwritten) {
+        log.error('Cannot leave word of the failure', { error: unwritten });
+      }
     }
   } finally {
     await spawner.close();

@@ -58,9 +58,10 @@ const neededBytes = 16 * 1024 * 1024;
 
 /**
  * Creates the folders (0700).
+ * @param roomBytes that must be free; a node asks for none: on a full disk it is the one who evicts those that filled it.
  * @throws ClusterError when it cannot be created or written, has no room, or holds something else than a cluster.
  */
-export function openDataDir(given: string): DataDir {
+export function openDataDir(given: string, { roomBytes = neededBytes }: { readonly roomBytes?: number } = {}): DataDir {
   try {
     makeFolder(resolve(given));
     const dir = dataDirAt(given);
@@ -74,9 +75,9 @@ export function openDataDir(given: string): DataDir {
     for (const folder of [dir.pki, dir.store, dir.run, dir.node, dir.logs]) makeFolder(folder);
     accessSync(path, constants.W_OK);
     const { bavail, bsize } = statfsSync(path);
-    if (bavail * bsize < neededBytes)
+    if (bavail * bsize < roomBytes)
       throw new ClusterError(
-        `Cannot use the data directory "${path}": ${Math.floor((bavail * bsize) / 1024)} KiB are free on its file system, ${neededBytes / 1024 / 1024} MiB are needed`,
+        `Cannot use the data directory "${path}": ${Math.floor((bavail * bsize) / 1024)} KiB are free on its file system, ${roomBytes / 1024 / 1024} MiB are needed`,
         'free some space, or choose another place with --data-dir',
       );
     return dir;

@@ -109,6 +109,8 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
   let network: ClusterNetwork = { ...defaultClusterNetwork, ...options.network };
   const server = `https://127.0.0.1:${options.port}`;
   const undo: (() => Promise<void>)[] = [];
+  /** Called when every node has been ready: what fails later is mended, not the end of it all. */
+  const settle: (() => void)[] = [];
   let record: RunRecord | undefined;
   const step = (text: string): void => progress({ kind: 'step', text });
 
@@ -229,7 +231,6 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     failures.promise.catch(() => undefined);
     controlPlane.done.catch((error: unknown) => failures.reject(error));
     const names: string[] = [];
-    let workersRun: RunningHosts | undefined;
     if (rung.kind === 'containerd') {
       step(hosts ? listed(hosts.hosts.map((host) => host.name)) : `Node ${options.nodeName} with containerd`);
       const common = { ...nodeConfig(network, rung), ...options.nodes };
@@ -260,9 +261,10 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
         onStart: (identity) => writeRunRecord(dir, { ...started, node: identity }),
       });
       undo.push(() => node.stop());
+      settle.push(() => node.settle());
       node.failed.catch((error: unknown) => failures.reject(error));
       if (hosts) {
-        workersRun = runHosts({
+        const { stop, failed, settled } = runHosts({
           ...options,
           dir,
           record: hosts,
@@ -275,8 +277,8 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
             );
           },
         });
-        const { stop, failed } = workersRun;
         undo.push(stop);
+        settle.push(settled);
         failed.catch((error: unknown) => failures.reject(error));
         for (const { name } of hosts.hosts) if (!isSwitchedOff(dir, name)) names.push(name);
       } else names.push(options.nodeName);
@@ -299,7 +301,7 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     }
     step('Waiting until every node is ready');
     await Promise.race([waitForNodes(createClient(running.transportAs(adminPeer)), names, options), failures.promise]);
-    workersRun?.settled();
+    for (const say of settle) say();
     return {
       server,
       contextName,

@@ -210,7 +210,7 @@ async function keepHost(
       init = await bootHost(host, record, options);
       note(name, { init });
     }
-    const inside = openDataDir(dataDirOfHost(dir, name).path);
+    const inside = openDataDir(dataDirOfHost(dir, name).path, { roomBytes: 0 });
     await prepare(host, inside);
     const node = superviseNode({
       command: commandInHost(init, cgroup, [...nodeCommand, '--data-dir', hostDataDir]),
@@ -240,7 +240,7 @@ export async function bootHost(
 ): Promise<ProcessIdentity> {
   const { name, address } = host;
   const folder = hostFolder(dir, name);
-  const inside = openDataDir(dataDirOfHost(dir, name).path);
+  const inside = openDataDir(dataDirOfHost(dir, name).path, { roomBytes: 0 });
   // What containerd kept of the last boot - sockets, bundles, namespaces - died with it; images and volumes stay.
   rmSync(join(nodeFiles(inside).containerd, 'state'), { recursive: true, force: true });
   const init = await startSimulatedHost({

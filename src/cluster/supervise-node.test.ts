@@ -58,6 +58,19 @@ test('supervised node: one that never stays up is given up after four tries with
   await node.stop();
 });
 
+test('supervised node: one that has served is started again however often it dies', async () => {
+  const { node, waits } = supervise(`echo >> ${join(folder, 'starts')}; exit 3`);
+  node.settle();
+  let failed = false;
+  node.failed.catch(() => {
+    failed = true;
+  });
+  while (waits.length < 8) await createRealClock({ keepAlive: true }).sleep(5);
+  assert.equal(failed, false);
+  assert.deepEqual(waits.slice(0, 8), [1000, 2000, 4000, 8000, 15_000, 15_000, 15_000, 15_000]);
+  await node.stop();
+});
+
 test('supervised node: without a reason of its own, how it ended is told', async () => {
   await assert.rejects(supervise('kill -9 $$').node.failed, /does not stay up: ended by SIGKILL$/);
   await assert.rejects(supervise('exit 3').node.failed, /does not stay up: exit code 3$/);

@@ -17,13 +17,18 @@ export interface SupervisedNode {
   readonly failed: Promise<never>;
   /** Resolves when it is not started again: `worthwhile` said so. */
   readonly ended: Promise<void>;
+  /** It has served: from now on it is started again however often it dies, for what it fails from may pass (a full disk). */
+  settle(): void;
   /** Ends the process in order (SIGTERM), by force after ten seconds. */
   stop(): Promise<void>;
 }
 
 const firstDelayMs = 500;
-const maxDelayMs = 30_000;
-/** A process that lived so long starts the back-off over. */
+/** Short: pods are not minded meanwhile. */
+const maxDelayMs = 15_000;
+/** A process that lived so long starts the back-off over: it was ended, and does not fail at its start. */
+const servedMs = 10_000;
+/** One that lived so long is not given up any more. */
 const settledMs = 60_000;
 /** So many failures in a row before it ever settled: something is wrong that a restart does not mend. */
 const hopelessAfter = 4;
@@ -47,10 +52,10 @@ export function superviseNode(options: {
   const failure = Promise.withResolvers<never>();
   const ended = Promise.withResolvers<void>();
   failure.promise.catch(() => undefined);
+  let settled = false;
   tasks.run('node-process', async (signal) => {
     let delayMs = firstDelayMs;
     let failures = 0;
-    let settled = false;
     while (!signal.aborted) {
       const startMs = clock.monotonic();
       const how = await runOnce(options, signal);
@@ -68,11 +73,18 @@ export function superviseNode(options: {
         failure.reject(new ClusterError(`The node process does not stay up: ${why ?? how}`, `look into "${logFile}"`));
         return;
       }
-      delayMs = livedMs >= settledMs ? firstDelayMs : Math.min(delayMs * 2, maxDelayMs);
+      delayMs = livedMs >= servedMs ? firstDelayMs : Math.min(delayMs * 2, maxDelayMs);
       await clock.sleep(delayMs, signal);
     }
   });
-  return { failed: failure.promise, ended: ended.promise, stop: () => tasks.stop() };
+  return {
+    failed: failure.promise,
+    ended: ended.promise,
+    settle: () => {
+      settled = true;
+    },
+    stop: () => tasks.stop(),
+  };
 }
 
 /** @returns how it ended. */

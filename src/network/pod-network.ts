@@ -2,7 +2,7 @@
  * The pod network of one host: a CNI configuration for the standard bridge plugin (a bridge with the node's pod range, addresses handed out
  * by host-local) and an nft table that masquerades what pods send out of the cluster. Level-triggered: `apply` may run any number of times.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Spawner } from '../host/spawner.ts';
 import { hostPortsTableName } from './host-ports.ts';
@@ -75,7 +75,11 @@ export async function applyPodNetwork(options: PodNetworkOptions, spawner: Spawn
   mkdirSync(options.leaseDir, { recursive: true });
   const path = join(options.cniConfDir, cniConfigFile);
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, renderCniConfig(options));
+  const text = renderCniConfig(options);
+  if (existsSync(path) && readFileSync(path, 'utf8') === text) return;
+  // Whole or not at all: on a full disk the last one stays. Runtimes read names that end in .conf, .conflist or .json only.
+  writeFileSync(`${path}.new`, text);
+  renameSync(`${path}.new`, path);
 }
 
 /** Takes out the bridge, the rules and the sysctl change. Success when they are gone already. */

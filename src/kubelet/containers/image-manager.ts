@@ -47,9 +47,9 @@ export function createImageManager({
   const failures = new Map<string, { readonly atMs: number; readonly message: string }>();
   let pulling = 0;
   const waiting: (() => void)[] = [];
-  /** First come, first served. */
-  const limited = async <T>(work: () => Promise<T>): Promise<T> => {
-    if (pulling >= parallelPulls) await new Promise<void>((resolve) => waiting.push(resolve));
+  /** First come, first served; who is not wanted any more leaves the queue. */
+  const limited = async <T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> => {
+    if (pulling >= parallelPulls) await turn(signal);
     else pulling++;
     try {
       return await work();
@@ -60,6 +60,20 @@ export function createImageManager({
       else pulling--;
     }
   };
+  const turn = (signal: AbortSignal): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const leave = (): void => {
+        waiting.splice(waiting.indexOf(mine), 1);
+        reject(signal.reason);
+      };
+      const mine = (): void => {
+        signal.removeEventListener('abort', leave);
+        resolve();
+      };
+      if (signal.aborted) return reject(signal.reason);
+      waiting.push(mine);
+      signal.addEventListener('abort', leave, { once: true });
+    });
   const inspect = async (image: string, signal: AbortSignal): Promise<Image | undefined> =>
     (await runtime.imageStatus({ image: { image } }, { signal, timeoutMs })).image;
   /** With each credential that fits in turn; without any when none does. The last failure is the one to tell. */
@@ -134,7 +148,7 @@ export function createImageManager({
           const started = clock.monotonic();
           await pull(image, pullSecrets, sandbox, signal);
           return { pulled: await inspect(image, signal), tookMs: clock.monotonic() - started };
-        });
+        }, signal);
         if (!pulled) throw new Error(`the runtime pulled ${JSON.stringify(image)} and does not have it`);
         failures.delete(key);
         events.normal(

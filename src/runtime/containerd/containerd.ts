@@ -79,14 +79,20 @@ export async function startContainerd(options: ContainerdOptions): Promise<Conta
     }
   }
   if (!child) {
-    await writeFile(configFile, config, { mode: 0o600 });
+    if (!sameConfig) await writeAtomically(configFile, config);
     await mkdir(options.cniConfDir, { recursive: true });
     child = await spawner.start('containerd', ['--config', configFile, '--log-level', 'warn'], {
       logFile,
       onParentDeath: 'survive',
       ...(options.namespaces ? { namespaces: options.namespaces } : {}),
     });
-    await writeAtomically(recordFile, JSON.stringify(child.identity));
+    try {
+      await writeAtomically(recordFile, JSON.stringify(child.identity));
+    } catch (error) {
+      // One that nobody knows of would keep the next from its files.
+      await endProcess(child.identity, { clock, graceMs: 10_000 });
+      throw error;
+    }
     log.info('Started containerd', { pid: child.identity.pid });
   }
 
