@@ -1,4 +1,5 @@
 /** Keeps the EndpointSlices of every Service with a selector. Source: pkg/controller/endpointslice. */
+
 import { isConflict, isNotFound } from '../../api/errors.ts';
 import { type LabelMatcher, labelMatcherFromMap, matchLabels } from '../../api/selectors/label-selector.ts';
 import { formatTime } from '../../api/time.ts';
@@ -17,6 +18,7 @@ import { controllerName, planSlices, type SlicePlan } from './plan.ts';
 import { managedByLabel, serviceNameLabel } from './slice-labels.ts';
 import { TriggerTimes, triggerTimeAnnotation } from './trigger-time.ts';
 import { WrittenSlices } from './written-slices.ts';
+import { topologyOf, type ZoneShares, zoneShares } from './zone-hints.ts';
 
 export interface EndpointSliceControllerOptions {
   /** --concurrent-service-endpoint-syncs */
@@ -49,6 +51,10 @@ class EndpointSliceRun {
   private readonly written = new WrittenSlices();
   /** Services with pods whose node is not known yet. */
   private readonly waitingForNodes = new Set<string>();
+  /** Topology aware Services, with what their users were told last of their hints. */
+  private readonly topologyAware = new Map<string, string>();
+  /** Undefined when nodes have changed since. */
+  private shares: { readonly value: ZoneShares | undefined } | undefined;
 
   constructor(context: ControllerContext, options: EndpointSliceControllerOptions) {
     this.context = context;
@@ -130,17 +136,54 @@ class EndpointSliceRun {
     );
   }
 
-  /** A node that appears completes endpoints that were left out for want of it. */
+  /** A node that appears completes endpoints that were left out for want of it; each shifts the shares of the zones. */
   private watchNodes(signal: AbortSignal): void {
+    const share = (before: string, after: string): void => {
+      if (before === after) return;
+      this.shares = undefined;
+      for (const key of this.topologyAware.keys()) this.queue.add(key);
+    };
     observe(
       this.nodes,
       {
-        onAdd: () => {
+        onAdd: (node) => {
+          share('', topologyOf(node));
           for (const key of this.waitingForNodes) this.queue.add(key);
         },
+        onUpdate: (previous, node) => share(topologyOf(previous), topologyOf(node)),
+        onDelete: (node) => share(topologyOf(node), ''),
       },
       signal,
     );
+  }
+
+  private zoneShares(): ZoneShares | undefined {
+    this.shares ??= { value: zoneShares(this.nodes.list()) };
+    return this.shares.value;
+  }
+
+  /** Users learn when hints come, and why there are none. */
+  private tellOfHints(key: string, service: Service, hints: SlicePlan['hints']): void {
+    const told = this.topologyAware.get(key);
+    const now = JSON.stringify([...hints]);
+    if (hints.size === 0) this.topologyAware.delete(key);
+    else this.topologyAware.set(key, now);
+    if (told === now) return;
+    for (const [addressType, problem] of hints)
+      this.context.events.event(
+        service,
+        problem === undefined
+          ? {
+              type: 'Normal',
+              reason: 'TopologyAwareHintsEnabled',
+              message: `Topology Aware Hints has been enabled, addressType: ${addressType}`,
+            }
+          : {
+              type: 'Warning',
+              reason: 'TopologyAwareHintsDisabled',
+              message: `${problem}, addressType: ${addressType}`,
+            },
+      );
   }
 
   private async sync(key: string, signal: AbortSignal): Promise<ReconcileResult> {
@@ -150,6 +193,7 @@ class EndpointSliceRun {
       this.triggerTimes.forget(key);
       this.written.forget(key);
       this.waitingForNodes.delete(key);
+      this.topologyAware.delete(key);
       return undefined;
     }
     if (!hasSelector(service)) return undefined;
@@ -164,7 +208,9 @@ class EndpointSliceRun {
       slices,
       node: (name) => this.nodes.get(name),
       maxEndpointsPerSlice: this.options.maxEndpointsPerSlice ?? 100,
+      shares: () => this.zoneShares(),
     });
+    this.tellOfHints(key, service, plan.hints);
     if (plan.podsWithoutNode.length > 0) this.waitingForNodes.add(key);
     else this.waitingForNodes.delete(key);
     await this.apply(key, service, plan, triggerMs, signal);

@@ -176,6 +176,29 @@ test('endpoint slices: traffic distribution becomes hints, and they go with it',
   assert.equal(hints(undefined, same)[0]?.endpoints?.[0]?.hints, undefined);
 });
 
+test('endpoint slices: a topology aware service spreads zones over its endpoints, and tells why it cannot', () => {
+  const aware: Service = {
+    ...service({ trafficDistribution: 'PreferSameNode' }),
+    metadata: { ...service().metadata, annotations: { 'service.kubernetes.io/topology-mode': 'Auto' } },
+  };
+  const shares = new Map([
+    ['z1', 0.5],
+    ['z2', 0.5],
+  ]);
+  const next = (pods: readonly Pod[], slices: readonly EndpointSlice[]) =>
+    planSlices({ service: aware, pods, slices, node, maxEndpointsPerSlice: 100, shares: () => shares });
+  const first = next(range(0, 4), []);
+  assert.deepEqual([...first.hints], [['IPv4', undefined]]);
+  const slices = apply([], first);
+  const zones = slices[0]?.endpoints?.map(({ hints }) => [hints?.forZones?.[0]?.name, hints?.forNodes]);
+  assert.deepEqual(zones?.map(([zone]) => zone).sort(), ['z1', 'z1', 'z2', 'z2']);
+  assert.ok(zones?.every(([, nodes]) => nodes === undefined));
+  assert.deepEqual(writes(next(range(0, 4), slices)), [0, 0, 0]);
+  const few = next(range(0, 1), slices);
+  assert.deepEqual([...few.hints], [['IPv4', 'Insufficient number of endpoints (1 endpoints, 2 zones)']]);
+  assert.equal(apply(slices, few)[0]?.endpoints?.[0]?.hints, undefined);
+});
+
 test('endpoint slices: labels follow the service, and a foreign slice is not kept', () => {
   const slices = apply([], plan([pod(1)]));
   const relabelled: Service = {

@@ -2,6 +2,7 @@
  * From the endpoints there should be and the slices there are to the fewest writes. Pure. Every slice that changes is seen by every node, so an
  * untouched slice is worth more than a tidy one: slices are not balanced. Source: staging/src/k8s.io/endpointslice/reconciler.go.
  */
+
 import { sameJson } from '../../api/edit.ts';
 import { newControllerRef } from '../../api/meta.ts';
 import type { Node, Pod, Service } from '../../api/types/core-v1.ts';
@@ -9,6 +10,7 @@ import type { Endpoint, EndpointPort, EndpointSlice } from '../../api/types/disc
 import { resources } from '../../api/types/resources.ts';
 import { type AddressType, addressTypesOf, endpointPorts, hasEndpoint, podEndpoint } from './pod-endpoint.ts';
 import { sliceLabels } from './slice-labels.ts';
+import { assignZones, isTopologyAware, type ZoneShares } from './zone-hints.ts';
 
 export const controllerName = 'endpointslice-controller.k8s.io';
 
@@ -18,6 +20,8 @@ export interface SlicePlan {
   readonly delete: EndpointSlice[];
   /** Pods left out because their node is not known (yet): to be looked at again. */
   readonly podsWithoutNode: readonly string[];
+  /** Of a topology aware Service: for each of its address types why its endpoints have no hints, undefined when they have. */
+  readonly hints: ReadonlyMap<AddressType, string | undefined>;
 }
 
 export interface SliceInput {
@@ -26,11 +30,13 @@ export interface SliceInput {
   readonly slices: readonly EndpointSlice[];
   readonly node: (name: string) => Node | undefined;
   readonly maxEndpointsPerSlice: number;
+  /** Asked for topology aware Services only. */
+  readonly shares?: () => ZoneShares | undefined;
 }
 
 export function planSlices(input: SliceInput): SlicePlan {
   const types = addressTypesOf(input.service);
-  const plan = { create: [], update: [], delete: [], podsWithoutNode: new Set<string>() };
+  const plan = { create: [], update: [], delete: [], podsWithoutNode: new Set<string>(), hints: new Map() };
   const all: Mutable = plan;
   for (const slice of input.slices) if (!types.includes(slice.addressType as AddressType)) all.delete.push(slice);
   for (const type of types) planAddressType(input, type, all);
@@ -43,6 +49,7 @@ interface Mutable {
   readonly update: EndpointSlice[];
   readonly delete: EndpointSlice[];
   readonly podsWithoutNode: Set<string>;
+  readonly hints: Map<AddressType, string | undefined>;
 }
 
 /** Endpoints that share their ports share slices. */
@@ -61,6 +68,7 @@ function planAddressType(input: SliceInput, type: AddressType, plan: Mutable): v
   const update: EndpointSlice[] = [];
   const remove: EndpointSlice[] = [...foreign];
   const groups = desiredGroups(input, type, plan.podsWithoutNode);
+  if (isTopologyAware(service)) plan.hints.set(type, giveZones(groups, existing, input.shares?.()));
   for (const [key, group] of groups) {
     const step = planGroup(input, type, group, byPorts.get(key) ?? []);
     create.push(...step.create);
@@ -102,6 +110,28 @@ function desiredGroups(
     if (endpoint.addresses.length > 0) group.endpoints.set(identity(endpoint), endpoint);
   }
   return groups;
+}
+
+/** Over all its ports' groups. @returns why none have hints. */
+function giveZones(
+  groups: ReadonlyMap<string, Group>,
+  existing: readonly EndpointSlice[],
+  shares: ZoneShares | undefined,
+): string | undefined {
+  const before = new Map<string, string | undefined>();
+  for (const { endpoints = [] } of existing)
+    for (const endpoint of endpoints) before.set(identity(endpoint), endpoint.hints?.forZones?.[0]?.name);
+  const ready = [...groups.values()].flatMap(({ endpoints }) =>
+    [...endpoints.values()].filter(({ conditions }) => conditions?.ready),
+  );
+  const assigned = assignZones(ready, (endpoint) => before.get(identity(endpoint)), shares);
+  if ('problem' in assigned) return assigned.problem;
+  for (const { endpoints } of groups.values())
+    for (const [key, endpoint] of endpoints) {
+      const name = assigned.zones.get(endpoint);
+      if (name !== undefined) endpoints.set(key, { ...endpoint, hints: { forZones: [{ name }] } });
+    }
+  return undefined;
 }
 
 /**

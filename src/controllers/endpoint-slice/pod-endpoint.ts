@@ -5,6 +5,8 @@ import { findTargetPort } from '../../api/pod/ports.ts';
 import type { Node, Pod, Service } from '../../api/types/core-v1.ts';
 import type { Endpoint, EndpointPort } from '../../api/types/discovery-v1.ts';
 
+import { isTopologyAware } from './zone-hints.ts';
+
 export type AddressType = 'IPv4' | 'IPv6';
 
 /** It has an address and has not ended. @param includeTerminating slices tell of terminating pods, Endpoints do not. */
@@ -27,7 +29,7 @@ export function podEndpoint(pod: Pod, node: Node | undefined, service: Service, 
   const ready = service.spec?.publishNotReadyAddresses === true || (serving && !terminating);
   const zone = node?.metadata.labels?.['topology.kubernetes.io/zone'];
   const nodeName = pod.spec?.nodeName;
-  const hints = ready ? hintsFor(service, nodeName, zone) : undefined;
+  const hints = ready && !isTopologyAware(service) ? hintsFor(service, nodeName, zone) : undefined;
   return {
     addresses: addressesOf(pod, addressType),
     conditions: { ready, serving, terminating },
