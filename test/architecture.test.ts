@@ -169,16 +169,106 @@ test('architecture: real time and randomness stay in base/', () => {
   assert.deepEqual(broken, []);
 });
 
-test('architecture: process-wide things are touched by cli/ only', () => {
+/** Lines of code, comments left out, that a pattern forbids. */
+function offending(pattern: RegExp, allowed: (file: SourceFile) => boolean): string[] {
   const broken: string[] = [];
   for (const file of files) {
-    const room = roomOf(file.path);
-    if (room === 'cli' || room === 'base' || isTest(file.path)) continue;
-    for (const [i, line] of file.text.split('\n').entries()) {
-      if (/^\s*(\*|\/\/|\/\*)/.test(line)) continue;
-      if (/\bprocess\.(env|exit|chdir|argv)\b|\bprocess\.on\(/.test(line))
+    if (isTest(file.path) || allowed(file)) continue;
+    for (const [i, line] of file.text.split('\n').entries())
+      if (!/^\s*(\*|\/\/|\/\*)/.test(line) && pattern.test(line))
         broken.push(`${relative(root, file.path)}:${i + 1}: ${line.trim()}`);
-    }
   }
+  return broken;
+}
+
+const within =
+  (...places: readonly string[]) =>
+  ({ path }: SourceFile): boolean =>
+    places.some((place) => relative(src, path).startsWith(place));
+
+test('architecture: process-wide things are touched by cli/ only', () => {
+  assert.deepEqual(
+    offending(
+      /(?<![\w.])process\.(?:(?:env|exit|exitCode|abort|chdir|cwd|argv|umask|title|set[ug]id)\b|(?:on|once|addListener)\()/,
+      within('cli/'),
+    ),
+    [],
+  );
+});
+
+test('architecture: what is printed is printed by cli/', () => {
+  // The spawner's protocol runs over its own standard streams; the testing library's log goes where its tests' does.
+  const pattern = /\bconsole\.\w|\bprocess\.(stdout|stderr|stdin)\b/;
+  assert.deepEqual(offending(pattern, within('cli/', 'host/spawner-main.ts', 'testing/cluster.ts')), []);
+});
+
+test('architecture: modules hold nothing that changes', () => {
+  assert.deepEqual(offending(/^(export )?(let|var) /, within()), []);
+  // A collection that says it is read-only is data, one that does not is state; a WeakMap remembers what follows from something immutable.
+  const collection = /^(export )?const \w+(: (?!Readonly)[^=]+)? = new (Map|Set|WeakSet|WeakRef)\b/;
+  const changing = files
+    .filter(({ path }) => !isTest(path))
+    .flatMap((file) =>
+      [...file.text.matchAll(new RegExp(collection, 'gm'))]
+        .map((match) => /const (\w+)/.exec(match[0])![1]!)
+        .filter((name) => new RegExp(`\\b${name}\\.(set|add|delete|clear)\\(`).test(file.text))
+        .map((name) => `${relative(root, file.path)}: ${name}`),
+    );
+  assert.deepEqual(changing, []);
+});
+
+/** Modules of Node's by which a room would reach the machine, the network or other programs. */
+const machine = 'child_process|cluster|dgram|dns|fs|http|http2|https|net|os|readline|repl|tls|tty|v8|vm|worker_threads';
+
+test('architecture: rooms without effects import nothing that has some', () => {
+  const pure = ['api', 'cel', 'base', 'apiserver', 'scheduler', 'controllers'];
+  const broken = files.flatMap((file) => {
+    if (isTest(file.path) || !pure.includes(roomOf(file.path)!)) return [];
+    return [...file.text.matchAll(new RegExp(`import (type )?([^;]*?) from 'node:(${machine})(?:/[^']*)?'`, 'g'))]
+      .filter(([, type, names = '', module]) => !type && !(module === 'net' && isAddressArithmetic(names)))
+      .map(([text]) => `${relative(root, file.path)}: ${text}`);
+  });
+  assert.deepEqual(broken, []);
+});
+
+/** `node:net` also knows addresses, without opening anything. */
+const isAddressArithmetic = (names: string): boolean =>
+  names.split(/[{},\s]+/).every((name) => ['', 'BlockList', 'isIP', 'isIPv4', 'isIPv6'].includes(name));
+
+test('architecture: programs are started by host/, and by what puts hosts together', () => {
+  const starters = within(
+    'host/',
+    'cli/up.ts',
+    'cluster/servers/start-host.ts',
+    'cluster/servers/systemd.ts',
+    'cluster/supervise-node.ts',
+  );
+  assert.deepEqual(offending(/from 'node:child_process'/, starters), []);
+});
+
+/** Each dependency has the rooms it was chosen for (decision 17). */
+const packages: Readonly<Record<string, readonly string[]>> = {
+  '@grpc/grpc-js': ['kubelet/probes/', 'runtime/', 'store/'],
+  '@peculiar/x509': ['cluster/', 'serve/testdata/'],
+  commander: ['cli/'],
+  lmdb: ['store/embedded/'],
+  'prom-client': ['base/'],
+  protobufjs: ['api/codec/protobuf/', 'apiserver/openapi/', 'runtime/', 'store/'],
+  re2js: ['api/', 'cel/'],
+  'sorted-btree': ['apiserver/watch-cache/', 'store/'],
+  'reflect-metadata': ['cluster/'],
+  ws: ['serve/'],
+  yaml: ['api/codec/', 'cli/', 'client/', 'cluster/', 'kubelet/'],
+};
+
+test('architecture: a package is imported where it was chosen for', () => {
+  const broken = files.flatMap((file) => {
+    if (isTest(file.path)) return [];
+    const code = file.text.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
+    return [...code.matchAll(/(?:from|import\() ?'((?:@[^/']+\/)?[a-z][^/':.]*)(?:\/[^']*)?'/g)]
+      .map(([, name]) => name!)
+      .filter((name) => !(packages[name] && within(...packages[name])(file)))
+      .map((name) => `${relative(root, file.path)}: ${name}`);
+  });
   assert.deepEqual(broken, []);
 });

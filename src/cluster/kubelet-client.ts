@@ -32,6 +32,8 @@ const apiServerPeer: PeerCertificate = Object.freeze({
 
 /** Until a kubelet has answered a request for another protocol; it asks its runtime first. */
 const connectTimeoutMs = 30_000;
+/** A node with hundreds of containers says a few hundred KiB. */
+const pageBytesMax = 16 * 1024 * 1024;
 
 export interface ClusterKubeletClient extends KubeletClient {
   /** The text of one of a kubelet's pages. @throws ApiError, TransportError */
@@ -123,8 +125,16 @@ export function createKubeletClient(options: KubeletClientOptions): ClusterKubel
       const handler = options.hollow(node);
       const chunks: Uint8Array[] = [];
       if (handler) chunks.push(await pageInProcess(handler, path, signal));
-      else
-        for await (const chunk of await transportOf(node).stream({ method: 'GET', path, signal })) chunks.push(chunk);
+      else {
+        let length = 0;
+        for await (const chunk of await transportOf(node).stream({ method: 'GET', path, signal })) {
+          length += chunk.length;
+          // A node is not trusted with the API server's memory.
+          if (length > pageBytesMax)
+            throw new Error(`${path} of node ${JSON.stringify(node)} is longer than ${pageBytesMax} bytes`);
+          chunks.push(chunk);
+        }
+      }
       return Buffer.concat(chunks).toString();
     },
     close: async () => {

@@ -419,7 +419,7 @@ export class ResourceHandler {
     const { object, warnings, asStored } = decoded instanceof Promise ? await decoded : decoded;
     for (const warning of warnings) context.warnings.push(warning);
     if (asStored) context.arranged = object;
-    context.audit?.sent(object);
+    context.audit?.sent(this.#options.registry.kinds.applyDefaults(object, expected));
     return object;
   }
 
