@@ -35,6 +35,7 @@ export function decodeUnstructured(
   type: StructType,
   options: { readonly fieldValidation: FieldValidation },
 ): Decoded {
+  if (type.custom) return decodeCustom({ value }, type, options.fieldValidation, () => valueNodes(value));
   const converted = fromUnstructured(value, type);
   const canonical = new Canonical(false);
   const object = canonical.struct(type, converted.value);

@@ -245,6 +245,20 @@ test('custom resources: server-side apply merges list maps by the schema', () =>
     assert.equal(conflict.status, 409, conflict.text);
   }));
 
+test('custom resources: server-side apply keeps what an open schema does not name', () =>
+  withKind(
+    async (server) => {
+      const type = { 'content-type': 'application/apply-patch+yaml' };
+      const apply = (spec: object) => server.send('PATCH', `${path('a')}?fieldManager=one`, cron('a', spec), type);
+      const first = await apply({ min: 1, replicas: 1, list: [{ a: null }], gone: { a: 1 } });
+      assert.equal(first.status, 201, first.text);
+      assert.deepEqual(first.body.spec, { gone: { a: 1 }, list: [{ a: null }], min: 1, replicas: 1 });
+      const second = await apply({ min: 2, replicas: 3, list: [] });
+      assert.deepEqual(second.body.spec, { list: [], min: 2, replicas: 3 }, second.text);
+    },
+    ruled([], { properties: { min: { type: 'integer' } }, 'x-kubernetes-preserve-unknown-fields': true }),
+  ));
+
 test('custom resources: tables show the columns of the definition', () =>
   withKind(async (server) => {
     await server.create(path(), cron('a'));
