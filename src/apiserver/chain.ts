@@ -81,11 +81,19 @@ export function createChain(options: ChainOptions): Chain {
     const auditId = request.headers['audit-id'] ?? options.random.uuid();
     const state: RequestState = { flight: undefined, warnings: [], auditId, trail: undefined, recorded: false };
     const work = settled(options, request, info, query, known, state);
-    let response = isLongRunning(info)
+    const long = isLongRunning(info);
+    if (!long) options.metrics.enter(info);
+    let response = long
       ? await work
       : await inTime(work, deadlines, timeoutOf(query), request, () => failure(options, request, outOfTime(), []));
     if (options.audit) response = await recorded(options.audit, request, info, state, response);
-    options.metrics.observe(info, request.method, response.status, clock.monotonic() - started);
+    if (!long) options.metrics.leave(info);
+    options.metrics.observe(
+      info,
+      { method: request.method, dryRun: query.get('dryRun'), headers: request.headers },
+      response.status,
+      clock.monotonic() - started,
+    );
     const { flight } = state;
     const headers = flight
       ? {

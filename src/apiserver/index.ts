@@ -71,6 +71,7 @@ import { builtinSubresources } from './registry/subresource-table.ts';
 import { identityTransformer, type Transformer } from './registry/transformer.ts';
 import { defaultWatchLimits, type WatchLimits } from './registry/watch.ts';
 import { createRequestMetrics } from './request-metrics.ts';
+import { registerServerMetrics } from './server-metrics.ts';
 import { withSelectorRules } from './strategies/device-selectors.ts';
 import { builtinStrategies } from './strategies/index.ts';
 import { WatchCache } from './watch-cache/watch-cache.ts';
@@ -375,10 +376,14 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     metricsText: () => metrics.text(),
     protobufEncoder: () => protobuf.encoder(),
   });
-  metrics.gauge<never>({
-    name: 'apiserver_registered_watchers',
-    help: 'Number of currently registered watchers.',
-    collect: (gauge) => gauge.set({} as Record<never, string>, cache.watcherCount()),
+  registerServerMetrics(metrics, {
+    version: options.version ?? followedVersion,
+    watchers: () => cache.watcherCount(),
+    objects: () =>
+      table.stored.map(({ prefix, group, resource }) => [
+        group === '' ? resource : `${resource}.${group}`,
+        cache.resource(prefix).size,
+      ]),
   });
   let running: Promise<void> | undefined;
   let aggregated: Promise<void> | undefined;

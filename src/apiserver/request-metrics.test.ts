@@ -8,7 +8,12 @@ test('request metrics: names that callers make up are no series', async () => {
   const registry = createMetricsRegistry();
   const metrics = createRequestMetrics(registry, ({ resource }) => resource === 'pods');
   const seen = (method: string, path: string, code: number): void =>
-    metrics.observe(parseRequestInfo(method, path, new URLSearchParams()), method, code, 1);
+    metrics.observe(
+      parseRequestInfo(method, path, new URLSearchParams()),
+      { method, dryRun: null, headers: {} },
+      code,
+      1,
+    );
   seen('GET', '/api/v1/namespaces/a/pods', 200);
   for (let i = 0; i < 100; i++) {
     seen('GET', `/apis/group-${i}/v${i}/things-${i}`, 404);
@@ -20,5 +25,9 @@ test('request metrics: names that callers make up are no series', async () => {
   assert.equal(series.length, 4, series.join('\n'));
   assert.match(text, /apiserver_request_total\{[^}]*resource="pods"[^}]*\} 1/);
   assert.match(text, /apiserver_request_total\{verb="LIST",group="",version="",resource=""[^}]*\} 100/);
+  assert.match(
+    text,
+    /apiserver_request_sli_duration_seconds_bucket\{verb="LIST",group="",version="v1",resource="pods"[^}]*le="0.005"\} 1\n/,
+  );
   assert.doesNotMatch(text, /METHOD|things-|group-/);
 });

@@ -1,16 +1,34 @@
 /** Counts and times requests under upstream's names. Children are kept per label set: no string is built on the hot path twice. */
 import type { MetricsRegistry } from '../base/metrics.ts';
+import type { Timing } from '../base/timings.ts';
 import type { RequestInfo } from './request-info.ts';
 
 export interface RequestMetrics {
+  /** A request that is no long one begins. */
+  enter(info: RequestInfo): void;
+  leave(info: RequestInfo): void;
   /** @param durationMs until the answer's head was known; a watch counts until it opened. */
-  observe(info: RequestInfo, method: string, code: number, durationMs: number): void;
+  observe(info: RequestInfo, request: Observed, code: number, durationMs: number): void;
 }
 
-const buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60] as const;
+/** What of a request counts. */
+export interface Observed {
+  readonly method: string;
+  /** `?dryRun=`. */
+  readonly dryRun: string | null;
+  readonly headers: { readonly 'content-type'?: string | undefined };
+}
+
+/** Upstream's. Source: apiserver/pkg/endpoints/metrics. */
+const buckets = [
+  0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60,
+] as const;
 
 interface Cell {
   count: number;
+  readonly duration: Timing;
+  /** Without requests that last: they say nothing of how fast the server is. */
+  readonly sli: Timing | undefined;
   readonly labels: Readonly<Record<RequestLabel, string>>;
 }
 
@@ -39,33 +57,64 @@ export function createRequestMetrics(
     help: 'Counter of apiserver requests broken out for each verb, group, version, resource, scope, component, and HTTP response code.',
     labels: requestLabels,
   });
-  const durations = metrics.histogram<'verb'>({
+  const durations = metrics.timings<DurationLabel>({
     name: 'apiserver_request_duration_seconds',
-    help: 'Response latency distribution in seconds for each verb.',
-    labels: ['verb'],
+    help: 'Response latency distribution in seconds for each verb, dry run value, group, version, resource, subresource, scope and component.',
+    labels: durationLabels,
     buckets,
   });
-  const cellOf = (key: string, verb: string, about: About, scope: string, code: number): Cell => {
+  const slis = metrics.timings<Exclude<DurationLabel, 'dry_run'>>({
+    name: 'apiserver_request_sli_duration_seconds',
+    help: 'Response latency distribution in seconds of requests that end by themselves.',
+    labels: durationLabels.filter((name) => name !== 'dry_run'),
+    buckets,
+  });
+  const inFlight = { mutating: 0, readOnly: 0 };
+  metrics.gauge<'request_kind'>({
+    name: 'apiserver_current_inflight_requests',
+    help: 'Requests that are being answered, by kind.',
+    labels: ['request_kind'],
+    collect: (gauge) => {
+      gauge.set({ request_kind: 'mutating' }, inFlight.mutating);
+      gauge.set({ request_kind: 'readOnly' }, inFlight.readOnly);
+    },
+  });
+  const cellOf = (key: string, verb: string, dryRun: string, about: About, scope: string, code: number): Cell => {
     let cell = pending.get(key);
     if (cell === undefined) {
       const { apiGroup: group, apiVersion: version, resource, subresource } = about;
-      const labels = { verb, group, version, resource, subresource, scope, component: 'apiserver', code: String(code) };
-      pending.set(key, (cell = { count: 0, labels }));
+      const where = { verb, group, version, resource, subresource, scope, component: 'apiserver', dry_run: dryRun };
+      cell = {
+        count: 0,
+        labels: { ...where, code: String(code) },
+        duration: durations.child(where),
+        sli: verb === 'WATCH' || verb === 'CONNECT' ? undefined : slis.child(where),
+      };
+      pending.set(key, cell);
     }
     return cell;
   };
   return {
-    observe(info, method, code, durationMs) {
-      const verb = info.isResourceRequest && info.verb !== '' ? info.verb.toUpperCase() : methodLabel(method);
+    enter(info) {
+      inFlight[readOnlyVerbs.has(info.verb) ? 'readOnly' : 'mutating']++;
+    },
+    leave(info) {
+      inFlight[readOnlyVerbs.has(info.verb) ? 'readOnly' : 'mutating']--;
+    },
+    observe(info, request, code, durationMs) {
+      const verb = verbLabel(info, request);
+      const dryRun = request.dryRun === null ? '' : 'All';
       const scope = scopeOf(info);
-      const key = `${verb}|${info.apiGroup}|${info.apiVersion}|${info.resource}|${info.subresource}|${scope}|${code}`;
+      const key = `${verb}|${dryRun}|${info.apiGroup}|${info.apiVersion}|${info.resource}|${info.subresource}|${scope}|${code}`;
       const cell =
         pending.get(key) ??
         (isServed(info)
-          ? cellOf(key, verb, info, scope, code)
-          : cellOf(`${verb}|${scope}|${code}`, verb, unknown, scope, code));
+          ? cellOf(key, verb, dryRun, info, scope, code)
+          : cellOf(`${verb}|${scope}|${code}`, verb, '', unknown, scope, code));
       cell.count++;
-      durations.observe({ verb }, durationMs / 1000);
+      const seconds = durationMs / 1000;
+      cell.duration.observe(seconds);
+      cell.sli?.observe(seconds);
     },
   };
 }
@@ -76,7 +125,31 @@ const unknown: About = Object.freeze({ apiGroup: '', apiVersion: '', resource: '
 const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'CONNECT']);
 const methodLabel = (method: string): string => (methods.has(method) ? method : 'other');
 
-const requestLabels = ['verb', 'group', 'version', 'resource', 'subresource', 'scope', 'component', 'code'] as const;
+const readOnlyVerbs: ReadonlySet<string> = new Set(['get', 'list', 'watch']);
+const connections: ReadonlySet<string> = new Set(['attach', 'exec', 'portforward', 'proxy']);
+
+/** HTTP's word, but for LIST, WATCH, APPLY and CONNECT: dashboards ask for `POST|PUT|PATCH|DELETE`. */
+function verbLabel(info: RequestInfo, { method, headers }: Observed): string {
+  if (!info.isResourceRequest) return methodLabel(method);
+  if (info.verb === 'list') return 'LIST';
+  if (info.verb === 'watch') return 'WATCH';
+  if (info.subresource !== '' && connections.has(info.subresource)) return 'CONNECT';
+  if (method === 'PATCH' && headers['content-type']?.startsWith('application/apply-patch')) return 'APPLY';
+  return methodLabel(method);
+}
+
+const durationLabels = [
+  'verb',
+  'group',
+  'version',
+  'resource',
+  'subresource',
+  'scope',
+  'component',
+  'dry_run',
+] as const;
+type DurationLabel = (typeof durationLabels)[number];
+const requestLabels = [...durationLabels, 'code'] as const;
 type RequestLabel = (typeof requestLabels)[number];
 
 function scopeOf(info: RequestInfo): string {

@@ -3,6 +3,7 @@
  * Hot paths ask for a child once (`labels(...)`) and keep it.
  */
 import { Counter as PromCounter, Gauge as PromGauge, Histogram as PromHistogram, Registry } from 'prom-client';
+import { TimingSet, type Timings, type TimingsDefinition } from './timings.ts';
 
 export interface MetricDefinition<L extends string> {
   readonly name: string;
@@ -33,6 +34,8 @@ export interface MetricsRegistry {
   histogram<L extends string = never>(
     definition: MetricDefinition<L> & { readonly buckets: readonly number[] },
   ): Histogram<L>;
+  /** A histogram for hot paths. */
+  timings<L extends string>(definition: TimingsDefinition<L>): Timings<L>;
   /** Prometheus text format 0.0.4. */
   text(): Promise<string>;
 }
@@ -40,6 +43,7 @@ export interface MetricsRegistry {
 /** A registry of its own: two clusters in one process share nothing. Asking twice for a name gives the same metric. */
 export function createMetricsRegistry(): MetricsRegistry {
   const registry = new Registry();
+  const timings = new Map<string, TimingSet<string>>();
   return {
     counter<L extends string>({ name, help, labels = [] }: MetricDefinition<L>) {
       const metric =
@@ -88,6 +92,16 @@ export function createMetricsRegistry(): MetricsRegistry {
         remove: (values) => metric.remove(values),
       };
     },
-    text: () => registry.metrics(),
+    timings<L extends string>(definition: TimingsDefinition<L>) {
+      const known = timings.get(definition.name);
+      if (known) return known as unknown as Timings<L>;
+      const made = new TimingSet<L>(definition);
+      timings.set(definition.name, made as unknown as TimingSet<string>);
+      return made;
+    },
+    async text() {
+      const text = await registry.metrics();
+      return text + [...timings.values()].map((each) => `\n${each.text()}`).join('');
+    },
   };
 }

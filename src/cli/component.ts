@@ -1,7 +1,7 @@
 /** `bireme apiserver | controller-manager | scheduler | kubelet | proxy`: one component in this process, with upstream's flags. */
 import { createLogger } from '../base/console-log.ts';
 import type { LogLevel } from '../base/log.ts';
-import { createMetricsRegistry } from '../base/metrics.ts';
+import { createProcessRegistry } from '../base/process-metrics.ts';
 import { createRealRandom } from '../base/real-random.ts';
 import type { ComponentIo } from '../cluster/components/run-component.ts';
 import { createForkedSpawner } from '../cluster/host-spawner.ts';
@@ -17,7 +17,7 @@ export async function component(command: ComponentCommand, args: readonly string
   const io: ComponentIo = {
     clock,
     random: createRealRandom(),
-    metrics: createMetricsRegistry(),
+    metrics: createProcessRegistry(),
     logger: (level: LogLevel) => createLogger({ clock, level, write: (line) => void process.stderr.write(line) }),
     print: (text) => void process.stdout.write(text),
     spawner: () => createForkedSpawner({ command: selfCommand('spawner') }),

@@ -1,7 +1,7 @@
 /** The node process: started by `up`, ends when its standard input ends, however its parent ended. */
 import { writeFileSync } from 'node:fs';
 import { createLogger } from '../base/console-log.ts';
-import { createMetricsRegistry } from '../base/metrics.ts';
+import { createProcessRegistry } from '../base/process-metrics.ts';
 import { createRealRandom } from '../base/real-random.ts';
 import { dataDirAt, openDataDir } from '../cluster/data-dir.ts';
 import { createForkedSpawner } from '../cluster/host-spawner.ts';
@@ -26,7 +26,7 @@ export async function node(options: { readonly dataDir: string }): Promise<void>
         clock,
         random: createRealRandom(),
         log,
-        metrics: createMetricsRegistry(),
+        metrics: createProcessRegistry(),
         onMachineShutdown: (listener) => process.on('SIGPWR', listener),
       },
       stopping.signal,

@@ -1,6 +1,6 @@
 /** `bireme server`: the process of a server; `init` and `join` start it, or systemd does. `bireme start`: that process again, in the background. */
 import { createLogger } from '../base/console-log.ts';
-import { createMetricsRegistry } from '../base/metrics.ts';
+import { createProcessRegistry } from '../base/process-metrics.ts';
 import { createRealRandom } from '../base/real-random.ts';
 import { ClusterError } from '../cluster/cluster-error.ts';
 import { dataDirAt, openDataDir } from '../cluster/data-dir.ts';
@@ -36,7 +36,7 @@ export async function server(options: { readonly dataDir: string }): Promise<voi
         clock,
         random: createRealRandom(),
         log,
-        metrics: createMetricsRegistry(),
+        metrics: createProcessRegistry(),
         onReady: () => writeReady(dir, thisProcess(process.pid)),
       },
       stopping.signal,

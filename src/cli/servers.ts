@@ -2,7 +2,7 @@
 
 import { parseDuration } from '../api/time.ts';
 import { createLogger } from '../base/console-log.ts';
-import { createMetricsRegistry } from '../base/metrics.ts';
+import { createProcessRegistry } from '../base/process-metrics.ts';
 import { createRealRandom } from '../base/real-random.ts';
 import { ClusterError } from '../cluster/cluster-error.ts';
 import { defaultClusterNetwork } from '../cluster/control-plane.ts';
@@ -194,7 +194,7 @@ export function serverOptions(flags: ServerFlags, progress: Progress): ServerOpt
     clock,
     random: createRealRandom(),
     log: createLogger({ clock, level: 'warn', write: (line) => void process.stderr.write(line) }),
-    metrics: createMetricsRegistry(),
+    metrics: createProcessRegistry(),
     dataDir,
     nodeName: flags.nodeName ?? nodeName(),
     address,

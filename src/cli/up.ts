@@ -4,7 +4,7 @@ import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createLogger } from '../base/console-log.ts';
 import type { LogLevel } from '../base/log.ts';
-import { createMetricsRegistry } from '../base/metrics.ts';
+import { createProcessRegistry } from '../base/process-metrics.ts';
 import { createRealRandom } from '../base/real-random.ts';
 import { ClusterError } from '../cluster/cluster-error.ts';
 import { dataDirAt } from '../cluster/data-dir.ts';
@@ -61,7 +61,7 @@ export async function up(options: UpOptions): Promise<void> {
       level: options.logLevel as LogLevel,
       write: (line) => writeLogLine(join(logDir, 'control-plane.log'), line),
     }),
-    metrics: createMetricsRegistry(),
+    metrics: createProcessRegistry(),
   };
   process.on('unhandledRejection', (reason) => {
     if (!isBatchRejection(reason)) throw reason;

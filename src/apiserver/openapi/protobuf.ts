@@ -82,19 +82,47 @@ function body(writer: Writer, fields: Message, extensions: number | undefined, v
 
 const oneOrMany: Write = (writer, field, value) => (Array.isArray(value) ? each(text) : text)(writer, field, value);
 
+const double: Write = (writer, field, value) => writer.uint32((field << 3) | 1).double(Number(value));
+const integer: Write = (writer, field, value) => writer.uint32(field << 3).int64(Number(value));
+/** AdditionalPropertiesItem. */
+const schemaOrBoolean =
+  (write: Write): Write =>
+  (writer, field, value) =>
+    nested(writer, field, () => {
+      if (typeof value === 'boolean') writer.uint32(2 << 3).bool(value);
+      else write(writer, 1, value);
+    });
+const documentation: Write = (writer, field, value) =>
+  message(() => ({ description: [1, text], url: [2, text] }))(writer, field, value);
+
 const schemaV2Fields: Message = {
   $ref: [1, text],
   format: [2, text],
   description: [4, text],
+  title: [3, text],
   default: [5, any],
+  multipleOf: [6, double],
+  maximum: [7, double],
+  exclusiveMaximum: [8, flag],
+  minimum: [9, double],
+  exclusiveMinimum: [10, flag],
+  maxLength: [11, integer],
+  minLength: [12, integer],
+  pattern: [13, text],
+  maxItems: [14, integer],
+  minItems: [15, integer],
   uniqueItems: [16, flag],
+  maxProperties: [17, integer],
+  minProperties: [18, integer],
   required: [19, each(text)],
   enum: [20, each(any)],
-  additionalProperties: [21, within(1, (w, f, v) => schemaV2(w, f, v))],
+  additionalProperties: [21, schemaOrBoolean((w, f, v) => schemaV2(w, f, v))],
   type: [22, within(1, oneOrMany)],
   items: [23, within(1, (w, f, v) => schemaV2(w, f, v))],
   allOf: [24, each((w, f, v) => schemaV2(w, f, v))],
   properties: [25, named(1, (w, f, v) => schemaV2(w, f, v))],
+  externalDocs: [29, documentation],
+  example: [30, any],
 };
 const schemaV2 = message(() => schemaV2Fields, 31);
 
@@ -214,15 +242,33 @@ const defaultV3: Write = (writer, field, value) => {
 };
 
 const schemaV3Fields: Message = {
+  nullable: [1, flag],
+  externalDocs: [6, documentation],
+  example: [7, any],
+  title: [9, text],
+  multipleOf: [10, double],
+  maximum: [11, double],
+  exclusiveMaximum: [12, flag],
+  minimum: [13, double],
+  exclusiveMinimum: [14, flag],
+  maxLength: [15, integer],
+  minLength: [16, integer],
+  pattern: [17, text],
+  maxItems: [18, integer],
+  minItems: [19, integer],
   uniqueItems: [20, flag],
+  maxProperties: [21, integer],
+  minProperties: [22, integer],
   required: [23, each(text)],
   enum: [24, each(any)],
   type: [25, text],
   allOf: [26, each((w, f, v) => schemaOrReference(w, f, v))],
   oneOf: [27, each((w, f, v) => schemaOrReference(w, f, v))],
+  anyOf: [28, each((w, f, v) => schemaOrReference(w, f, v))],
+  not: [29, (w, f, v) => schemaV3(w, f, v)],
   items: [30, within(1, (w, f, v) => schemaOrReference(w, f, v))],
   properties: [31, named(1, (w, f, v) => schemaOrReference(w, f, v))],
-  additionalProperties: [32, within(1, (w, f, v) => schemaOrReference(w, f, v))],
+  additionalProperties: [32, schemaOrBoolean((w, f, v) => schemaOrReference(w, f, v))],
   default: [33, defaultV3],
   description: [34, text],
   format: [35, text],

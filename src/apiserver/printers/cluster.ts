@@ -191,14 +191,13 @@ export const flowSchema: Printer<FlowSchema> = (f, now) => {
   ];
 };
 export const priorityLevel: Printer<PriorityLevelConfiguration> = (p, now) => {
-  const { limited, exempt, type } = p.spec ?? {};
+  const { limited, type } = p.spec ?? {};
   const queuing = limited?.limitResponse?.queuing;
-  const shares = limited?.nominalConcurrencyShares ?? exempt?.nominalConcurrencyShares;
   const number = (value: number | undefined): string => (value === undefined ? none : String(value));
   return [
     nameOf(p),
     type ?? '',
-    number(shares),
+    number(limited?.nominalConcurrencyShares),
     number(queuing?.queues),
     number(queuing?.handSize),
     number(queuing?.queueLengthLimit),
