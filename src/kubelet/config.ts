@@ -62,6 +62,8 @@ export interface KubeletConfig {
   readonly webhookAuthorizationCacheUnauthorizedTTLMs: number;
   readonly enableSystemLogHandler: boolean;
   readonly enableDebuggingHandlers: boolean;
+  /** How many users a pod with its own user namespace has: a multiple of 65536. */
+  readonly userNamespaceIDsPerPod: number;
   readonly cgroupRoot: string;
   readonly cpuCFSQuota: boolean;
   readonly podPidsLimit: number;
@@ -131,6 +133,7 @@ export const defaultKubeletConfig: KubeletConfig = Object.freeze({
   webhookAuthorizationCacheUnauthorizedTTLMs: 30_000,
   enableSystemLogHandler: true,
   enableDebuggingHandlers: true,
+  userNamespaceIDsPerPod: 65_536,
   cgroupRoot: '/',
   cpuCFSQuota: true,
   podPidsLimit: -1,

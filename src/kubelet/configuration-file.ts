@@ -52,6 +52,7 @@ const fields: Readonly<Record<string, readonly [keyof KubeletConfig, FieldKind]>
   imageMaximumGCAge: ['imageMaximumGCAgeMs', 'duration'],
   imageGCHighThresholdPercent: ['imageGCHighThresholdPercent', 'int'],
   imageGCLowThresholdPercent: ['imageGCLowThresholdPercent', 'int'],
+  'userNamespaces.idsPerPod': ['userNamespaceIDsPerPod', 'int'],
   cgroupRoot: ['cgroupRoot', 'string'],
   runtimeRequestTimeout: ['runtimeRequestTimeoutMs', 'duration'],
   maxPods: ['maxPods', 'int'],
@@ -124,7 +125,7 @@ const withoutEffect: ReadonlySet<string> = new Set([
     'enableDebugFlagsHandler',
   ],
   ...['memoryThrottlingFactor', 'memoryReservationPolicy', 'tracing', 'localStorageCapacityIsolation'],
-  ...['containerRuntimeEndpoint', 'imageServiceEndpoint', 'failCgroupV1', 'userNamespaces'],
+  ...['containerRuntimeEndpoint', 'imageServiceEndpoint', 'failCgroupV1'],
 ]);
 
 export interface LoadedConfiguration {
@@ -246,6 +247,8 @@ function validate(config: KubeletConfig): void {
     );
   if (config.port < 1 || config.port > 65_535)
     fail(`port (--port) ${config.port} must be between 1 and 65535, inclusive`);
+  if (config.userNamespaceIDsPerPod <= 0 || config.userNamespaceIDsPerPod % 65_536 !== 0)
+    fail(`userNamespaces.idsPerPod ${config.userNamespaceIDsPerPod} must be a multiple of 65536`);
   if (config.maxPods < 0) fail(`maxPods (--max-pods) ${config.maxPods} must not be a negative number`);
   if (config.podsPerCore < 0) fail(`podsPerCore (--pods-per-core) ${config.podsPerCore} must not be a negative number`);
   if (config.nodeLeaseDurationSeconds <= 0) fail('nodeLeaseDurationSeconds must be greater than 0');

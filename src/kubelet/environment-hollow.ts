@@ -28,6 +28,7 @@ export function createHollowEnvironment(objects: ObjectSource): PodEnvironment {
       dns: undefined,
     }),
     container: async () => nothing,
+    startsLogged: async () => undefined,
     terminationMessage: async () => undefined,
     release: async () => undefined,
     removeLogs: async () => undefined,

@@ -23,6 +23,7 @@ import { EnvironmentError, type PodEnvironment } from './environment.ts';
 import type { ObjectSource } from './object-source.ts';
 import { hostsFile, podDns, podHostname } from './pods/dns.ts';
 import { isHostNetwork, podUid } from './pods/pod-info.ts';
+import { createUserNamespaces } from './pods/user-namespaces.ts';
 import { parseLine } from './server/container-log.ts';
 import { containerMounts } from './volumes/container-mounts.ts';
 import type { TokenManager } from './volumes/token-manager.ts';
@@ -43,6 +44,8 @@ export interface HostEnvironmentOptions {
   readonly nodeName: string;
   readonly nodeIPs: readonly string[];
   allocatable(): Readonly<Record<string, string>>;
+  /** Whether the runtime's handler makes user namespaces; undefined when it is not known. */
+  userNamespaces?(handler: string): boolean | undefined;
   /** Whether the pod's runtime handler can make mounts read-only recursively. */
   recursiveReadOnly?(pod: Pod): boolean;
 }
@@ -58,6 +61,12 @@ const logMessageMaxBytes = 2048;
 export function createHostEnvironment(options: HostEnvironmentOptions): PodEnvironment {
   const { root, podLogsDir, cgroups, config, clock, nodeIPs, nodeName, objects, tokens } = options;
   const volumes = createVolumes({ root, mounts: options.mounts, clock });
+  const users = createUserNamespaces({
+    podsFolder: join(root, 'pods'),
+    maxPods: config.maxPods,
+    idsPerPod: config.userNamespaceIDsPerPod,
+    supported: options.userNamespaces ?? (() => undefined),
+  });
   const content = (pod: Pod, fresh: boolean) => ({
     objects,
     tokens,
@@ -108,13 +117,15 @@ export function createHostEnvironment(options: HostEnvironmentOptions): PodEnvir
       );
     },
 
-    async sandbox(pod) {
+    async sandbox(pod, handler) {
+      const userNamespace = pod.spec?.hostUsers === false ? await users.of(podUid(pod), handler) : undefined;
       const { name = '', namespace = '' } = pod.metadata;
       const logDirectory = logFolder(namespace, name, podUid(pod));
       await mkdir(logDirectory, { recursive: true, mode: 0o755 });
       return {
         hostname: podHostname(pod, config.clusterDomain).hostname,
         logDirectory,
+        ...(userNamespace ? { userNamespace } : {}),
         cgroupParent: cgroups ? podCgroupPath(pod, config.cgroupRoot) : '',
         dns: podDns(pod, {
           clusterDNS: config.clusterDNS,
@@ -158,6 +169,13 @@ export function createHostEnvironment(options: HostEnvironmentOptions): PodEnvir
       return { mounts };
     },
 
+    async startsLogged(pod, container) {
+      const { name = '', namespace = '' } = pod.metadata;
+      const logs = await namesIn(join(logFolder(namespace, name, podUid(pod)), container));
+      const counts = logs.flatMap((file) => (/^\d+\.log/.test(file) ? [Number.parseInt(file, 10)] : []));
+      return counts.length === 0 ? undefined : Math.max(...counts) + 1;
+    },
+
     async terminationMessage(container) {
       const path = container.mounts.find((mount) => mount.containerPath === container.terminationMessagePath)?.hostPath;
       if (container.terminationMessagePath !== '' && path) {
@@ -175,6 +193,7 @@ export function createHostEnvironment(options: HostEnvironmentOptions): PodEnvir
     async release(uid) {
       await volumes.tearDown(uid);
       tokens.forget(uid);
+      users.release(uid);
       if (!cgroups) return;
       for (const group of ['', '/burstable', '/besteffort'])
         await cgroups.remove(join(config.cgroupRoot, `/kubepods${group}/pod${uid}`));

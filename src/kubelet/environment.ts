@@ -5,7 +5,7 @@
  * Invariants: every call may be repeated and repairs what is missing; nothing of a pod is left after `release`.
  */
 import type { Container, Pod } from '../api/types/core-v1.ts';
-import type { DNSConfig, Mount } from '../runtime/cri-types.ts';
+import type { DNSConfig, Mount, UserNamespace } from '../runtime/cri-types.ts';
 import type { RuntimeContainer } from './containers/runtime-status.ts';
 
 export interface SandboxSurroundings {
@@ -14,6 +14,8 @@ export interface SandboxSurroundings {
   /** Empty: the runtime's own choice. */
   readonly cgroupParent: string;
   readonly dns: DNSConfig | undefined;
+  /** The pod's own users (hostUsers: false); absent: the machine's. */
+  readonly userNamespace?: UserNamespace;
 }
 
 export interface ContainerSurroundings {
@@ -37,7 +39,8 @@ export interface PodEnvironment {
   refresh(pod: Pod, signal: AbortSignal): Promise<void>;
   /** Sets the pod's own limits; with `lifted`, takes them away while its containers' limits change in whatever order. */
   resize(pod: Pod, options: { readonly lifted: boolean }): Promise<void>;
-  sandbox(pod: Pod): Promise<SandboxSurroundings>;
+  /** @param handler the runtime's handler for the pod. @throws EnvironmentError */
+  sandbox(pod: Pod, handler: string): Promise<SandboxSurroundings>;
   /** Mounts of one container: its volumes, /etc/hosts, the termination message file. @throws EnvironmentError */
   container(
     pod: Pod,
@@ -50,6 +53,8 @@ export interface PodEnvironment {
       readonly volumeImages: ReadonlyMap<string, string>;
     },
   ): Promise<ContainerSurroundings>;
+  /** How often the container was started before, by the logs that are left of it; undefined when there are none. */
+  startsLogged(pod: Pod, container: string): Promise<number | undefined>;
   /** What an ended container left as its message; undefined when nothing. */
   terminationMessage(container: RuntimeContainer): Promise<string | undefined>;
   /** Unmounts and removes everything of a pod whose containers are gone, except its logs. */

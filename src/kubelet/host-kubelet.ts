@@ -110,6 +110,9 @@ export async function createHostKubelet(
     nodeName,
     nodeIPs,
     allocatable: () => kubelet.parts?.agent.node()?.status?.allocatable ?? {},
+    userNamespaces: (handler) =>
+      kubelet.parts?.agent.node()?.status?.runtimeHandlers?.find(({ name }) => (name ?? '') === handler)?.features
+        ?.userNamespaces,
     recursiveReadOnly: () =>
       kubelet.parts?.agent.node()?.status?.runtimeHandlers?.find(({ name }) => (name ?? '') === '')?.features
         ?.recursiveReadOnlyMounts === true,

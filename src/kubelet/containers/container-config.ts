@@ -1,10 +1,18 @@
 /** A pod's sandbox and containers in the runtime's words. Pure: everything that had to be looked up comes in. */
 import { parseMilli, parseValue } from '../../api/quantity.ts';
 import type { Container, Pod } from '../../api/types/core-v1.ts';
-import type { ContainerConfig, LinuxContainerResources, PodSandboxConfig, Signal } from '../../runtime/cri-types.ts';
+import type {
+  ContainerConfig,
+  LinuxContainerResources,
+  Mount,
+  PodSandboxConfig,
+  Signal,
+  UserNamespace,
+} from '../../runtime/cri-types.ts';
 import type { ContainerSurroundings, SandboxSurroundings } from '../environment.ts';
 import { gracePeriodSeconds, isHostNetwork } from '../pods/pod-info.ts';
 import { cpuQuota, cpuShares, oomScoreAdjust } from '../pods/qos.ts';
+import { effectiveResources } from '../pods/resize.ts';
 import { containerHash } from './container-hash.ts';
 import { expand } from './expansion.ts';
 import { annotations, labels } from './runtime-status.ts';
@@ -35,7 +43,7 @@ export function sandboxConfig(pod: Pod, attempt: number, surroundings: SandboxSu
         ),
     linux: {
       cgroupParent: surroundings.cgroupParent,
-      securityContext: sandboxSecurityContext(pod),
+      securityContext: sandboxSecurityContext(pod, surroundings.userNamespace),
       sysctls,
     },
   };
@@ -44,6 +52,7 @@ export function sandboxConfig(pod: Pod, attempt: number, surroundings: SandboxSu
 export interface ContainerConfigInputs {
   /** Container whose process namespace to join (ephemeral containers). */
   readonly targetId?: string;
+  readonly userNamespace?: UserNamespace;
   readonly restartCount: number;
   readonly imageRef: string;
   readonly environment: ReadonlyMap<string, string>;
@@ -63,7 +72,7 @@ export function containerConfig(pod: Pod, container: Container, inputs: Containe
     args: (container.args ?? []).map((word) => expand(word, lookup)),
     workingDir: container.workingDir ?? '',
     envs: [...environment].map(([key, value]) => ({ key, value: Buffer.from(value) })),
-    mounts: surroundings.mounts,
+    mounts: mappedMounts(surroundings.mounts, inputs.userNamespace),
     labels: {
       [labels.podName]: name,
       [labels.podNamespace]: namespace,
@@ -84,17 +93,23 @@ export function containerConfig(pod: Pod, container: Container, inputs: Containe
     ...(container.lifecycle?.stopSignal ? { stopSignal: container.lifecycle.stopSignal as Signal } : {}),
     linux: {
       resources: linuxResources(pod, container, inputs),
-      securityContext: containerSecurityContext(pod, container, inputs.targetId),
+      securityContext: containerSecurityContext(pod, container, inputs),
     },
   };
 }
+
+/** In a user namespace, files of volumes belong to the same users as outside: the runtime maps the mounts. */
+const mappedMounts = (mounts: readonly Mount[], users: UserNamespace | undefined): readonly Mount[] =>
+  users?.mode === 'POD'
+    ? mounts.map((mount) => ({ ...mount, uidMappings: users.uids ?? [], gidMappings: users.gids ?? [] }))
+    : mounts;
 
 export function linuxResources(
   pod: Pod,
   container: Container,
   { nodeMemoryBytes, cpuCFSQuota }: Pick<ContainerConfigInputs, 'nodeMemoryBytes' | 'cpuCFSQuota'>,
 ): LinuxContainerResources {
-  const { requests, limits } = container.resources ?? {};
+  const { requests, limits } = effectiveResources(container.resources ?? {}, pod.spec?.resources);
   const cpuLimit = limits?.cpu === undefined ? 0 : parseMilli(limits.cpu);
   const cpuRequest = requests?.cpu === undefined ? cpuLimit : parseMilli(requests.cpu);
   const memoryLimit = limits?.memory === undefined ? 0 : parseValue(limits.memory);

@@ -6,7 +6,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { EventRecorder } from '../../client/events.ts';
 import { CriError, type CriRuntime, isCriNotFound } from '../../runtime/cri.ts';
-import type { PodSandboxConfig } from '../../runtime/cri-types.ts';
+import type { PodSandboxConfig, UserNamespace } from '../../runtime/cri-types.ts';
 import { EnvironmentError, type PodEnvironment } from '../environment.ts';
 import { ContainerConfigError, type EnvContext, makeEnvironment } from '../pods/env.ts';
 import { formatPod, gracePeriodSeconds, isSidecar, podRef, podUid } from '../pods/pod-info.ts';
@@ -100,12 +100,10 @@ export function createContainerRunner(options: ContainerRunnerOptions): Containe
   const runner: ContainerRunner = {
     async createSandbox(pod, attempt, signal) {
       try {
-        // Running it in the host's would give its root more than was asked for.
-        if (pod.spec?.hostUsers === false)
-          throw new Error('user namespaces (hostUsers: false) are not supported by this kubelet yet');
-        const config = sandboxConfig(pod, attempt, await environment.sandbox(pod));
+        const runtimeHandler = await options.runtimeHandler(pod);
+        const config = sandboxConfig(pod, attempt, await environment.sandbox(pod, runtimeHandler));
         const { podSandboxId } = await runtime.runPodSandbox(
-          { config, runtimeHandler: await options.runtimeHandler(pod) },
+          { config, runtimeHandler },
           { signal, timeoutMs: Math.max(timeoutMs, 240_000) },
         );
         const { status } = await runtime.podSandboxStatus({ podSandboxId }, { signal, timeoutMs });
@@ -123,7 +121,7 @@ export function createContainerRunner(options: ContainerRunnerOptions): Containe
       }
     },
     async sandboxConfig(pod, attempt) {
-      return sandboxConfig(pod, attempt, await environment.sandbox(pod));
+      return sandboxConfig(pod, attempt, await environment.sandbox(pod, await options.runtimeHandler(pod)));
     },
 
     async start(pod, container, { status, sandbox, podIPs, pullSecrets, signal }) {
@@ -145,7 +143,9 @@ export function createContainerRunner(options: ContainerRunnerOptions): Containe
       }
 
       const last = findContainer(status, container.name);
-      const restartCount = last ? last.restartCount + 1 : previousRestarts(pod, container);
+      const restartCount = last
+        ? last.restartCount + 1
+        : ((await environment.startsLogged(pod, container.name)) ?? previousRestarts(pod, container));
       let containerId: string;
       try {
         verifyNonRoot(pod, container, {
@@ -158,6 +158,7 @@ export function createContainerRunner(options: ContainerRunnerOptions): Containe
         const target = targetOf(pod, container, status);
         const config = containerConfig(pod, container, {
           ...(target === undefined ? {} : { targetId: target }),
+          ...userNamespaceOf(sandbox.config),
           restartCount,
           imageRef: image.id,
           environment: env,
@@ -279,6 +280,12 @@ function previousRestarts(pod: Pod, container: Container): number {
     (status) => status.name === container.name,
   );
   return known?.containerID ? Number(known.restartCount) + 1 : 0;
+}
+
+/** A pod's containers live among the users of its sandbox. */
+function userNamespaceOf({ linux }: PodSandboxConfig): { readonly userNamespace?: UserNamespace } {
+  const userNamespace = linux?.securityContext?.namespaceOptions?.usernsOptions;
+  return userNamespace ? { userNamespace } : {};
 }
 
 const specOf = (pod: Pod, name: string): Container | undefined =>

@@ -21,13 +21,26 @@ export function podLimits(
   pod: Pod,
   config: { readonly cpuCFSQuota: boolean; readonly podPidsLimit: number },
 ): CgroupLimits {
-  const cpuLimit = limitOf(pod, 'cpu');
-  const memoryLimit = limitOf(pod, 'memory');
+  const { cpuRequestMilli, cpuLimitMilli, memoryLimitBytes } = podCgroupAmounts(pod);
   return {
-    cpuShares: cpuShares(podRequests(pod).cpu || (cpuLimit ?? 0)),
-    cpuQuota: cpuLimit && config.cpuCFSQuota ? cpuQuota(cpuLimit) : undefined,
-    memoryBytes: memoryLimit || undefined,
+    cpuShares: cpuShares(cpuRequestMilli),
+    cpuQuota: cpuLimitMilli && config.cpuCFSQuota ? cpuQuota(cpuLimitMilli) : undefined,
+    memoryBytes: memoryLimitBytes,
     pids: config.podPidsLimit > 0 ? config.podPidsLimit : undefined,
+  };
+}
+
+/** What a pod's group stands for, before it is turned into the kernel's words. Absent limits: not every container has one, nor the pod. */
+export function podCgroupAmounts(pod: Pod): {
+  readonly cpuRequestMilli: number;
+  readonly cpuLimitMilli: number | undefined;
+  readonly memoryLimitBytes: number | undefined;
+} {
+  const cpuLimitMilli = limitOf(pod, 'cpu') || undefined;
+  return {
+    cpuRequestMilli: podRequests(pod).cpu || (cpuLimitMilli ?? 0),
+    cpuLimitMilli,
+    memoryLimitBytes: limitOf(pod, 'memory') || undefined,
   };
 }
 

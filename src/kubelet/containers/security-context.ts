@@ -5,24 +5,29 @@ import type {
   LinuxSandboxSecurityContext,
   NamespaceOption,
   SecurityProfile,
+  UserNamespace,
 } from '../../runtime/cri-types.ts';
 import { ContainerConfigError } from '../pods/env.ts';
 
-export function namespaceOptions(pod: Pod): NamespaceOption {
+export function namespaceOptions(pod: Pod, userNamespace: UserNamespace | undefined): NamespaceOption {
   return {
+    usernsOptions: userNamespace ?? { mode: 'NODE' },
     network: pod.spec?.hostNetwork ? 'NODE' : 'POD',
     pid: pod.spec?.hostPID ? 'NODE' : pod.spec?.shareProcessNamespace ? 'POD' : 'CONTAINER',
     ipc: pod.spec?.hostIPC ? 'NODE' : 'POD',
   };
 }
 
-export function sandboxSecurityContext(pod: Pod): LinuxSandboxSecurityContext {
+export function sandboxSecurityContext(
+  pod: Pod,
+  userNamespace: UserNamespace | undefined,
+): LinuxSandboxSecurityContext {
   const context = pod.spec?.securityContext;
   const privileged = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].some(
     (container) => container.securityContext?.privileged === true,
   );
   return {
-    namespaceOptions: namespaceOptions(pod),
+    namespaceOptions: namespaceOptions(pod, userNamespace),
     privileged,
     seccomp: { profileType: 'RuntimeDefault' },
     ...(context?.runAsUser === undefined ? {} : { runAsUser: { value: Number(context.runAsUser) } }),
@@ -35,7 +40,7 @@ export function sandboxSecurityContext(pod: Pod): LinuxSandboxSecurityContext {
 export function containerSecurityContext(
   pod: Pod,
   container: Container,
-  targetId?: string,
+  { targetId, userNamespace }: { readonly targetId?: string; readonly userNamespace?: UserNamespace } = {},
 ): LinuxContainerSecurityContext {
   const own = container.securityContext ?? {};
   const ofPod = pod.spec?.securityContext ?? {};
@@ -47,7 +52,9 @@ export function containerSecurityContext(
   return {
     privileged,
     namespaceOptions:
-      targetId === undefined ? namespaceOptions(pod) : { ...namespaceOptions(pod), pid: 'TARGET', targetId },
+      targetId === undefined
+        ? namespaceOptions(pod, userNamespace)
+        : { ...namespaceOptions(pod, userNamespace), pid: 'TARGET', targetId },
     readonlyRootfs: own.readOnlyRootFilesystem === true,
     noNewPrivs: own.allowPrivilegeEscalation === false,
     ...(runAsUser === undefined ? {} : { runAsUser: { value: Number(runAsUser) } }),

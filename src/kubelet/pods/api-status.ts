@@ -13,8 +13,17 @@ import type {
 } from '../../api/types/core-v1.ts';
 import type { PodRuntimeStatus, RuntimeContainer } from '../containers/runtime-status.ts';
 import { isHostNetwork, isSidecar, isTerminalPhase } from './pod-info.ts';
+import { podLevelStatus } from './pod-level.ts';
 import { qosClass } from './qos.ts';
-import type { Allocation, PendingResize } from './resize.ts';
+import { type Allocation, type PendingResize, withAllocation } from './resize.ts';
+import {
+  allContainersRestarting,
+  couldRestartAll,
+  isCleared,
+  mustRestartAll,
+  restartingAllContainers,
+  restartsAfter,
+} from './restart-rules.ts';
 import type { Verdict } from './verdict.ts';
 
 export interface StatusInputs {
@@ -37,16 +46,19 @@ export interface StatusInputs {
   readonly applied?: Allocation;
   readonly pendingResize?: PendingResize;
   readonly resizeInProgress?: boolean;
+  /** All containers go and start over; found out here. */
+  readonly restartingAll?: boolean;
   /** The kubelet decided about the pod as a whole: rejected, evicted, past its deadline. */
   readonly verdict?: Verdict;
 }
 
-export function generatePodStatus(pod: Pod, inputs: StatusInputs): PodStatus {
-  const { runtime, previous, nowMs } = inputs;
+export function generatePodStatus(pod: Pod, given: StatusInputs): PodStatus {
+  const { runtime, previous, nowMs } = given;
   const spec = pod.spec ?? { containers: [] };
   const now = rfc3339(nowMs);
   const generation = pod.metadata.generation;
   const inits = spec.initContainers ?? [];
+  const inputs: StatusInputs = { ...given, restartingAll: mustRestartAll(pod, runtime, previous) };
   const initStatuses = inits.map((c) => containerStatus(pod, c, previous?.initContainerStatuses, inputs, true));
   const statuses = spec.containers.map((c) => containerStatus(pod, c, previous?.containerStatuses, inputs, false));
   const ephemeral = ((spec.ephemeralContainers ?? []) as readonly Container[]).map((c) =>
@@ -65,10 +77,24 @@ export function generatePodStatus(pod: Pod, inputs: StatusInputs): PodStatus {
   const ips = podIPs(pod, inputs);
   const own: PodCondition[] = [
     condition('PodReadyToStartContainers', sandboxReady && !(inputs.terminal && isTerminalPhase(phase))),
-    initializedCondition(inits, initStatuses, statuses, phase),
+    // While all containers start over, the pod stays what it once was: initialized.
+    couldRestartAll(pod) && previous?.conditions?.some((c) => c.type === 'Initialized' && c.status === 'True')
+      ? condition('Initialized', true, phase === 'Succeeded' ? 'PodCompleted' : undefined)
+      : initializedCondition(inits, initStatuses, statuses, phase),
     ...readyConditions(pod, initStatuses, statuses, phase),
     condition('PodScheduled', true),
   ];
+  if (couldRestartAll(pod))
+    own.push(
+      inputs.restartingAll && !isCleared(pod, runtime)
+        ? condition(
+            allContainersRestarting,
+            true,
+            'RestartAllContainersStarted',
+            'container exited with restart policy rule',
+          )
+        : condition(allContainersRestarting, false),
+    );
   if (inputs.pendingResize)
     own.push(condition('PodResizePending', true, inputs.pendingResize.reason, inputs.pendingResize.message));
   if (inputs.verdict?.disruption)
@@ -93,8 +119,11 @@ export function generatePodStatus(pod: Pod, inputs: StatusInputs): PodStatus {
     ...(verdict && runtime.containers.length === 0 ? {} : { containerStatuses: statuses }),
     ...(ephemeral.length > 0 ? { ephemeralContainerStatuses: ephemeral } : {}),
     qosClass: qosClass(pod),
+    ...podLevelStatus(pod, withAllocation(pod, inputs.applied ?? noAllocation), previous?.phase === 'Running'),
   };
 }
+
+const noAllocation: Allocation = new Map();
 
 const carryReason = (previous: PodStatus | undefined): Pick<PodStatus, 'reason' | 'message'> =>
   previous?.phase === 'Failed' && previous.reason
@@ -169,6 +198,22 @@ function containerStatus(
   const off = { ready: false, started: false };
 
   if (!current) {
+    if (
+      inputs.restartingAll &&
+      before &&
+      !before.state?.waiting &&
+      (before.state?.running || before.state?.terminated)
+    ) {
+      const message = 'The container is removed because RestartAllContainers in place';
+      return {
+        ...finish(
+          { waiting: { reason: restartingAllContainers, message } },
+          { terminated: { reason: restartingAllContainers, message, exitCode: 137 } },
+          off,
+        ),
+        restartCount: before.restartCount + 1,
+      };
+    }
     if (before?.state?.terminated)
       return finish(before.state, before.lastState ?? {}, { ready: before.ready, started: false });
     if (before?.state?.running) {
@@ -241,9 +286,14 @@ export function podPhase(
   terminal: boolean,
 ): string {
   const spec = pod.spec!;
-  const policy = spec.restartPolicy ?? 'Always';
   let pendingInit = 0;
   let failedInit = 0;
+  let failedForGood = 0;
+  const failed = (container: Container, ended: NonNullable<ApiContainerState['terminated']>): void => {
+    if (ended.exitCode === 0) return;
+    failedInit++;
+    if (ended.reason !== restartingAllContainers && !restartsAfter(pod, container, ended.exitCode)) failedForGood++;
+  };
   for (const [i, status] of inits.entries()) {
     const container = spec.initContainers![i]!;
     const state = status.state ?? {};
@@ -252,11 +302,9 @@ export function podPhase(
       continue;
     }
     if (state.running) pendingInit++;
-    else if (state.terminated) {
-      if (state.terminated.exitCode !== 0) failedInit++;
-    } else if (status.lastState?.terminated) {
-      if (status.lastState.terminated.exitCode !== 0) failedInit++;
-    } else pendingInit++;
+    else if (state.terminated) failed(container, state.terminated);
+    else if (status.lastState?.terminated) failed(container, status.lastState.terminated);
+    else pendingInit++;
   }
   let waiting = 0;
   let running = 0;
@@ -270,7 +318,7 @@ export function podPhase(
     } else if (lastState?.terminated) stopped++;
     else waiting++;
   }
-  if (failedInit > 0 && policy === 'Never') return 'Failed';
+  if (failedForGood > 0) return 'Failed';
   const initialized = running + stopped > 0;
   if (pendingInit + failedInit > 0 && !initialized && !terminal) return 'Pending';
   if (waiting > 0) {
@@ -282,10 +330,7 @@ export function podPhase(
   if (terminal) return stopped === succeeded ? 'Succeeded' : 'Failed';
   const willRestart = spec.containers.some((container, i) => {
     const ended = statuses[i]?.state?.terminated ?? statuses[i]?.lastState?.terminated;
-    const own = container.restartPolicy ?? policy;
-    if ((container.restartPolicyRules ?? []).some((rule) => rule.exitCodes?.values?.includes(ended?.exitCode ?? 0)))
-      return true;
-    return own === 'Always' || (own === 'OnFailure' && ended?.exitCode !== 0);
+    return ended?.reason === restartingAllContainers || restartsAfter(pod, container, ended?.exitCode ?? 0);
   });
   if (willRestart) return 'Running';
   return stopped === succeeded ? 'Succeeded' : 'Failed';

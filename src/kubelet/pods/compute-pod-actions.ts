@@ -11,6 +11,7 @@ import type { Container, Pod } from '../../api/types/core-v1.ts';
 import { containerHash } from '../containers/container-hash.ts';
 import { findContainer, type PodRuntimeStatus, type RuntimeContainer } from '../containers/runtime-status.ts';
 import { isHostNetwork, isSidecar } from './pod-info.ts';
+import { restartsAfter } from './restart-rules.ts';
 
 export interface ContainerToKill {
   readonly container: RuntimeContainer;
@@ -208,7 +209,8 @@ function initActions(pod: Pod, status: PodRuntimeStatus, probes: ProbeVerdicts):
           if (last) return { done: true, killPod: false, ...earlier };
           return { done: false, killPod: false, toStart: [...earlier.toStart, inits[i + 1]!], toKill: earlier.toKill };
         }
-        if (!mayRestartContainer(pod, container)) return { done: false, killPod: true, toStart: [], toKill: [] };
+        if (!restartsAfter(pod, container, found.exitCode))
+          return { done: false, killPod: true, toStart: [], toKill: [] };
         return { done: false, killPod: false, toStart: [container], toKill: [] };
       }
       case 'created':
@@ -288,17 +290,5 @@ export function shouldRestart(pod: Pod, container: Container, found: RuntimeCont
   if (!found) return true;
   if (found.state === 'running') return false;
   if (found.state === 'unknown' || found.state === 'created') return true;
-  for (const rule of container.restartPolicyRules ?? []) {
-    const values = rule.exitCodes?.values ?? [];
-    const matches = values.includes(found.exitCode) === (rule.exitCodes?.operator !== 'NotIn');
-    if (rule.action === 'Restart' && rule.exitCodes && matches) return true;
-  }
-  switch (container.restartPolicy ?? pod.spec?.restartPolicy ?? 'Always') {
-    case 'Never':
-      return false;
-    case 'OnFailure':
-      return found.exitCode !== 0;
-    default:
-      return true;
-  }
+  return restartsAfter(pod, container, found.exitCode);
 }

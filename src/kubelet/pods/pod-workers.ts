@@ -11,7 +11,7 @@
  *
  * Invariants: a worker takes at most one step at a time; a state never goes back; a step may be cut off anywhere and repeated.
  */
-import type { Container, Pod, Secret } from '../../api/types/core-v1.ts';
+import type { Container, Pod, PodCondition, Secret } from '../../api/types/core-v1.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { EventRecorder } from '../../client/events.ts';
@@ -28,7 +28,16 @@ import { computePodActions } from './compute-pod-actions.ts';
 import { performActions } from './perform-actions.ts';
 import { needsStep } from './pod-change.ts';
 import { gracePeriodSeconds, isHostNetwork, isSidecar, isTerminalPhase, podRef, podUid } from './pod-info.ts';
-import { decideResize, type PendingResize, resizeMethod, withAllocation } from './resize.ts';
+import {
+  decideResize,
+  effectiveResources,
+  type PendingResize,
+  resizeMethod,
+  sameResources,
+  wholePod,
+  withAllocation,
+} from './resize.ts';
+import { allContainersRestarting, containersToReset } from './restart-rules.ts';
 import type { StatusManager } from './status-manager.ts';
 import type { Admission, Judgement, Verdict } from './verdict.ts';
 import { newWorker, type Worker } from './worker.ts';
@@ -158,11 +167,17 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
       const found = findContainer(status, container.name);
       const before = worker.applied.get(container.name);
       if (found?.state !== 'running' || before === undefined) continue;
-      const method = resizeMethod(container, before, container.resources ?? {});
+      const method = resizeMethod(
+        container,
+        effectiveResources(before, worker.applied.get(wholePod)),
+        effectiveResources(container.resources ?? {}, pod.spec!.resources),
+      );
       if (method === 'restart') restarts.add(container.name);
       if (method === 'update') updates.push({ container, id: found.id });
     }
-    if (updates.length === 0 && restarts.size === 0) return restarts;
+    const whole = pod.spec!.resources;
+    const podChanges = whole !== undefined && !sameResources(whole, worker.applied.get(wholePod) ?? {});
+    if (updates.length === 0 && restarts.size === 0 && !podChanges) return restarts;
     worker.resizing = true;
     tell(worker, status, { terminal: false });
     await environment.resize(pod, { lifted: true });
@@ -171,6 +186,7 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
       worker.applied.set(container.name, container.resources ?? {});
     }
     await environment.resize(pod, { lifted: false });
+    if (whole) worker.applied.set(wholePod, whole);
     worker.resizing = restarts.size > 0;
     return restarts;
   };
@@ -192,6 +208,10 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
     const phase = tell(worker, status, { terminal: false });
     if (isTerminalPhase(phase)) {
       worker.state = 'terminating';
+      return 0;
+    }
+    if (statuses.get(worker.uid)?.conditions?.some(isRestartingAll)) {
+      await resetContainers(worker, pod, status, stepSignal);
       return 0;
     }
     const deadlineMs = activeDeadlineMs(worker);
@@ -247,6 +267,23 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
       decision.pending?.reason === 'Deferred' ? 10_000 : undefined,
       options.resyncMs > 0 ? options.resyncMs * (0.5 + options.jitter()) : undefined,
     );
+  };
+
+  /** All containers go, without a grace period; their logs stay. The next step starts them again. */
+  const resetContainers = async (
+    worker: Worker,
+    pod: Pod,
+    status: PodRuntimeStatus,
+    stepSignal: AbortSignal,
+  ): Promise<void> => {
+    for (const { id, name, running: alive } of containersToReset(pod, status)) {
+      const found = status.containers.find((container) => container.id === id)!;
+      if (alive) await runner.kill(pod, found, { message: 'killing', graceSeconds: 0, signal: stepSignal });
+      await removeContainer(id);
+      worker.messages.delete(id);
+      worker.waiting.delete(name);
+    }
+    worker.runtime = undefined;
   };
 
   /** A static pod's next version starts when the last has ended: they share their names, ports and files. */
@@ -467,6 +504,9 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
     },
   };
 }
+
+const isRestartingAll = ({ type, status }: PodCondition): boolean =>
+  type === allContainersRestarting && status === 'True';
 
 function soonest(...times: (number | undefined)[]): number | undefined {
   let least: number | undefined;

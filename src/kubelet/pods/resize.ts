@@ -6,7 +6,11 @@
 import { parseMilli, parseValue } from '../../api/quantity.ts';
 import type { Container, Pod, ResourceRequirements } from '../../api/types/core-v1.ts';
 
+/** By container name; the pod's own resources under `wholePod`. */
 export type Allocation = ReadonlyMap<string, ResourceRequirements>;
+
+/** No container's name. */
+export const wholePod = '';
 
 export interface PendingResize {
   /** Deferred: may fit later. Infeasible: never on this node. */
@@ -21,9 +25,10 @@ export interface ResizeDecision {
   readonly pending: PendingResize | undefined;
 }
 
-/** What the spec asks for, by container name. */
+/** What the spec asks for. */
 export function wantedAllocation(pod: Pod): Allocation {
   const result = new Map<string, ResourceRequirements>();
+  if (pod.spec?.resources) result.set(wholePod, pod.spec.resources);
   for (const container of resizable(pod)) result.set(container.name, container.resources ?? {});
   return result;
 }
@@ -34,6 +39,8 @@ export function wantedAllocation(pod: Pod): Allocation {
  */
 export function rememberedAllocation(pod: Pod): Allocation {
   const result = new Map(wantedAllocation(pod));
+  const { phase, resources } = pod.status ?? {};
+  if (phase === 'Running' && resources && result.has(wholePod)) result.set(wholePod, resources);
   for (const status of [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])])
     if (status.resources && status.state?.running && result.has(status.name)) result.set(status.name, status.resources);
   return result;
@@ -58,15 +65,33 @@ export function withAllocation(pod: Pod, allocation: Allocation): Pod {
     return resources === undefined || resources === container.resources ? container : { ...container, resources };
   };
   const spec = pod.spec!;
+  const whole = allocation.get(wholePod);
   return {
     ...pod,
     spec: {
       ...spec,
+      ...(spec.resources && whole ? { resources: whole } : {}),
       containers: spec.containers.map(replace),
       ...(spec.initContainers ? { initContainers: spec.initContainers.map(replace) } : {}),
     },
   };
 }
+
+/** A container's resources as its cgroup has them: where it has no limit of its own, the pod's holds. */
+export function effectiveResources(
+  own: ResourceRequirements,
+  whole: ResourceRequirements | undefined,
+): ResourceRequirements {
+  const limits: Record<string, string> = {};
+  for (const name of ['cpu', 'memory']) {
+    const limit = own.limits?.[name] ?? whole?.limits?.[name];
+    if (limit !== undefined) limits[name] = limit;
+  }
+  return { ...own, limits: { ...own.limits, ...limits } };
+}
+
+export const sameResources = (a: ResourceRequirements, b: ResourceRequirements): boolean =>
+  sameResource('cpu', a, b) && sameResource('memory', a, b);
 
 /** How a running container gets its new resources: in place, or by a restart when its resizePolicy says so for a resource that changes. */
 export function resizeMethod(
@@ -86,8 +111,7 @@ export function resizeMethod(
 function sameAllocation(a: Allocation, b: Allocation): boolean {
   for (const [name, resources] of a) {
     const other = b.get(name) ?? {};
-    if (resources !== other && (!sameResource('cpu', resources, other) || !sameResource('memory', resources, other)))
-      return false;
+    if (resources !== other && !sameResources(resources, other)) return false;
   }
   return true;
 }

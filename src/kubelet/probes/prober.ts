@@ -40,7 +40,10 @@ export function createProbeManager(context: ProbeContext): ProbeManager {
     while (!stop.aborted) {
       const target = targets.get(worker.containerId);
       if (!target) return;
-      // Nothing but the startup probe counts before it has succeeded.
+      // Nothing but the startup probe counts before it has succeeded; then the others begin at once.
+      if (worker.kind !== 'startup' && !manager.started(worker.containerId, target.container))
+        await startedOrEnd(worker.containerId, stop);
+      if (stop.aborted) return;
       if (worker.kind === 'startup' || manager.started(worker.containerId, target.container)) {
         const startedMs = clock.monotonic();
         const result = await probeWithTries(probe, target, stop);
@@ -74,12 +77,25 @@ export function createProbeManager(context: ProbeContext): ProbeManager {
             // The container will be ended; whatever comes next is another container.
             return;
           }
-          if (result.ok && worker.kind === 'startup' && worker.verdict) return;
+          if (result.ok && worker.kind === 'startup' && worker.verdict) {
+            for (const go of waiting.get(worker.containerId) ?? []) go();
+            waiting.delete(worker.containerId);
+            return;
+          }
         }
       }
       await clock.sleep(periodMs, stop);
     }
   };
+  /** Those that wait for a container's startup probe. */
+  const waiting = new Map<string, (() => void)[]>();
+  const startedOrEnd = (containerId: string, stop: AbortSignal): Promise<void> =>
+    new Promise((resolve) => {
+      const list = waiting.get(containerId) ?? [];
+      list.push(resolve);
+      waiting.set(containerId, list);
+      stop.addEventListener('abort', () => resolve(), { once: true });
+    });
   /** Containers whose liveness or startup probe failed for good. */
   const failed = new Map<string, 'liveness' | 'startup'>();
 
@@ -126,6 +142,7 @@ export function createProbeManager(context: ProbeContext): ProbeManager {
     workers.delete(key);
     targets.delete(worker.containerId);
     failed.delete(worker.containerId);
+    waiting.delete(worker.containerId);
   };
 
   const manager: ProbeManager = {
