@@ -28,6 +28,9 @@ export function createHollowEnvironment(objects: ObjectSource): PodEnvironment {
       dns: undefined,
     }),
     container: async () => nothing,
+    volumeFile: async () => {
+      throw new Error('a hollow pod has no files');
+    },
     startsLogged: async () => undefined,
     terminationMessage: async () => undefined,
     release: async () => undefined,

@@ -14,6 +14,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Cgroups } from '../host/cgroups.ts';
 import { errorCode } from '../host/host-error.ts';
+import { openInside } from '../host/inside-folder.ts';
 import type { Mounts } from '../host/mounts.ts';
 import type { Mount } from '../runtime/cri-types.ts';
 import type { KubeletConfig } from './config.ts';
@@ -167,6 +168,15 @@ export function createHostEnvironment(options: HostEnvironmentOptions): PodEnvir
         mounts.push({ containerPath: container.terminationMessagePath, hostPath: path, readonly: false });
       }
       return { mounts };
+    },
+
+    async volumeFile(pod, volume, path) {
+      const opened = await openInside((await volumes.path(pod, volume)).path, path);
+      try {
+        return await readFile(opened.path, 'utf8');
+      } finally {
+        await opened.close();
+      }
     },
 
     async startsLogged(pod, container) {

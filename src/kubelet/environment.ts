@@ -53,6 +53,8 @@ export interface PodEnvironment {
       readonly volumeImages: ReadonlyMap<string, string>;
     },
   ): Promise<ContainerSurroundings>;
+  /** The text of a file in one of the pod's volumes; links may not lead out of it. @throws Error */
+  volumeFile(pod: Pod, volume: string, path: string): Promise<string>;
   /** How often the container was started before, by the logs that are left of it; undefined when there are none. */
   startsLogged(pod: Pod, container: string): Promise<number | undefined>;
   /** What an ended container left as its message; undefined when nothing. */

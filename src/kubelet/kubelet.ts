@@ -185,6 +185,7 @@ async function runKubelet(
       nodeIPs,
       podIPs: pod.spec?.hostNetwork ? nodeIPs : podIPs,
       allocatable: agent.node()?.status?.allocatable ?? {},
+      volumeFile: environment.volumeFile,
     }),
   });
   /** Critical pods get room that less important ones give back. Source: preemption.go. */

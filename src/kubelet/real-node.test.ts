@@ -342,9 +342,14 @@ real("a resize changes the running container's cgroup", async (n) => {
       { namespace: 'default', subresource: 'resize' },
     );
     await n.until('resize', 'resized', (p) => p.status?.containerStatuses?.[0]?.resources?.limits?.memory === memory);
-    await n.clock.sleep(500);
-    // The container goes on writing while the log is read: the last line counts.
-    assert.equal((await n.logs('resize', 'tailLines=1')).trim().split('\n').at(-1), String(bytes * 1024 * 1024));
+    // The container goes on writing while the log is read: the last line counts, once there is one from after the change.
+    const wanted = String(bytes * 1024 * 1024);
+    let last = '';
+    for (let tries = 0; tries < 100 && last !== wanted; tries++) {
+      await n.clock.sleep(200);
+      last = (await n.logs('resize', 'tailLines=1')).trim().split('\n').at(-1) ?? '';
+    }
+    assert.equal(last, wanted);
   }
   const scrape = await n.handler({
     method: 'GET',

@@ -51,6 +51,7 @@ async function usesRuntime(t: TestContext, folder: string | undefined): Promise<
       cniConfDir: '/etc/cni/net.d',
       cniBinDir: existsSync('/opt/cni/bin/bridge') ? '/opt/cni/bin' : '/usr/lib/cni',
       snapshotter: 'overlayfs',
+      restrictOomScores: true,
     }),
   );
   writeFileSync(join(own, 'pause.tar'), await makePauseArchive());

@@ -44,6 +44,8 @@ export interface RuntimeContainer {
   readonly logPath: string;
   readonly terminationMessagePath: string;
   readonly terminationMessagePolicy: string;
+  /** Whom its first process runs as; undefined when the runtime does not say. */
+  readonly user?: ContainerStatus['user'];
   /** Where the runtime mounted what, to find the termination message file. */
   readonly mounts: ContainerStatus['mounts'];
 }
@@ -145,6 +147,7 @@ function readContainer(status: ContainerStatus, sandboxId: string): RuntimeConta
     logPath: status.logPath,
     terminationMessagePath: status.annotations[annotations.terminationMessagePath] ?? '',
     terminationMessagePolicy: status.annotations[annotations.terminationMessagePolicy] ?? 'File',
+    ...(status.user ? { user: status.user } : {}),
     mounts: status.mounts,
   };
 }

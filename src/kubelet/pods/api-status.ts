@@ -10,6 +10,7 @@ import type {
   PodCondition,
   PodIP,
   PodStatus,
+  ResourceRequirements,
 } from '../../api/types/core-v1.ts';
 import type { PodRuntimeStatus, RuntimeContainer } from '../containers/runtime-status.ts';
 import { isHostNetwork, isSidecar, isTerminalPhase } from './pod-info.ts';
@@ -171,15 +172,8 @@ function containerStatus(
           ...(before?.containerID ? { containerID: before.containerID } : {}),
           restartCount: before?.restartCount ?? 0,
         }),
-    ...(spec.resources && Object.keys(spec.resources).length > 0 && current?.state === 'running'
-      ? {
-          ...(spec.resources.requests ? { allocatedResources: spec.resources.requests } : {}),
-          resources: {
-            ...(actual.limits ? { limits: actual.limits } : {}),
-            ...(actual.requests ? { requests: actual.requests } : {}),
-          },
-        }
-      : {}),
+    ...(current ? resourcesOf(spec, current.state === 'running' ? actual : spec.resources) : {}),
+    ...(current?.user ? { user: userOf(current.user) } : {}),
     ...(spec.volumeMounts && spec.volumeMounts.length > 0
       ? {
           volumeMounts: spec.volumeMounts.map(({ name, mountPath, readOnly }) => ({
@@ -250,6 +244,29 @@ function containerStatus(
       return finish({ terminated: lostContainer(base.containerID, 'located') }, lastState, off);
   }
 }
+
+/** An empty list is left out, the object never: upstream's is always there. */
+const resourcesOf = (
+  spec: Container,
+  actual: ResourceRequirements | undefined,
+): Pick<ContainerStatus, 'allocatedResources' | 'resources'> => ({
+  ...(spec.resources?.requests ? { allocatedResources: spec.resources.requests } : {}),
+  resources: {
+    ...(actual?.limits ? { limits: actual.limits } : {}),
+    ...(actual?.requests ? { requests: actual.requests } : {}),
+  },
+});
+
+const userOf = ({ linux }: NonNullable<RuntimeContainer['user']>): NonNullable<ContainerStatus['user']> =>
+  linux
+    ? {
+        linux: {
+          uid: linux.uid,
+          gid: linux.gid,
+          ...(linux.supplementalGroups.length > 0 ? { supplementalGroups: linux.supplementalGroups } : {}),
+        },
+      }
+    : {};
 
 const defaultWaiting = (pod: Pod): { reason: string } => ({
   reason: (pod.spec?.initContainers ?? []).length > 0 ? 'PodInitializing' : 'ContainerCreating',

@@ -5,12 +5,13 @@
 import type { Container, EnvVar, Pod, Service } from '../../api/types/core-v1.ts';
 import { expand } from '../containers/expansion.ts';
 import type { ObjectSource } from '../object-source.ts';
+import { variableOf } from './env-file.ts';
 import { fieldValue, resourceValue } from './field-value.ts';
 
 /** A container's configuration names something that is not there: waiting reason CreateContainerConfigError. */
 export class ContainerConfigError extends Error {
-  constructor(message: string) {
-    super(message);
+  constructor(message: string, options: { readonly cause?: unknown } = {}) {
+    super(message, options);
     this.name = 'ContainerConfigError';
   }
 }
@@ -22,6 +23,8 @@ export interface EnvContext {
   readonly podIPs: readonly string[];
   /** What the node offers, for limits that a container leaves open. */
   readonly allocatable: Readonly<Record<string, string>>;
+  /** A file in one of the pod's volumes. @throws Error when it is not there */
+  volumeFile(pod: Pod, volume: string, path: string): Promise<string>;
   readonly signal?: AbortSignal;
 }
 
@@ -104,6 +107,22 @@ async function referencedValue(
     if (value !== undefined || optional) return value;
     throw new ContainerConfigError(
       secret ? `couldn't find key ${key} in Secret ${namespace}/${secretName}` : `secret "${secretName}" not found`,
+    );
+  }
+  if (valueFrom?.fileKeyRef) {
+    const { volumeName, path, key, optional } = valueFrom.fileKeyRef;
+    if (!pod.spec?.volumes?.some((volume) => volume.name === volumeName))
+      throw new ContainerConfigError(`cannot find the volume ${JSON.stringify(volumeName)} referenced by FileKeyRef`);
+    let value: string;
+    try {
+      value = variableOf(await context.volumeFile(pod, volumeName, path), key);
+    } catch (cause) {
+      throw new ContainerConfigError("couldn't parse env file", { cause });
+    }
+    if (value !== '') return value;
+    if (optional) return undefined;
+    throw new ContainerConfigError(
+      `environment variable key ${JSON.stringify(key)} not found in file ${JSON.stringify(path)}`,
     );
   }
   throw new ContainerConfigError(`environment variable ${JSON.stringify(name)} has a source that is not supported`);

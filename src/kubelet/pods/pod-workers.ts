@@ -27,11 +27,12 @@ import { generatePodStatus } from './api-status.ts';
 import { computePodActions } from './compute-pod-actions.ts';
 import { performActions } from './perform-actions.ts';
 import { needsStep } from './pod-change.ts';
-import { gracePeriodSeconds, isHostNetwork, isSidecar, isTerminalPhase, podRef, podUid } from './pod-info.ts';
+import { gracePeriodSeconds, isHostNetwork, isTerminalPhase, podRef, podUid } from './pod-info.ts';
 import {
   decideResize,
   effectiveResources,
   type PendingResize,
+  resizable,
   resizeMethod,
   sameResources,
   wholePod,
@@ -163,7 +164,7 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
   ): Promise<ReadonlySet<string>> => {
     const restarts = new Set<string>();
     const updates: { readonly container: Container; readonly id: string }[] = [];
-    for (const container of [...pod.spec!.containers, ...(pod.spec!.initContainers ?? []).filter(isSidecar)]) {
+    for (const container of resizable(pod)) {
       const found = findContainer(status, container.name);
       const before = worker.applied.get(container.name);
       if (found?.state !== 'running' || before === undefined) continue;

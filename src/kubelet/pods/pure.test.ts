@@ -118,6 +118,10 @@ const envOf = async (container: object, services: readonly Service[] = [], spec:
         nodeIPs: ['1.1.1.1'],
         podIPs: ['2.2.2.2'],
         allocatable: { cpu: '4', memory: '1Gi' },
+        volumeFile: async (_, volume, path) => {
+          if (path !== 'env') throw new Error(`no ${volume}/${path}`);
+          return "# of the init container\nA='one'\nB='two\nlines' # so\nC= 'none'\n";
+        },
       },
     ),
   );

@@ -125,7 +125,8 @@ function sameResource(name: 'cpu' | 'memory', a: ResourceRequirements, b: Resour
   );
 }
 
-const resizable = (pod: Pod): readonly Container[] => [
+/** Init containers too: what is still to run gets its new resources at its start. */
+export const resizable = (pod: Pod): readonly Container[] => [
   ...(pod.spec?.containers ?? []),
-  ...(pod.spec?.initContainers ?? []).filter((container) => container.restartPolicy === 'Always'),
+  ...(pod.spec?.initContainers ?? []),
 ];

@@ -66,6 +66,7 @@ const ownConditions = new Set([
   'PodScheduled',
   'PodResizePending',
   'PodResizeInProgress',
+  'AllContainersRestarting',
   // Only when the kubelet itself ends the pod; others' stand in the status as they were read.
   'DisruptionTarget',
 ]);
@@ -268,6 +269,12 @@ export function statusPatch(from: PodStatus | undefined, to: PodStatus): JsonObj
     if (!sameJson(from?.[field] ?? [], to[field] ?? [])) {
       const wanted = (to[field] ?? []) as unknown as JsonValue[];
       patch[field] = (from?.[field] ?? []).length > 0 ? [...wanted, { $patch: 'replace' }] : wanted;
+    }
+  // Maps are merged by key too: what went away would stay.
+  for (const field of ['resources', 'allocatedResources'] as const)
+    if (!sameJson(from?.[field], to[field])) {
+      const wanted = to[field] as JsonObject | undefined;
+      patch[field] = wanted === undefined ? null : from?.[field] ? { ...wanted, $patch: 'replace' } : wanted;
     }
   const conditions: PodCondition[] = [];
   for (const condition of to.conditions ?? []) {

@@ -15,6 +15,8 @@ export interface ContainerdConfigOptions {
   readonly snapshotter: 'overlayfs' | 'native';
   /** Folder with a `hosts.toml` for each registry (mirrors, certificates of their own). */
   readonly registryConfigPath?: string;
+  /** Without CAP_SYS_RESOURCE a lower oom_score_adj than our own cannot be set, and every sandbox would fail. */
+  readonly restrictOomScores: boolean;
 }
 
 /** Where people put it for any containerd. Read at each pull; that it is not there is no error. */
@@ -44,8 +46,7 @@ disabled_plugins = [
   sandbox_image = ${text(options.sandboxImage)}
   stream_server_address = "127.0.0.1"
   stream_server_port = "0"
-  # Without CAP_SYS_RESOURCE a lower oom_score_adj than our own cannot be set, and every sandbox would fail.
-  restrict_oom_score_adj = true
+  restrict_oom_score_adj = ${options.restrictOomScores}
   # Network namespaces belong to this containerd and go away with its state folder.
   netns_mounts_under_state_dir = true
   tolerate_missing_hugetlb_controller = true

@@ -57,6 +57,7 @@ export async function startContainerd(options: ContainerdOptions): Promise<Conta
     cniConfDir: options.cniConfDir,
     cniBinDir: options.cniBinDir ?? '/usr/lib/cni',
     snapshotter: options.snapshotter ?? 'overlayfs',
+    restrictOomScores: !(await mayProtectProcesses()),
   });
   await mkdir(stateDir, { recursive: true, mode: 0o711 });
   const configFile = join(stateDir, 'containerd.toml');
@@ -320,4 +321,10 @@ async function readIfAny(path: string): Promise<string | undefined> {
     if (errorCode(error) === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/** CAP_SYS_RESOURCE: guaranteed pods can be kept from being killed first. */
+async function mayProtectProcesses(): Promise<boolean> {
+  const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(await readFile('/proc/self/status', 'utf8'))?.[1] ?? '0';
+  return (BigInt(`0x${capabilities}`) >> 24n) % 2n === 1n;
 }
