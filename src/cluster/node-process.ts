@@ -2,7 +2,7 @@
  * The node process (decision 10): kubelet, proxy and pod network of one host, and the containerd they use. It knows the cluster only through
  * the API server's port, so upstream's own parts can take its place.
  */
-import { mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { createTaskGroup } from '../base/task-group.ts';
 import { createHttpsTransport } from '../client/https-transport.ts';
@@ -55,6 +55,8 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
   const config = readNodeConfig(dir);
   if (config.kubelet === false) return runEdge(config, options, signal);
   mkdirSync(files.cniConf, { recursive: true });
+  // A pod with users of its own gets to its files through these; what is in them keeps its own rights.
+  for (const folder of [dir.path, dir.node]) chmodSync(folder, 0o711);
   // Before anything is changed: `down` undoes the network of a node whose state is known, and of no other.
   if (readFileIfPresent(files.networkState) === undefined)
     writeFileAtomically(files.networkState, JSON.stringify(readPodNetworkState()), 0o600);

@@ -37,6 +37,8 @@ export interface HostEnvironmentOptions {
   readonly mounts: Mounts;
   /** Absent: pods get no cgroups of their own and the runtime puts containers where it likes. */
   readonly cgroups: Cgroups | undefined;
+  /** The groups above those of pods. */
+  readonly nodeCgroups?: { update(): Promise<void> } | undefined;
   readonly objects: ObjectSource;
   readonly tokens: TokenManager;
   readonly config: KubeletConfig;
@@ -99,6 +101,7 @@ export function createHostEnvironment(options: HostEnvironmentOptions): PodEnvir
       await mkdir(join(folder, 'containers'), { recursive: true, mode: 0o750 });
       if (cgroups)
         try {
+          await options.nodeCgroups?.update();
           await cgroups.ensure(podCgroupPath(pod, config.cgroupRoot), podLimits(pod, config));
         } catch (cause) {
           throw new EnvironmentError(

@@ -17,6 +17,7 @@ import { createMounts } from '../host/mounts.ts';
 import type { Spawner } from '../host/spawner.ts';
 import type { CriRuntime } from '../runtime/cri.ts';
 import { configurationDocument } from './configuration-file.ts';
+import { createNodeCgroups } from './containers/node-cgroups.ts';
 import { podCgroupPath } from './containers/pod-cgroup.ts';
 import { fetchPodRuntimeStatus } from './containers/runtime-status.ts';
 import { createHostEnvironment } from './environment-host.ts';
@@ -97,7 +98,18 @@ export async function createHostKubelet(
   const tokens = createTokenManager({ client, clock, random });
   const cgroups = options.podCgroups === false ? undefined : await openCgroups(clock);
   const machine = await readMachineInfo(rootDir);
+  const nodeCgroups =
+    cgroups &&
+    createNodeCgroups({
+      cgroups,
+      config,
+      machine,
+      clock,
+      pods: () => kubelet.parts?.workers.active() ?? [],
+      onEnforced: (failure) => tellEnforced(options, config.cgroupRoot, failure),
+    });
   const environment = createHostEnvironment({
+    nodeCgroups,
     root: rootDir,
     podLogsDir: options.podLogsDir,
     mounts: createMounts(options.spawner),
@@ -127,6 +139,7 @@ export async function createHostKubelet(
     environment,
     machine,
     pressure: { observe: () => observations(usage), summary: (o) => stats.summary(o), imageFs: () => fullFs(usage) },
+    ...(nodeCgroups ? { nodeCgroups } : {}),
     probes: (context) => createProbeManager({ ...context, ...probeSeries(probeMetrics) }),
     ...(feed ? { staticPods: { feed, api } } : {}),
   });
@@ -183,6 +196,22 @@ export async function createHostKubelet(
     },
   });
   return { kubelet, handler };
+}
+
+function tellEnforced({ events, nodeName }: HostKubeletOptions, root: string, failure: unknown): void {
+  const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: nodeName, uid: nodeName } };
+  if (failure === undefined)
+    events.event(node, {
+      type: 'Normal',
+      reason: 'NodeAllocatableEnforced',
+      message: 'Updated Node Allocatable limit across pods',
+    });
+  else
+    events.event(node, {
+      type: 'Warning',
+      reason: 'FailedNodeAllocatableEnforcement',
+      message: `Failed to update Node Allocatable Limits ${JSON.stringify(join(root, 'kubepods'))}: ${failure instanceof Error ? failure.message : String(failure)}`,
+    });
 }
 
 /** The machine's state as eviction looks at it. What cannot be read now is left out. */

@@ -45,6 +45,8 @@ export interface KubeletOptions {
   readonly machine: MachineInfo;
   /** What the machine's state is, for eviction and the collection of images. Absent (hollow): neither happens. */
   readonly pressure?: NodePressure;
+  /** Keeps the groups above those of pods. Absent (hollow): there are none. */
+  readonly nodeCgroups?: { run(signal: AbortSignal): Promise<void> };
   /** Images of sandboxes: never collected. */
   readonly sandboxImages?: readonly string[];
   /** Pods of manifests on this machine, and the API's pods with mirrors (`pods` has none). */

@@ -25,6 +25,7 @@ import { createOrphanKeeper } from './pods/orphans.ts';
 import { podRef, podUid } from './pods/pod-info.ts';
 import { createPodWorkers, type PodWorkers } from './pods/pod-workers.ts';
 import { createRelist } from './pods/relist.ts';
+import { createRuntimeEvents } from './pods/runtime-events.ts';
 import { createStatusManager, type StatusManager } from './pods/status-manager.ts';
 import type { Admission, Judgement } from './pods/verdict.ts';
 import { noProbeManager } from './probes/probe-manager.ts';
@@ -326,6 +327,16 @@ async function runKubelet(
       known: (uid) => workers.has(uid),
     });
     const relist = createRelist({ runtime, timeoutMs });
+    const lists = { wake: new AbortController() };
+    const told = createRuntimeEvents({
+      runtime,
+      clock,
+      log,
+      timeoutMs,
+      onPod: (uid) => workers.wake(uid, { runtimeChanged: true }),
+      onBroken: () => lists.wake.abort(),
+    });
+    if (!options.runtimeChanges) tasks.run('runtime events', (events) => told.run(events));
     while (!s.aborted) {
       try {
         const { changed, present } = await relist.next(s);
@@ -337,7 +348,11 @@ async function runKubelet(
       } catch (error) {
         if (!s.aborted) log.warn('Cannot list the containers of the runtime', { error });
       }
-      await clock.sleep(1000, s);
+      lists.wake = new AbortController();
+      const stop = (): void => lists.wake.abort();
+      s.addEventListener('abort', stop, { once: true });
+      await clock.sleep(told.listEveryMs(), lists.wake.signal);
+      s.removeEventListener('abort', stop);
     }
   });
   if (!options.runtimeChanges)
@@ -354,6 +369,8 @@ async function runKubelet(
         s,
       ),
     );
+  const { nodeCgroups } = options;
+  if (nodeCgroups) tasks.run('node cgroups', (s) => nodeCgroups.run(s));
   if (evictions) tasks.run('eviction', (s) => evictions.run(s));
   if (imageCollector) tasks.run('image collection', (s) => imageCollector.run(s));
   tasks.run('back-off records', async (s) => {

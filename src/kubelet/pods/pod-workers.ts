@@ -178,7 +178,7 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
     }
     const whole = pod.spec!.resources;
     const podChanges = whole !== undefined && !sameResources(whole, worker.applied.get(wholePod) ?? {});
-    if (updates.length === 0 && restarts.size === 0 && !podChanges) return restarts;
+    if (updates.length === 0 && restarts.size === 0 && !podChanges && !worker.resizing) return restarts;
     worker.resizing = true;
     tell(worker, status, { terminal: false });
     await environment.resize(pod, { lifted: true });
@@ -186,10 +186,16 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
       await options.updateResources(pod, container, id, stepSignal);
       worker.applied.set(container.name, container.resources ?? {});
     }
-    await environment.resize(pod, { lifted: false });
-    if (whole) worker.applied.set(wholePod, whole);
-    worker.resizing = restarts.size > 0;
+    // The kernel takes no limit of the pod below one of a container: those that restart for theirs come first.
+    if (restarts.size === 0) await settleResize(worker, pod);
     return restarts;
+  };
+
+  /** All containers have what they were given: now the pod's own limits. */
+  const settleResize = async (worker: Worker, pod: Pod): Promise<void> => {
+    await environment.resize(pod, { lifted: false });
+    if (pod.spec!.resources) worker.applied.set(wholePod, pod.spec!.resources);
+    worker.resizing = false;
   };
 
   const sync = async (worker: Worker, stepSignal: AbortSignal): Promise<number | undefined> => {
@@ -250,10 +256,10 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
       waiting: worker.waiting,
       onStarted: (container) => {
         worker.applied.set(container.name, container.resources ?? {});
-        worker.resizing = false;
       },
       signal: stepSignal,
     });
+    if (worker.resizing) await settleResize(worker, pod);
     if (done.changed) worker.runtime = undefined;
     const seen = await look(worker, stepSignal);
     probes.update(pod, seen);

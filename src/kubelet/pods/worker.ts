@@ -32,6 +32,7 @@ export interface Worker {
   allocation: Allocation;
   applied: Map<string, ResourceRequirements>;
   pendingResize: PendingResize | undefined;
+  /** A resize is under way: the pod's own limits are lifted until all its containers have their new ones. */
   resizing: boolean;
   readonly waiting: Map<string, { readonly reason: string; readonly message: string }>;
   readonly messages: Map<string, string>;

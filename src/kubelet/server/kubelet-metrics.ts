@@ -56,7 +56,36 @@ export function withRuntimeMetrics(
       );
     };
   }
-  return wrapped as unknown as CriRuntime;
+  return { ...(wrapped as unknown as CriRuntime), runPodSandbox: countStarts(wrapped.runPodSandbox as never, metrics) };
+}
+
+function countStarts(run: CriRuntime['runPodSandbox'], metrics: MetricsRegistry): CriRuntime['runPodSandbox'] {
+  const counter = (name: string, help: string) => metrics.counter({ name: `kubelet_${name}`, help });
+  const all = {
+    total: counter('started_pods_total', 'Cumulative number of pods started'),
+    errors: counter('started_pods_errors_total', 'Cumulative number of errors when starting pods'),
+  };
+  const withUsers = {
+    total: counter(
+      'started_user_namespaced_pods_total',
+      'Cumulative number of pods with user namespaces started. This metric will only be collected on Linux.',
+    ),
+    errors: counter(
+      'started_user_namespaced_pods_errors_total',
+      'Cumulative number of errors when starting pods with user namespaces. This metric will only be collected on Linux.',
+    ),
+  };
+  return async (request, call) => {
+    const users = request.config?.linux?.securityContext?.namespaceOptions?.usernsOptions;
+    const counted = users?.mode === 'POD' ? [all, withUsers] : [all];
+    for (const { total } of counted) total.increment({});
+    try {
+      return await run(request, call);
+    } catch (error) {
+      for (const { errors } of counted) errors.increment({});
+      throw error;
+    }
+  };
 }
 
 /** Gauges that are read at each scrape. */

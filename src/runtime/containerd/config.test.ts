@@ -8,6 +8,7 @@ const options = {
   cniConfDir: '/c',
   cniBinDir: '/b',
   snapshotter: 'overlayfs',
+  restrictOomScores: true,
 } as const;
 
 test('containerd configuration: mirrors and certificates of registries are looked for where all containerds look', () => {
