@@ -6,7 +6,7 @@
  *   FOLDER/lib    /var/lib        FOLDER/etc, FOLDER/opt    what differs from the machine's /etc and /opt
  *   FOLDER/log    /var/log        /run                      in memory, gone with the host
  */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { groupFolders, joinGroups, moveToLeaf, prepareGroup } from './cgroup-roots.ts';
@@ -38,6 +38,8 @@ export async function startSimulatedHost(options: SimulatedHostOptions): Promise
   const { name, folder, cgroup, spawner, clock } = options;
   for (const part of ['lib', 'log', 'etc', 'etc-work', 'opt', 'opt-work'])
     mkdirSync(join(folder, part), { recursive: true, mode: 0o755 });
+  // Its /var/lib, whoever made it first: users of pods' own namespaces get to their files through it.
+  chmodSync(libFolder(folder), 0o755);
   for (const [file, text] of [
     ['hostname', `${name}\n`],
     ['hosts', options.hostsFile],
