@@ -132,14 +132,15 @@ export async function volumeContent(
  * Source: projected.go.
  */
 function tokenOwnership(pod: Pod, mode: number): { mode: number; uid?: number } {
-  if (pod.spec?.securityContext?.fsGroup !== undefined) return { mode: 0o600 };
+  const grouped = pod.spec?.securityContext?.fsGroup !== undefined;
   const users = new Set(
     [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].map(
       (container) => container.securityContext?.runAsUser ?? pod.spec?.securityContext?.runAsUser,
     ),
   );
   const [user] = users;
-  return users.size === 1 && user !== undefined ? { mode: 0o600, uid: Number(user) } : { mode };
+  if (users.size === 1 && user !== undefined) return { mode: 0o600, uid: Number(user) };
+  return { mode: grouped ? 0o600 : mode };
 }
 
 function pick(

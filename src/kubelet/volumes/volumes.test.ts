@@ -138,6 +138,12 @@ for (const [name, volume, want, spec] of [
     'a token with an fsGroup is 0600 and gets the group',
     { projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } },
     { token: 'TOKEN 600' },
+    { securityContext: { fsGroup: 8 } },
+  ],
+  [
+    "a token with an fsGroup is the one user's all the same",
+    { projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } },
+    { token: 'TOKEN 600 uid 7' },
     { securityContext: { runAsUser: 7, fsGroup: 8 } },
   ],
   ['another kind of volume', { emptyDir: {} }, undefined],
