@@ -57,12 +57,17 @@ export function addServerCommands(program: Command): void {
     .option(...dataDir)
     .option('--force', 'also when the others then have no majority', false)
     .action(async (options) => (await import('./server.ts')).reset(options));
-  const snapshot = program.command('snapshot').description('backups of etcd');
+  const snapshot = program.command('snapshot').description('backups of what the cluster stores');
   snapshot
     .command('save')
     .argument('[path]', 'file (default: a name of its time under snapshots/ in the data directory)')
-    .description('save what etcd holds, and the authorities beside it')
+    .description('save what etcd or the embedded store holds, and the authorities beside it')
     .option(...dataDir)
+    .option(
+      '--keep <count>',
+      'of the cluster of "bireme up": of the snapshots with a name of their time so many stay',
+      Number,
+    )
     .action(async (path, options) => (await import('./snapshots.ts')).snapshotSave(path, options));
   snapshot
     .command('list')

@@ -1,8 +1,10 @@
 /** `bireme snapshot save | restore | list`. */
+import { existsSync } from 'node:fs';
 import { createLogger } from '../base/console-log.ts';
 import { ClusterError } from '../cluster/cluster-error.ts';
 import { type DataDir, dataDirAt } from '../cluster/data-dir.ts';
 import { createSpawner } from '../cluster/host-spawner.ts';
+import { restoreStoreSnapshot, saveStoreSnapshot } from '../cluster/servers/embedded-snapshots.ts';
 import { type HostConfig, readHostConfig } from '../cluster/servers/host-config.ts';
 import { restoreHere } from '../cluster/servers/restore-here.ts';
 import { listSnapshots, saveSnapshot } from '../cluster/servers/snapshots.ts';
@@ -14,9 +16,17 @@ interface Common {
   readonly dataDir?: string;
 }
 
-export async function snapshotSave(path: string | undefined, options: Common): Promise<void> {
-  const { dir, config } = serverOf(options);
-  const saved = await saveSnapshot(dir, config, { clock, ...(path === undefined ? {} : { path }) });
+export async function snapshotSave(
+  path: string | undefined,
+  options: Common & { readonly keep?: number },
+): Promise<void> {
+  const at = dataDirAt(options.dataDir ?? defaultDataDir());
+  const named = path === undefined ? {} : { path };
+  const config = readHostConfig(at);
+  const saved =
+    config === undefined && existsSync(at.store)
+      ? await saveStoreSnapshot(at, { clock, ...named, ...(options.keep === undefined ? {} : { keep: options.keep }) })
+      : await saveSnapshot(at, serverOf(options).config, { clock, ...named });
   console.log(
     `Saved ${saved.path} (${saved.bytes} bytes), and the cluster's authorities beside it: keep both as secret as they are.`,
   );
@@ -36,8 +46,21 @@ export function snapshotList(options: Common & { readonly output: string }): voi
 }
 
 export async function snapshotRestore(snapshot: string, options: Common): Promise<void> {
-  const { dir, config } = serverOf(options);
+  const dataDir = options.dataDir ?? defaultDataDir();
   const progress = progressOf();
+  if (readHostConfig(dataDirAt(dataDir)) === undefined && snapshot.endsWith('.lmdb')) {
+    const log = createLogger({ clock, level: 'warn', write: (line) => void process.stderr.write(line) });
+    progress.step('Restoring the snapshot');
+    try {
+      await restoreStoreSnapshot(dataDir, snapshot, { clock, log });
+    } catch (error) {
+      progress.fail();
+      throw error;
+    }
+    progress.done('The store is what it was. "bireme up" goes on from there.');
+    return;
+  }
+  const { dir, config } = serverOf(options);
   const spawner = createSpawner(clock);
   try {
     await restoreHere({
@@ -68,7 +91,7 @@ function serverOf(options: Common): { readonly dir: DataDir; readonly config: Ho
   if (config?.etcd === undefined)
     throw new ClusterError(
       `There is no etcd in "${dir.path}"`,
-      'run this on a control-plane host; the cluster of "bireme up" is backed up by copying its data directory while it is stopped',
+      'run this on a control-plane host, or where "bireme up" has made a cluster',
     );
   return { dir, config };
 }

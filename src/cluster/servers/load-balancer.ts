@@ -39,6 +39,15 @@ interface Backend {
   failures: number;
 }
 
+/**
+ * Pure: those whose connections are cut, because others may answer. Where none is well (a machine that is short of time, a majority that is gone)
+ * another connection is no better than this one.
+ */
+export function givenUp<B extends Pick<Backend, 'failures' | 'sockets'>>(backends: readonly B[]): readonly B[] {
+  if (backends.every(({ failures }) => failures > 0)) return [];
+  return backends.filter(({ failures, sockets }) => failures >= failuresAllowed && sockets.size > 0);
+}
+
 export async function startLoadBalancer(options: LoadBalancerOptions): Promise<LoadBalancer> {
   const { clock, log, ca, checkIntervalMs = 2000 } = options;
   const made = (name: string): Backend => ({ name, sockets: new Set(), failures: 0 });
@@ -102,10 +111,7 @@ export async function startLoadBalancer(options: LoadBalancerOptions): Promise<L
         }),
       );
       if (signal.aborted) return;
-      // Where none is well (a machine that is short of time, a majority that is gone) another connection is no better than this one.
-      if (backends.every(({ failures }) => failures > 0)) continue;
-      for (const { name, failures, sockets } of backends) {
-        if (failures < failuresAllowed || sockets.size === 0) continue;
+      for (const { name, sockets } of givenUp(backends)) {
         log.warn('An API server does not answer, its connections go to another', { server: name });
         for (const socket of sockets) socket.destroy();
       }

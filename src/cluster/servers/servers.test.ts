@@ -19,7 +19,7 @@ import { createCertificateAuthority, createCertificateRequest, type KeyPair } fr
 import { decrypt, encrypt, generateCertificateKey } from './certificate-upload.ts';
 import { parseClusterConfiguration, renderClusterConfiguration } from './cluster-objects.ts';
 import { checkSkew } from './join.ts';
-import { startLoadBalancer } from './load-balancer.ts';
+import { givenUp, startLoadBalancer } from './load-balancer.ts';
 import { orderEndpoints } from './master.ts';
 import { dueIn } from './node-certificates.ts';
 import { addressWithPort } from './prepare.ts';
@@ -212,8 +212,7 @@ test('load balancer: connections go to a server that answers, and leave one that
   };
   let firstAnswers = true;
   const first = await serve('first', () => firstAnswers);
-  let secondAnswers = () => true;
-  const second = await serve('second', () => secondAnswers());
+  const second = await serve('second', () => true);
   const balancer = await startLoadBalancer({
     port: 0,
     backends: ['127.0.0.1:1', first, second],
@@ -241,16 +240,18 @@ test('load balancer: connections go to a server that answers, and leave one that
   assert.equal(await held.ask(), 'first', 'nobody listens on the one before it');
   firstAnswers = false;
   await held.closed;
-  const kept = await open();
-  assert.equal(await kept.ask(), 'second');
-  // With none that answers in time there is nowhere better to go.
-  let asked = 0;
-  secondAnswers = () => {
-    asked++;
-    return false;
-  };
-  while (asked < 3) await clock.sleep(50);
-  assert.equal(await kept.ask(), 'second', 'and the connection is still there');
+  assert.equal(await (await open()).ask(), 'second');
+});
+
+test('load balancer: connections are cut where another server may be better, and only there', () => {
+  const backend = (failures: number, used = true) => ({ failures, sockets: new Set(used ? [{} as never] : []) });
+  const cut = (...backends: readonly ReturnType<typeof backend>[]): readonly number[] =>
+    givenUp(backends).map((each) => backends.indexOf(each));
+  assert.deepEqual(cut(backend(2), backend(0, false)), [0]);
+  assert.deepEqual(cut(backend(1), backend(0)), [], 'one failure is none');
+  assert.deepEqual(cut(backend(2), backend(1)), [], 'nobody is well');
+  assert.deepEqual(cut(backend(5)), [], 'there is no other');
+  assert.deepEqual(cut(backend(3, false), backend(0)), []);
 });
 
 test('snapshots: a file that was cut off is refused', async () => {

@@ -38,7 +38,7 @@ export interface SnapshotInfo {
 }
 
 export const snapshotsPath = (dir: DataDir): string => join(dir.path, 'snapshots');
-const pkiOf = (path: string): string => `${path.replace(/\.db$/, '')}.pki.json`;
+const pkiOf = (path: string): string => `${path.replace(/\.(db|lmdb)$/, '')}.pki.json`;
 const hashBytes = 32;
 const restoreTimeoutMs = 600_000;
 /** Writes that clients may have seen after the snapshot; each takes a transaction to step over. */
@@ -88,11 +88,22 @@ export async function saveSnapshot(
     closeSync(file);
     cluster.close();
   }
-  const pki: Record<string, string> = {};
-  for (const name of certificateFiles) pki[name] = readFileIfPresent(join(dir.pki, name)) ?? '';
-  writeFileAtomically(pkiOf(path), `${JSON.stringify({ pki, network: config.network }, null, 1)}\n`, 0o600);
+  writeSnapshotPki(dir, path, config.network);
   renameSync(part, path);
   return { name: path.slice(dirname(path).length + 1), path, bytes, created: new Date(clock.now()).toISOString() };
+}
+
+/** The authorities and keys, beside a snapshot. */
+export function writeSnapshotPki(dir: DataDir, path: string, network: HostConfig['network'] | undefined): void {
+  const pki: Record<string, string> = {};
+  for (const name of certificateFiles) pki[name] = readFileIfPresent(join(dir.pki, name)) ?? '';
+  writeFileAtomically(pkiOf(path), `${JSON.stringify({ pki, network }, null, 1)}\n`, 0o600);
+}
+
+/** Removes a snapshot with what lies beside it. */
+export function forget(path: string): void {
+  rmSync(path, { force: true });
+  rmSync(pkiOf(path), { force: true });
 }
 
 /** The newest last. */
@@ -100,7 +111,7 @@ export function listSnapshots(dir: DataDir): readonly SnapshotInfo[] {
   const folder = snapshotsPath(dir);
   if (!existsSync(folder)) return [];
   return readdirSync(folder)
-    .filter((name) => name.endsWith('.db'))
+    .filter((name) => /\.(db|lmdb)$/.test(name))
     .map((name) => {
       const { size, mtime } = statSync(join(folder, name));
       return { name, path: join(folder, name), bytes: size, created: mtime.toISOString() };
@@ -123,10 +134,7 @@ export async function snapshotRegularly(
       const { path, bytes } = await saveSnapshot(dir, config, { clock });
       log.info('Saved a snapshot of etcd', { path, bytes });
       const own = listSnapshots(dir).filter(({ name }) => name.startsWith(`etcd-${config.nodeName}-`));
-      for (const old of own.slice(0, Math.max(0, own.length - keep))) {
-        rmSync(old.path, { force: true });
-        rmSync(pkiOf(old.path), { force: true });
-      }
+      for (const old of own.slice(0, Math.max(0, own.length - keep))) forget(old.path);
     } catch (error) {
       log.error('Cannot save a snapshot of etcd', { error });
     }

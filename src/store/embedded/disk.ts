@@ -51,11 +51,11 @@ export interface DiskBatch {
   readonly compactRevision?: number;
 }
 
-const dataFile = 'store.mdb';
-const formatFile = 'format.json';
+export const dataFile = 'store.mdb';
+export const formatFile = 'format.json';
 /** Who has the directory open, for people, and to refuse before LMDB is touched (it does not bear being opened twice in a process). */
 const ownerFile = 'owner.json';
-const owner = metaKey('owner');
+export const owner = metaKey('owner');
 const compacted = metaKey('compacted');
 
 export class Disk {
@@ -252,7 +252,7 @@ const inUse = (holder: ProcessIdentity, self: ProcessIdentity): StoreError =>
   );
 
 /** @throws StoreError `inUse`. A torn file is nobody's: the claim inside LMDB decides. */
-function checkOwner(path: string, self: ProcessIdentity): void {
+export function checkOwner(path: string, self: ProcessIdentity): void {
   const file = join(path, ownerFile);
   if (!existsSync(file)) return;
   const holder = parseJson(readFileSync(file, 'utf8')) as ProcessIdentity | undefined;
