@@ -5,6 +5,7 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { createTaskGroup } from '../base/task-group.ts';
+import { untilAborted } from '../base/until-aborted.ts';
 import { createHttpsTransport } from '../client/https-transport.ts';
 import { parseKubeconfig, transportOptionsOf } from '../client/kubeconfig.ts';
 import type { Spawner } from '../host/spawner.ts';
@@ -189,7 +190,7 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
   tasks.run('cluster-dns', (stop) => dns.run(stop));
   if (containerd)
     tasks.run('containerd', async (stop) => {
-      await Promise.race([containerd.exited, aborted(stop)]);
+      await Promise.race([containerd.exited, untilAborted(stop)]);
       // Its shims keep the containers; the supervisor starts this process again, which starts containerd and adopts them.
       if (!stop.aborted) throw new Error('containerd has ended');
     });
@@ -252,8 +253,3 @@ function transportFrom(path: string, { clock }: Pick<NodeProcessOptions, 'clock'
 
 /** Where CNI plugins that are installed into a cluster put themselves. */
 const externalCniBinDir = '/opt/cni/bin';
-
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) =>
-    signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
-  );

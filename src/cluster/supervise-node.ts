@@ -7,6 +7,7 @@ import { closeSync, openSync } from 'node:fs';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { createTaskGroup } from '../base/task-group.ts';
+import { untilAborted } from '../base/until-aborted.ts';
 import { identify } from '../host/process-table.ts';
 import type { ProcessIdentity } from '../host/spawner.ts';
 import { ClusterError } from './cluster-error.ts';
@@ -113,9 +114,7 @@ async function runOnce(
   if (signal.aborted) end();
   const overdue = new AbortController();
   const force = (async () => {
-    await new Promise<void>((resolve) =>
-      signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
-    );
+    await untilAborted(signal, overdue.signal);
     await clock.sleep(graceMs, overdue.signal);
     if (!overdue.signal.aborted) child.kill('SIGKILL');
   })();

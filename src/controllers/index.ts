@@ -2,6 +2,7 @@
 
 import { localPathProvisioner } from '../api/volume/local-path.ts';
 import { createTaskGroup } from '../base/task-group.ts';
+import { untilAborted } from '../base/until-aborted.ts';
 import type { Client } from '../client/client.ts';
 import { type LeaderElectionOptions, runLeaderElection } from '../client/leader-election.ts';
 import { createBootstrapSigner } from './bootstrap/bootstrap-signer.ts';
@@ -200,10 +201,7 @@ export async function runControllerManager(
 ): Promise<void> {
   const lead = async (leading: AbortSignal): Promise<void> => {
     const tasks = createTaskGroup(leading);
-    const ended = new Promise<void>((resolve) => {
-      if (tasks.signal.aborted) resolve();
-      else tasks.signal.addEventListener('abort', () => resolve(), { once: true });
-    });
+    const ended = untilAborted(tasks.signal);
     for (const controller of controllers) {
       const log = context.log.with({ component: controller.name });
       const own = clientFor ? { client: clientFor(serviceAccounts[controller.name] ?? controller.name) } : {};

@@ -8,6 +8,7 @@ import type { Service } from '../../api/types/core-v1.ts';
 import type { EndpointSlice } from '../../api/types/discovery-v1.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
+import { untilAborted } from '../../base/until-aborted.ts';
 import type { HttpClient } from '../../serve/forward/http-client.ts';
 import { hostHeader } from '../../serve/upgrade/request-upgrade.ts';
 import type { ObjectReader } from '../registry/object-reader.ts';
@@ -91,7 +92,7 @@ export async function keepAvailability(options: AvailabilityOptions, signal: Abo
     wake = end;
     signal.addEventListener('abort', end, { once: true });
     if (!signal.aborted) {
-      if (wait === undefined) await aborted(woken.signal);
+      if (wait === undefined) await untilAborted(woken.signal);
       else await clock.sleep(wait, woken.signal);
     }
     signal.removeEventListener('abort', end);
@@ -99,12 +100,6 @@ export async function keepAvailability(options: AvailabilityOptions, signal: Abo
   }
   for (const end of ends) end();
 }
-
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 
 function concerns(services: ApiServices, object: JsonObject, label?: string): boolean {
   const { name, namespace, labels } = object.metadata as {

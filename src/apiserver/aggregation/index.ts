@@ -5,6 +5,7 @@
 import type { ApiRequest, ApiResponse } from '../../api/exchange.ts';
 import type { JsonObject } from '../../api/json.ts';
 import { createTaskGroup } from '../../base/task-group.ts';
+import { untilAborted } from '../../base/until-aborted.ts';
 import type { UserInfo } from '../authentication/authenticator.ts';
 import type { ObjectReader } from '../registry/object-reader.ts';
 import type { StatusWriter } from '../registry/status-writer.ts';
@@ -69,11 +70,7 @@ export function createAggregation(options: AggregationOptions): Aggregation {
       );
       tasks.run('api-service-discovery', (stop) => discovery.run(stop));
       tasks.run('api-service-registration', (stop) => keepCustomGroups(options, stop));
-      const stopped = new Promise<void>((end) => {
-        if (signal.aborted) end();
-        else signal.addEventListener('abort', () => end(), { once: true });
-      });
-      await Promise.race([stopped, tasks.done]);
+      await Promise.race([untilAborted(signal), tasks.done]);
       await tasks.stop();
     },
   };

@@ -207,6 +207,8 @@ export class WatchCache {
       key = `${page.kvs.at(-1)!.key}\0`;
     }
     for (const all of this.#loading.values()) for (const loading of all) loading.gap = true;
+    // Their events are behind the list and will not come; one whose event does come is parsed like anybody's.
+    this.#expected.clear();
     // All at once, so that nobody sees a half-filled cache.
     for (const [cache, objects] of found) cache.replace(objects, revision);
     this.#advance(revision);

@@ -7,6 +7,7 @@ import type { Node } from '../../api/types/core-v1.ts';
 import { admissionPluginNames } from '../../apiserver/admission/index.ts';
 import { type UserInfo, verifyingKey } from '../../apiserver/authentication/index.ts';
 import type { FlagSpecs, Flags } from '../../base/flags.ts';
+import { untilAborted } from '../../base/until-aborted.ts';
 import { ListenError, startHttpsServer } from '../../serve/index.ts';
 import { openEmbeddedStore } from '../../store/embedded/embedded-store.ts';
 import { openEtcdStore } from '../../store/etcd/etcd-store.ts';
@@ -220,7 +221,7 @@ export async function runApiServerCommand(
     handler = running.handler;
     streams = running.server.streamsBody;
     log.info('Serving securely', { address: `${server.address}:${server.port}` });
-    await Promise.race([running.done, aborted(signal)]);
+    await Promise.race([running.done, untilAborted(signal)]);
   } finally {
     await server.stop({ graceMs: 3000 });
     await end?.();
@@ -386,9 +387,3 @@ const starting = {
   headers: { 'content-type': 'text/plain; charset=utf-8', 'retry-after': '1' },
   body: { kind: 'bytes', bytes: Buffer.from('the API server is starting\n') },
 } as const;
-
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });

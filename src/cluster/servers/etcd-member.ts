@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
+import { untilAborted } from '../../base/until-aborted.ts';
 import { endProcess } from '../../host/process-table.ts';
 import type { Child, ProcessIdentity, Spawner } from '../../host/spawner.ts';
 import { ClusterError } from '../cluster-error.ts';
@@ -66,11 +67,9 @@ export async function runEtcdMember(options: EtcdMemberOptions, signal: AbortSig
 }
 
 async function untilEnd(child: Child, { clock }: EtcdMemberOptions, signal: AbortSignal): Promise<string> {
-  const stopped = new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-  const exit = await Promise.race([child.exited, stopped]);
+  const ended = new AbortController();
+  const exit = await Promise.race([child.exited, untilAborted(signal, ended.signal)]);
+  ended.abort();
   if (exit === undefined) {
     await endProcess(child.identity, { clock, graceMs });
     return 'stopped';

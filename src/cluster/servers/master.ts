@@ -4,6 +4,7 @@ import { ApiError } from '../../api/errors.ts';
 import type { ApiHandler } from '../../api/exchange.ts';
 import type { Node } from '../../api/types/core-v1.ts';
 import { createTaskGroup } from '../../base/task-group.ts';
+import { untilAborted } from '../../base/until-aborted.ts';
 import type { Spawner } from '../../host/spawner.ts';
 import { startHttpsServer } from '../../serve/index.ts';
 import { openEtcdCluster } from '../../store/etcd/etcd-cluster.ts';
@@ -133,12 +134,8 @@ export async function runMaster(options: MasterOptions, signal: AbortSignal): Pr
     handler = running.handler;
     options.onServing(running);
     parts.run('control-plane', async (stop) => {
-      const stopped = new Promise<void>((resolve) => {
-        if (stop.aborted) resolve();
-        else stop.addEventListener('abort', () => resolve(), { once: true });
-      });
       try {
-        await Promise.race([running.done, stopped]);
+        await Promise.race([running.done, untilAborted(stop)]);
       } finally {
         await running.stop();
       }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { EndpointSlice } from '../../api/types/discovery-v1.ts';
 import { resources } from '../../api/types/resources.ts';
 import { createTaskGroup } from '../../base/task-group.ts';
+import { untilAborted } from '../../base/until-aborted.ts';
 import { createHttpsTransport } from '../../client/https-transport.ts';
 import { parseKubeconfig, transportOptionsOf } from '../../client/kubeconfig.ts';
 import type { Spawner } from '../../host/spawner.ts';
@@ -222,12 +223,6 @@ function transportFrom(path: string, { clock }: Pick<HostOptions, 'clock'>) {
     userAgent: `bireme/${version.kubernetes}`,
   });
 }
-
-const untilAborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 
 /** Says why, for whoever waits for this host. */
 export function writeFailure(dir: DataDir, error: unknown): void {

@@ -5,6 +5,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import { createTaskGroup } from '../../base/task-group.ts';
+import { untilAborted } from '../../base/until-aborted.ts';
 import type { DiscoveredResource } from '../../client/discovery.ts';
 import { runReflector } from '../../client/reflector.ts';
 import { apiVersionOf } from '../../client/resource-path.ts';
@@ -92,11 +93,10 @@ export function createMonitors(
       for (const [id, resource] of wanted) if (!running.has(id)) running.set(id, start(resource));
     },
     async synced(signal) {
-      const aborted = new Promise<void>((resolve) => {
-        if (signal.aborted) resolve();
-        else signal.addEventListener('abort', () => resolve(), { once: true });
-      });
-      await Promise.race([Promise.all([...running.values()].map((monitor) => monitor.synced)), aborted]);
+      const seen = new AbortController();
+      const all = Promise.all([...running.values()].map((monitor) => monitor.synced));
+      await Promise.race([all, untilAborted(signal, seen.signal)]);
+      seen.abort();
     },
     async stop() {
       await Promise.all([...running.values()].map((monitor) => monitor.stop()));

@@ -5,6 +5,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { MetricsRegistry } from '../../base/metrics.ts';
 import type { Random } from '../../base/random.ts';
+import { untilAborted } from '../../base/until-aborted.ts';
 import type { InformerFactory } from '../../client/informer.ts';
 import { createClusterZone } from './answer.ts';
 import { createClusterIndex } from './cluster-index.ts';
@@ -93,10 +94,7 @@ export async function startClusterDns(options: ClusterDnsOptions): Promise<Clust
   return {
     port: server.port,
     async run(signal) {
-      const stopped = new Promise<void>((resolve) => {
-        if (signal.aborted) resolve();
-        else signal.addEventListener('abort', () => resolve(), { once: true });
-      });
+      const stopped = untilAborted(signal);
       const counting = countEvery(service.counts, forwarder, metrics, clock, signal);
       const state = { isLooped: () => looped, forget: () => (looped = false) };
       const watching = followUpstreams(options, forwarder, loop.question, state, signal);
