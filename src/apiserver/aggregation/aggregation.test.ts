@@ -271,8 +271,9 @@ describe('aggregation: requests', () => {
       await available(api);
       const name = 'apis/wardle.example.com/v1alpha1';
       await api.until('the index', async () => {
-        const { body } = await api.send('GET', '/openapi/v3');
-        const paths = body.paths as Record<string, { serverRelativeURL: string }>;
+        // Upstream says text/plain of its index.
+        const { text } = await api.send('GET', '/openapi/v3');
+        const { paths } = JSON.parse(text) as { paths: Record<string, { serverRelativeURL: string }> };
         return paths[name]?.serverRelativeURL === `/openapi/v3/${name}?hash=1`;
       });
       await api.send('GET', `/openapi/v3/${name}?hash=1`);
