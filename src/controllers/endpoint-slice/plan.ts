@@ -119,8 +119,9 @@ function giveZones(
   shares: ZoneShares | undefined,
 ): string | undefined {
   const before = new Map<string, string | undefined>();
-  for (const { endpoints = [] } of existing)
-    for (const endpoint of endpoints) before.set(identity(endpoint), endpoint.hints?.forZones?.[0]?.name);
+  // An empty slice is served with null.
+  for (const { endpoints } of existing)
+    for (const endpoint of endpoints ?? []) before.set(identity(endpoint), endpoint.hints?.forZones?.[0]?.name);
   const ready = [...groups.values()].flatMap(({ endpoints }) =>
     [...endpoints.values()].filter(({ conditions }) => conditions?.ready),
   );
