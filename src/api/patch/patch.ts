@@ -43,7 +43,7 @@ export function applyPatch({ type, patch, object, structType }: PatchRequest): J
       return applyMergePatch(object, patchMap(patch));
     case 'strategic':
       if (!structType) throw ApiError.badRequest('strategic merge patch format is not supported');
-      return strategicPatch(object, patchMap(patch), structType);
+      return strategicPatch(object, patchMap(patch, ''), structType);
   }
 }
 
@@ -90,11 +90,12 @@ const unprocessable = (cause: Error): ApiError =>
     { cause },
   );
 
-function patchMap(patch: JsonValue): JsonObject {
+/** @param before the message: upstream reads a strategic patch at another place, which says less. */
+function patchMap(patch: JsonValue, before = 'error decoding patch: '): JsonObject {
   if (isJsonObject(patch)) return patch;
   if (patch === null) return {};
   throw ApiError.badRequest(
-    `error decoding patch: json: cannot unmarshal ${goKind(patch)} into Go value of type map[string]interface {}`,
+    `${before}json: cannot unmarshal ${goKind(patch)} into Go value of type map[string]interface {}`,
   );
 }
 

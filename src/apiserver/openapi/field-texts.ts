@@ -1,7 +1,8 @@
 /**
- * What fields mean, for `kubectl explain`. Only the metadata that every kind shares is described so far; people read it, and clients look for how some of
- * these begin.
+ * What fields mean, for `kubectl explain`: of the metadata that every kind shares (clients look for how some of these begin), and, from
+ * `schema/field-texts.json`, of the kinds people use most. Loaded with OpenAPI, which few processes serve.
  */
+import given from '../../../schema/field-texts.json' with { type: 'json' };
 
 export const metadataText =
   "Standard object's metadata: its name, namespace, labels, annotations and what the server keeps about it.";
@@ -36,9 +37,17 @@ const objectMeta: Readonly<Record<string, string>> = {
   uid: 'UID tells this object from any other, earlier or later, of the same name. The server sets it.',
 };
 
-const texts: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+const texts: Readonly<Record<string, Readonly<Record<string, string | undefined>>>> = {
+  ...given,
   'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta': objectMeta,
 };
 
-/** @param openapiName of the struct. @returns undefined where nothing is written yet. */
-export const fieldText = (openapiName: string, field: string): string | undefined => texts[openapiName]?.[field];
+const ofKinds: Readonly<Record<string, string>> = {
+  apiVersion: apiVersionText,
+  kind: kindText,
+  metadata: metadataText,
+};
+
+/** @param openapiName of the struct. @param isKind it is an object with a kind of its own. @returns undefined where nothing is written yet. */
+export const fieldText = (openapiName: string, field: string, isKind: boolean): string | undefined =>
+  texts[openapiName]?.[field] ?? (isKind ? ofKinds[field] : undefined);

@@ -99,7 +99,7 @@ function structSchema(type: StructType, version: OpenApiVersion, groupVersion: s
   for (const field of [...type.fields].sort((a, b) => (a.name < b.name ? -1 : 1)))
     properties[field.name] = described(
       property(field, version, type.openapiName),
-      fieldText(type.openapiName, field.name),
+      fieldText(type.openapiName, field.name, type.gvks.length > 0),
       version,
     );
   const required = type.fields.filter((field) => field.required).map((field) => field.name);
