@@ -3,7 +3,7 @@
  * reversed each time, so that what else the machine does falls on both. Run: `node bench/compare.ts CHECKOUT [--only create,get,patch,delete,label,list] [--rounds 9] [--count 1000] [--at-rest 5000]`.
  * The ratio is the median over the pairs of rounds: below 1, this checkout costs less. `--v8 FLAGS` for this checkout's server alone.
  */
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bundle, repository } from '../scripts/bundle.ts';
@@ -11,6 +11,7 @@ import { inTemporaryDirectory } from './support/built-cluster.ts';
 import { conditions, median } from './support/figures.ts';
 import { type HttpsProcess, startHttpsProcess } from './support/https-process.ts';
 import { create, get, listAll, listShard, patch, remove, serviceAccount } from './support/pod-calls.ts';
+import { cpuMs, threadCpuMs } from './support/thread-time.ts';
 import { type Call, http1Wire, http2Wire, type Wire } from './support/wire.ts';
 
 const { values: options, positionals } = parseArgs({
@@ -124,12 +125,6 @@ async function round({ server, wire }: Side, calls: number, call: (i: number) =>
   return { all: (after.all - before.all) / calls, main: (after.main - before.main) / calls };
 }
 
-/** CPU milliseconds from Linux's schedstat, exact to the nanosecond. */
 function threadsMs(pid: number): Cost {
-  let all = 0;
-  for (const thread of readdirSync(`/proc/${pid}/task`)) all += scheduledMs(`/proc/${pid}/task/${thread}/schedstat`);
-  return { all, main: scheduledMs(`/proc/${pid}/task/${pid}/schedstat`) };
-}
-function scheduledMs(path: string): number {
-  return Number(readFileSync(path, 'utf8').split(' ')[0]) / 1e6;
+  return { all: cpuMs([pid]), main: threadCpuMs(pid, pid) };
 }

@@ -13,6 +13,7 @@ export interface Call {
   readonly path: string;
   readonly body?: Uint8Array;
   readonly contentType?: string;
+  readonly accept?: string;
 }
 export interface Wire {
   /** Bytes of the answer; `take` sees them as they come. @throws Error on a status of 300 and more. */
@@ -20,7 +21,7 @@ export interface Wire {
   close(): void;
 }
 
-const accept = 'application/json';
+const json = 'application/json';
 
 export function http2Wire(port: number, credentials: Credentials, sessions: number): Wire {
   const open = Array.from({ length: sessions }, () =>
@@ -29,7 +30,7 @@ export function http2Wire(port: number, credentials: Credentials, sessions: numb
   for (const session of open) session.once('connect', () => session.setLocalWindowSize(64 << 20));
   let next = 0;
   return {
-    send: ({ method, path, body, contentType = accept }, take) =>
+    send: ({ method, path, body, contentType = json, accept = json }, take) =>
       new Promise((resolve, reject) => {
         const session = open[next++ % sessions]!;
         const stream = session.request(
@@ -62,7 +63,7 @@ export function http2Wire(port: number, credentials: Credentials, sessions: numb
 export function http1Wire(port: number, credentials: Credentials, sockets: number): Wire {
   const agent = new https.Agent({ ...credentials, keepAlive: true, maxSockets: sockets });
   return {
-    send: ({ method, path, body, contentType = accept }, take) =>
+    send: ({ method, path, body, contentType = json, accept = json }, take) =>
       new Promise((resolve, reject) => {
         const headers = {
           accept,
@@ -115,7 +116,7 @@ export async function watchMany(
         () =>
           new Promise<void>((resolve, reject) => {
             const socket = connect({ host: '127.0.0.1', port, ...credentials, ALPNProtocols: ['http/1.1'] }, () =>
-              socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nAccept: ${accept}\r\n\r\n`),
+              socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nAccept: ${json}\r\n\r\n`),
             );
             socket.once('data', (head: Buffer) => {
               const text = String(head);
@@ -150,7 +151,7 @@ export async function watchMany(
           { length: Math.min(perSession, watchers - begun) },
           () =>
             new Promise<void>((resolve, reject) => {
-              const stream = session.request({ ':path': path, accept });
+              const stream = session.request({ ':path': path, accept: json });
               stream.on('response', (headers) =>
                 headers[':status'] === 200 ? resolve() : reject(new Error(`watch: ${headers[':status']}`)),
               );

@@ -98,6 +98,10 @@ export class FormFactory {
     const encoder = await encoderFor(mediaType, pretty, () => protobuf.encoder());
     const framer = mediaType === 'application/vnd.kubernetes.protobuf' ? await protobuf.framer() : jsonFrame;
     const full = this.#fullShape(served, stored);
+    if (as === undefined && mediaType === 'application/vnd.kubernetes.protobuf' && !served.schema.custom) {
+      const { ProtobufForm } = await import('./protobuf-form.ts');
+      return new ProtobufForm(full, encoder, framer, served.gvk, this.#options.registry.schema);
+    }
     if (as === undefined) return new ValueForm(full, encoder, framer);
     if (as.kind === 'Table') return new ValueForm(this.#tableShape(full, served, as.version, include), encoder, framer);
     return new ValueForm(metadataShape(full, as.version), encoder, framer);

@@ -36,6 +36,47 @@ export function encodeProtobuf(object: JsonObject, schema: Schema): Uint8Array {
 }
 
 /**
+ * An object's message behind the tag and length of field 2, which is both a list's item and what an envelope holds, so that one encoding serves both.
+ * Undefined when the kind has no protobuf form.
+ */
+export function encodePart(object: JsonObject, gvk: GroupVersionKind, schema: Schema): Uint8Array | undefined {
+  const type = messageType(gvk, schema);
+  return type && protobufjs.Writer.create().uint32(18).bytes(encodeMessage(type, object)).finish();
+}
+
+/** What stands before and behind the part of an object in its envelope. */
+export function envelopeAround({ group, version, kind }: GroupVersionKind): readonly [Uint8Array, Uint8Array] {
+  const writer = protobufjs.Writer.create();
+  const apiVersion = group === '' ? version : `${group}/${version}`;
+  nested(writer, 1, () => writer.uint32(10).string(apiVersion).uint32(18).string(kind));
+  return [Buffer.concat([magic, writer.finish()]), envelopeEnd];
+}
+
+const envelopeEnd = Uint8Array.of(0x1a, 0, 0x22, 0);
+
+/**
+ * What stands before and behind the parts of a list's items. @param list without its items @param itemsLength bytes of all parts together
+ * @returns undefined when the kind has no protobuf form or its items are not field 2
+ */
+export function envelopeAroundItems(
+  list: JsonObject,
+  gvk: GroupVersionKind,
+  itemsLength: number,
+  schema: Schema,
+): readonly [Uint8Array, Uint8Array] | undefined {
+  const type = messageType(gvk, schema);
+  const items = type?.fieldsByName.get('items')?.protoPath;
+  if (!type || items?.length !== 1 || items[0] !== 2) return undefined;
+  const [before, behind] = envelopeAround(gvk);
+  const head = encodeMessage(type, list);
+  const length = protobufjs.Writer.create()
+    .uint32(18)
+    .uint32(head.length + itemsLength)
+    .finish();
+  return [Buffer.concat([before, length, head]), behind];
+}
+
+/**
  * One frame of a protobuf watch: a big-endian length and a WatchEvent whose object is a whole enveloped object.
  * @param object what `encodeProtobuf` made.
  */
