@@ -5,6 +5,8 @@ import { join } from 'node:path';
 const issue: Readonly<Record<string, string>> = {
   start: 'process start to /readyz and to a Ready node',
   https: 'server CPU per operation over HTTPS (also --http1)',
+  encodings: 'protobuf and apply beside upstream, memory of 10,000 pods',
+  'slow-readers': 'what readers that do not keep up cost the others',
   rollout: 'a Deployment of 1,000 replicas on 50 hollow nodes',
   idle: 'memory and CPU of an idle cluster',
   dns: "the cluster's DNS, by message and over UDP",
