@@ -456,10 +456,15 @@ it('repair frees what a crash left taken, after a while, and notes what was neve
   // And what nobody wrote down.
   await world.store.txn({ compare: [], success: [{ type: 'delete', key: `/registry/ipaddresses/${kept.clusterIP}` }] });
   await world.store.txn({ compare: [], success: [{ type: 'delete', key: nodePortsKey }] });
-  await registry.hooks.reserve(stored, { ...lost, spec: { ...lost.spec, clusterIP: 'None' } }, undefined, {
-    dryRun: false,
-    signal: new AbortController().signal,
-  });
+  await registry.hooks.reserve(
+    stored,
+    { ...lost, spec: { ...lost.spec, clusterIP: 'None', clusterIPs: ['None'] } },
+    undefined,
+    {
+      dryRun: false,
+      signal: new AbortController().signal,
+    },
+  );
   await world.clock.settle();
   const stop = new AbortController();
   const running = world.allocators[1]!.repair(stop.signal);
