@@ -45,7 +45,7 @@ export function validateSigningRequest(
   const given = spec?.usages ?? [];
   const before = previous?.spec.usages ?? [];
   const problem = certificateRequestProblem(spec?.request ?? '');
-  if (problem) errors.invalid('spec.request', spec?.request ?? '', problem);
+  if (problem) errors.invalid('spec.request', spec?.request ?? null, problem);
   if (given.length === 0) errors.required('spec.usages');
   if (before.every((usage) => usages.includes(usage)))
     for (const [i, usage] of given.entries())

@@ -8,6 +8,7 @@ import { clusterRules } from './cluster-rules.ts';
 import * as core from './core.ts';
 import * as data from './data.ts';
 import { ErrorList } from './error-list.ts';
+import { validateJobStatusUpdate } from './job-status.ts';
 import * as jobs from './jobs.ts';
 import { type KindRules, type RuleRequest, rules, withStatus } from './kind-rules.ts';
 import * as nodes from './nodes.ts';
@@ -103,7 +104,11 @@ export const kindRules: Readonly<Record<string, KindRules>> = {
     create: workloads.validateControllerRevision,
     update: workloads.validateControllerRevisionUpdate,
   },
-  'batch/jobs': { create: jobs.validateJob, update: jobs.validateJobUpdate },
+  'batch/jobs': {
+    create: jobs.validateJob,
+    update: jobs.validateJobUpdate,
+    subresources: { status: validateJobStatusUpdate },
+  },
   'batch/cronjobs': { create: jobs.validateCronJob, update: jobs.validateCronJobUpdate },
   'policy/poddisruptionbudgets': withStatus(
     rules(autoscaling.validatePodDisruptionBudget),

@@ -41,9 +41,13 @@ function validateWholeJob(errors: ErrorList, job: Job, options: JobOptions): voi
   if (spec.manualSelector !== true && spec.selector) validateGenerated(errors, job, spec.selector, options);
   validateSelectedJob(errors, spec, options);
   if (spec.completionMode === 'Indexed' && (spec.completions ?? 0) > 0) {
-    const hostname = `${metadata.name}-${spec.completions! - 1}`;
+    const hostname = `${metadata.name ?? ''}-${spec.completions! - 1}`;
     if (checkDns1123Label(hostname).length > 0)
-      errors.invalid('metadata.name', metadata.name, `will not able to create pod with invalid DNS label: ${hostname}`);
+      errors.invalid(
+        'metadata.name',
+        metadata.name ?? '',
+        `will not able to create pod with invalid DNS label: ${hostname}`,
+      );
   }
 }
 

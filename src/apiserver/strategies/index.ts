@@ -18,6 +18,7 @@ import {
   customResourceDefinitionStrategy,
   daemonSetStrategy,
   jobStrategy,
+  limitRangeStrategy,
   namespaceStrategy,
   persistentVolumeClaimStrategy,
   persistentVolumeStrategy,
@@ -206,6 +207,8 @@ function ownStrategy(id: string, { type }: ResourceSchema): Strategy | undefined
       return certificateSigningRequestStrategy(type);
     case 'apiregistration.k8s.io/apiservices':
       return apiServiceStrategy(type);
+    case '/limitranges':
+      return limitRangeStrategy();
     case '/serviceaccounts':
       return serviceAccountStrategy();
     case 'resource.k8s.io/resourceslices':

@@ -334,6 +334,16 @@ export function priorityClassStrategy(): Strategy {
   };
 }
 
+/** A limit range needs no name: it gets the server's. */
+export function limitRangeStrategy(): Strategy {
+  return {
+    prepareForCreate: (object) => {
+      const metadata = metadataOf(object) as { readonly name?: string; readonly uid?: string };
+      return metadata.name ? object : setIn(object, ['metadata', 'name'], metadata.uid);
+    },
+  };
+}
+
 /** Of the secrets it names only the names are kept. */
 export function serviceAccountStrategy(): Strategy {
   const named = (object: JsonObject): JsonObject => {

@@ -65,7 +65,8 @@ export const workloadRules: DefaultingRules = {
   }),
   'apps.v1.StatefulSetUpdateStrategy': (strategy: StatefulSetUpdateStrategy) => {
     const type = strategy.type || 'RollingUpdate';
-    if (type !== 'RollingUpdate') return undefined;
+    // Who names the type and no parameters gets none.
+    if (type !== 'RollingUpdate' || (strategy.type && !strategy.rollingUpdate)) return undefined;
     return { type, rollingUpdate: { ...strategy.rollingUpdate, partition: strategy.rollingUpdate?.partition ?? 0 } };
   },
   'apps.v1.DaemonSet': ({ metadata }: DaemonSet) => {

@@ -14,6 +14,7 @@ import {
   fromJson,
   perCallLimit,
   type Type,
+  typeText,
   type Value,
 } from '../../../cel/index.ts';
 import { type Authorize, AuthorizerValue } from '../../../cel/libraries/authorizer.ts';
@@ -131,13 +132,10 @@ export class Compiler {
       if (wanted.length === 0 || wanted.includes(kind) || kind === 'dyn' || kind === 'any') {
         // Only yes-or-no questions may turn out to be something else when they run.
         if (wanted.length === 1 && wanted[0] === 'bool' && kind !== 'bool')
-          return { expression, error: 'must evaluate to bool' };
+          return { expression, error: wrongType(wanted, compiled.type) };
         return { expression, compiled };
       }
-      return {
-        expression,
-        error: `must evaluate to ${wanted.length === 1 ? wanted[0] : `one of the types: [${wanted.map((one) => (one === 'null' ? 'null_type' : one)).join(' ')}]`}`,
-      };
+      return { expression, error: wrongType(wanted, compiled.type) };
     } catch (error) {
       if (!(error instanceof CelCompileError)) throw error;
       return { expression, error: `compilation failed: ${error.message}` };
@@ -283,4 +281,16 @@ class LazyVariables extends MapValue {
   override get typeName(): string {
     return 'kubernetes.variables';
   }
+}
+
+/** How upstream calls what an expression may come to. */
+const wantedTypes: Readonly<Partial<Record<Type['kind'], string>>> = {
+  list: 'list(JSONPatch)',
+  struct: 'Object',
+  null: 'null_type',
+};
+
+function wrongType(wanted: readonly Type['kind'][], got: Type): string {
+  const names = wanted.map((kind) => wantedTypes[kind] ?? kind);
+  return `must evaluate to ${names.length === 1 ? names[0]! : `one of [${names.join(' ')}]`} but got ${typeText(got)}`;
 }

@@ -26,10 +26,8 @@ export function withExpressionRules(
   for (const kind of kinds) {
     const strategy = strategies[`${group}/${kind}`];
     if (strategy === undefined) continue;
-    const after = (errors: readonly FieldError[], next: JsonObject, previous?: JsonObject): readonly FieldError[] => [
-      ...errors,
-      ...judge!.expressionErrors(kind, next, previous),
-    ];
+    const after = (errors: readonly FieldError[], next: JsonObject, previous?: JsonObject): readonly FieldError[] =>
+      inPlace([...errors, ...judge!.expressionErrors(kind, next, previous)]);
     out[`${group}/${kind}`] = {
       ...strategy,
       load,
@@ -38,4 +36,21 @@ export function withExpressionRules(
     };
   }
   return out;
+}
+
+/** The parts of a policy in which expressions stand, in the order in which they are judged. */
+const parts = ['matchConditions', 'variables', 'validations', 'auditAnnotations', 'mutations', 'reinvocationPolicy'];
+
+/** What is wrong with an expression stands among what is wrong with its neighbours, not behind all of it. Webhooks have no such parts. */
+function inPlace(errors: readonly FieldError[]): readonly FieldError[] {
+  const rank = ({ field = '' }: FieldError): readonly number[] => {
+    const [, part = '', index = '-1', own = ''] = /^spec\.(\w+)(?:\[(\d+)\](?:\.(.*))?)?$/.exec(field) ?? [];
+    const at = parts.indexOf(part);
+    if (at < 0) return [-1, 0, 0];
+    return [at, Number(index), /^(name|key|patchType)$/.test(own) ? 0 : /expression$/i.test(own) ? 1 : 2];
+  };
+  return errors
+    .map((error) => ({ error, at: rank(error) }))
+    .sort((a, b) => a.at[0]! - b.at[0]! || a.at[1]! - b.at[1]! || a.at[2]! - b.at[2]!)
+    .map(({ error }) => error);
 }
