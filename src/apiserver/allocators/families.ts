@@ -39,7 +39,7 @@ export function planFamilies(
   const policy = spec.ipFamilyPolicy ?? before?.ipFamilyPolicy ?? (selectorless ? requireDual : single);
   // Loose validation beforehand: what follows need not think of addresses that are none.
   const related = new ErrorList();
-  validateServiceAddresses(related, { ...spec, ipFamilyPolicy: policy }, before);
+  validateServiceAddresses(related, { ...spec, clusterIPs, ipFamilyPolicy: policy }, before);
   if (related.errors.length > 0) throw ApiError.invalid({ group: '', kind: 'Service' }, name, related.errors);
 
   if (before !== undefined && policy === single) {
