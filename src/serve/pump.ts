@@ -1,5 +1,5 @@
 /** Moves long answers from where they come to a Sink, no faster than the peer takes them. */
-import type { WatchStream } from '../api/exchange.ts';
+import type { WatchFrame, WatchStream } from '../api/exchange.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Sink } from './sink.ts';
 
@@ -9,6 +9,9 @@ const pieceBytes = 256 * 1024;
 const wholeBytes = 32 * 1024;
 /** After so many bytes other work gets its turn: a fast peer on loopback never fills its window (decision 11). */
 const yieldBytes = 2 * 1024 * 1024;
+
+/** Bytes of one write of a watch: what one watcher that does not read holds, times three (the joined frames, TLS's copy, the next piece's). */
+const watchPieceBytes = 64 * 1024;
 
 /** Ends when the watch ends or the peer goes away; closes the stream in either case. */
 export async function pumpWatch(stream: WatchStream, sink: Sink): Promise<void> {
@@ -20,10 +23,28 @@ export async function pumpWatch(stream: WatchStream, sink: Sink): Promise<void> 
         return;
       }
       if (frames.length === 0) await stream.ready();
-      else if (!sink.writeFrames(frames)) await sink.drained();
+      else if (frames.length === 1) {
+        if (!sink.writeFrames(frames)) await sink.drained();
+      } else await pumpFrames(frames, sink);
     }
   } finally {
     stream.close();
+  }
+}
+
+/** A thousand frames may have gathered while the peer did not read: joined all at once they would be a copy for each such peer. */
+async function pumpFrames(frames: readonly WatchFrame[], sink: Sink): Promise<void> {
+  let from = 0;
+  let bytes = 0;
+  for (let i = 0; i < frames.length; i++) {
+    bytes += frames[i]!.bytes().length;
+    const last = i === frames.length - 1;
+    if (bytes < watchPieceBytes && !last) continue;
+    const room = sink.writeFrames(last && from === 0 ? frames : frames.slice(from, i + 1));
+    if (!room) await sink.drained();
+    if (sink.closed) return;
+    from = i + 1;
+    bytes = 0;
   }
 }
 
