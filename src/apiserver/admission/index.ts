@@ -14,6 +14,7 @@ import { createLimitRanger } from './limit-ranger.ts';
 import { createNamespaceLifecycle } from './namespace-lifecycle.ts';
 import { createNodeRestriction } from './node-restriction.ts';
 import { createPodSecurity } from './pod-security.ts';
+import { createPodTopologyLabels } from './pod-topology-labels.ts';
 import { createPriorityPlugin } from './priority.ts';
 import { createRbacEscalationPlugin } from './rbac-escalation.ts';
 import { createResourceQuotaPlugin } from './resource-quota.ts';
@@ -53,6 +54,7 @@ export const admissionPluginNames: readonly string[] = Object.freeze([
   'NodeRestriction',
   'PersistentVolumeClaimResize',
   'PodSecurity',
+  'PodTopologyLabels',
   'Priority',
   'ResourceQuota',
   'RuntimeClass',
@@ -81,6 +83,7 @@ export function createBuiltInAdmission(options: BuiltInAdmissionOptions): readon
     ...(authorizer ? [createCertificateApproval(authorizer), createCertificateSigning(authorizer)] : []),
     certificateSubjectRestriction,
     createDefaultIngressClass(reader),
+    createPodTopologyLabels(reader),
     ...(checkEscalation ? [createRbacEscalationPlugin(checkEscalation)] : []),
     ...(writer ? [createResourceQuotaPlugin({ reader, writer, clock })] : []),
   ];

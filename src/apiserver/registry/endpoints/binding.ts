@@ -1,10 +1,11 @@
 /** `pods/NAME/binding` and the `bindings` collection: the scheduler gives a pod its node. Source: registry/core/pod/storage (BindingREST). */
+import { setOwn, sortedKeys } from '../../../api/codec/own.ts';
 import { ApiError } from '../../../api/errors.ts';
 import type { JsonObject } from '../../../api/json.ts';
 import { formatTime } from '../../../api/time.ts';
 import { negotiateAccept } from '../../negotiation/negotiation.ts';
 import { type AdmissionSubject, admit, validateAdmission } from '../admit.ts';
-import { metadataOf, plainServerError, storedForm, withMeta } from '../object-meta.ts';
+import { type Metadata, metadataOf, plainServerError, storedForm, withMeta } from '../object-meta.ts';
 import { parseWriteOptions } from '../options.ts';
 import { endpoint, methodNotAllowed } from '../resource-handler.ts';
 import { objectKey } from '../resources.ts';
@@ -56,7 +57,7 @@ export const bindingHandler: SubresourceHandler = async ({
       if (current === undefined) throw ApiError.notFound({ group: '', resource: 'pods' }, name);
       const pod = registry.cache.valueOf(current);
       checkPreconditions(name, metadataOf(pod).uid ?? '', current.revision, uid ?? '', resourceVersion ?? '');
-      const bound = bind(pod, name, target.name!, metadataOf(binding).annotations, formatTime(registry.clock.now()));
+      const bound = bind(pod, name, target.name!, metadataOf(binding), formatTime(registry.clock.now()));
       return options.dryRun ? { kind: 'keep' } : { kind: 'write', value: storedForm(bound, 'Pod', 'v1') };
     },
     context.signal,
@@ -105,13 +106,7 @@ function checkPreconditions(
     );
 }
 
-function bind(
-  pod: JsonObject,
-  name: string,
-  node: string,
-  annotations: Readonly<Record<string, string>> | undefined,
-  now: string,
-): JsonObject {
+function bind(pod: JsonObject, name: string, node: string, { annotations, labels }: Metadata, now: string): JsonObject {
   const refuse = (why: string): ApiError => ApiError.conflict(conflictOf, name, why);
   const meta = metadataOf(pod);
   const spec = (pod.spec ?? {}) as JsonObject;
@@ -120,7 +115,8 @@ function bind(
     throw refuse(`pod ${name} is already assigned to node ${JSON.stringify(spec.nodeName)}`);
   if (Array.isArray(spec.schedulingGates) && spec.schedulingGates.length > 0)
     throw refuse(`pod ${name} has non-empty .spec.schedulingGates`);
-  const status = (pod.status ?? {}) as JsonObject;
+  // The hint has served its purpose, and would mislead who still reads it.
+  const { nominatedNodeName: _, ...status } = (pod.status ?? {}) as JsonObject;
   const scheduled = Object.freeze({
     type: 'PodScheduled',
     status: 'True',
@@ -135,9 +131,21 @@ function bind(
       conditions: withCondition(status.conditions as readonly JsonObject[] | undefined, scheduled),
     }),
   };
-  return annotations === undefined
-    ? Object.freeze(bound)
-    : withMeta(bound, { annotations: Object.freeze({ ...meta.annotations, ...annotations }) });
+  if (annotations === undefined && labels === undefined) return Object.freeze(bound);
+  return withMeta(bound, {
+    ...(annotations ? { annotations: merged(meta.annotations, annotations) } : {}),
+    ...(labels ? { labels: merged(meta.labels, labels) } : {}),
+  });
+}
+
+type Strings = Readonly<Record<string, string>>;
+
+/** In the store's order of keys. */
+function merged(own: Strings | undefined, given: Strings): Strings {
+  const all = { ...own, ...given };
+  const ordered: Record<string, string> = {};
+  for (const key of sortedKeys(all)) setOwn(ordered, key, all[key]!);
+  return Object.freeze(ordered);
 }
 
 /** Source: podutil.UpdatePodCondition: the time of transition stays when the status does. */
