@@ -70,6 +70,7 @@ import { parseStored } from './registry/stored-value.ts';
 import { builtinSubresources } from './registry/subresource-table.ts';
 import { identityTransformer, type Transformer } from './registry/transformer.ts';
 import { defaultWatchLimits, type WatchLimits } from './registry/watch.ts';
+import type { RequestInfo } from './request-info.ts';
 import { createRequestMetrics } from './request-metrics.ts';
 import { registerServerMetrics } from './server-metrics.ts';
 import { withSelectorRules } from './strategies/device-selectors.ts';
@@ -79,9 +80,6 @@ import { createWebhookClient, type WebhookClient } from './webhook/client.ts';
 import { createServiceResolver } from './webhook/services.ts';
 
 export type { ApiExtension } from './chain.ts';
-
-import type { RequestInfo } from './request-info.ts';
-
 export type { RequestInfo } from './request-info.ts';
 
 /** What security parts are made from: they read stored objects, which exist only once the cache does. */
@@ -403,7 +401,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         .run(stopping.signal, () => {
           const { writer } = context;
           following = Promise.all([
-            custom.run(stopping.signal, () => filled.resolve()),
+            custom.run(stopping.signal, () => {
+              customServed = true;
+              filled.resolve();
+            }),
             writer && followPolicies({ reader, writer, table, schema, log }, stopping.signal),
           ]).then(() => undefined);
           following.catch((error: unknown) => {
@@ -430,7 +431,6 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       // What is missing from a cache that is only filling would be taken for gone.
       aggregated = filled.promise.then(
         async () => {
-          customServed = true;
           followersStarted = true;
           await Promise.all([aggregation.run(stopping.signal), flow.run(stopping.signal)]);
         },

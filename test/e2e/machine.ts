@@ -97,6 +97,9 @@ export async function startMachine(t: TestContext, program = launcher): Promise<
   t.after(async () => {
     keeper.kill('SIGKILL');
     await ended;
+    // The kernel takes the link away some time after the machine, and the next machine of this process wants its name.
+    const { code, stderr } = await execute('ip', ['link', 'delete', link]);
+    if (code !== 0 && !stderr.includes('Cannot find device')) throw new Error(`ip link delete ${link}: ${stderr}`);
     const cgroups = await openCgroups(createRealClock({ keepAlive: true }));
     for (const group of groups) await cgroups.remove(group);
     rmSync(folder, { recursive: true, force: true });

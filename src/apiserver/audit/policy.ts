@@ -5,6 +5,7 @@
 import type { JsonObject, JsonValue } from '../../api/json.ts';
 import { checkDns1123Subdomain } from '../../api/names.ts';
 import type { UserInfo } from '../authentication/authenticator.ts';
+import { partsOf } from '../configuration-file.ts';
 import type { RequestInfo } from '../request-info.ts';
 
 const levels = ['None', 'Metadata', 'Request', 'RequestResponse'] as const;
@@ -47,6 +48,8 @@ export interface Recording {
 export class AuditPolicyError extends Error {
   override readonly name = 'AuditPolicyError';
 }
+
+const { objectOf, listOf } = partsOf(AuditPolicyError);
 
 export const atLeast = (level: Level, wanted: Level): boolean => levels.indexOf(level) >= levels.indexOf(wanted);
 
@@ -191,14 +194,3 @@ const unknownFields = (object: JsonObject, path: string, known: readonly string[
     .map((field) => `unknown field "${path}${field}"`);
 
 const textOf = (value: JsonValue | undefined): string => (typeof value === 'string' ? value : '');
-
-function objectOf(value: JsonValue | undefined, where: string): JsonObject {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
-  throw new AuditPolicyError(`${where} is no object`);
-}
-
-function listOf(value: JsonValue | undefined, where: string): readonly JsonValue[] {
-  if (value === undefined || value === null) return [];
-  if (Array.isArray(value)) return value;
-  throw new AuditPolicyError(`${where} is no list`);
-}

@@ -3,6 +3,7 @@
  * Source: apiserver/pkg/apis/apiserver/validation/validation_encryption.go, server/options/encryptionconfig/config.go.
  */
 import type { JsonObject, JsonValue } from '../../api/json.ts';
+import { partsOf } from '../configuration-file.ts';
 
 export type Cipher = 'aescbc' | 'aesgcm' | 'secretbox';
 
@@ -25,6 +26,8 @@ export interface EncryptionRule {
 export class EncryptionConfigError extends Error {
   override readonly name = 'EncryptionConfigError';
 }
+
+const { objectOf, listOf } = partsOf(EncryptionConfigError);
 
 const keyLengths: Readonly<Record<Cipher, readonly number[]>> = {
   aescbc: [16, 24, 32],
@@ -188,14 +191,3 @@ const unknownFields = (others: JsonObject, path: string): string[] =>
   Object.keys(others).map((field) => `unknown field "${path}${field}"`);
 
 const shown = (value: JsonValue | undefined): string => (typeof value === 'string' ? value : '');
-
-function objectOf(value: JsonValue | undefined, where: string): JsonObject {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
-  throw new EncryptionConfigError(`${where} is no object`);
-}
-
-function listOf(value: JsonValue | undefined, where: string): readonly JsonValue[] {
-  if (value === undefined || value === null) return [];
-  if (Array.isArray(value)) return value;
-  throw new EncryptionConfigError(`${where} is no list`);
-}
