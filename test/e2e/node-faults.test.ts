@@ -58,7 +58,7 @@ test('node faults: a worker outlives what its pods do, and they outlive it', asy
   await t.test('slow pulls hold up only those that wait for them, and who waits can be deleted', (step) =>
     slowPulls(step, worker),
   );
-  // Not in the short mode: one of seventeen runs failed at the full disk, and why is not known yet (docs/status.md).
+  // Not in the short mode: one of sixteen runs failed at the full disk, and why is not known yet (docs/status.md).
   if (longMode) await diskFaults(t, worker, configFile);
   await t.test('after all of it nothing is left on the worker', async () => {
     for (const { metadata } of (await worker.cluster.client.resource(resources.pods).list({ namespace })).items)
