@@ -69,8 +69,9 @@ const cases: readonly (readonly [string, string, string | RegExp])[] = [
   ['100 MB of standard output', `$K exec s -c c -- head -c ${bytes} /dev/zero | wc -c`, `${bytes}|0`],
   [
     'a terminal, its size and the exit code',
-    `script -qec "stty rows 40 cols 100; $K exec -it s -c c -- sh -c 'stty size; tty; exit 5'" /dev/null </dev/null | tr -d '\\r' | head -3 | grep -E '^/dev/pts'; script -qec "$K exec -it s -c c -- sh -c 'exit 5'" /dev/null </dev/null >/dev/null; echo $?`,
-    /\/dev\/pts\/\d+\n5\|0/,
+    // The terminal's input stays open: at its end "script" types an end-of-file, which the container's terminal may echo into the answer.
+    `rm -f $F/in; mkfifo $F/in; exec 3<>$F/in; script -qec "stty rows 40 cols 100; $K exec -it s -c c -- sh -c 'until stty size 2>/dev/null | grep -x \\"40 100\\"; do sleep 0.05; done; tty; exit 5'" /dev/null <&3 | tr -d '\\r' | head -2; script -qec "$K exec -it s -c c -- sh -c 'exit 5'" /dev/null <&3 >/dev/null; echo $?`,
+    /^40 100\n\/dev\/pts\/\d+\n5\|0$/,
   ],
   [
     'attach speaks with the container',
