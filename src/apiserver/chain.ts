@@ -23,6 +23,7 @@ import type { RemoteDocuments } from './discovery/routes.ts';
 import type { Deadlines } from './flow/deadlines.ts';
 import { type Flight, type FlowControl, isLongRunning } from './flow/index.ts';
 import { type HealthCheck, health } from './health.ts';
+import type { HealthMetrics } from './health-metrics.ts';
 import { negotiateError } from './negotiation/negotiation.ts';
 import { type Encoder, encoderFor } from './output/encoders.ts';
 import type { RequestContext } from './registry/context.ts';
@@ -60,6 +61,7 @@ export interface ChainOptions {
   /** Groups that other servers answer. */
   readonly aggregation?: Aggregation;
   readonly checks: readonly HealthCheck[];
+  readonly healthMetrics: HealthMetrics;
   /** Prometheus text. */
   readonly metricsText: () => Promise<string>;
   readonly protobufEncoder: () => Promise<Encoder>;
@@ -313,18 +315,19 @@ function impersonates({ headers }: ApiRequest): boolean {
 
 const isRead = ({ method }: ApiRequest): boolean => method === 'GET' || method === 'HEAD';
 
+const metricsType = { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' };
+
 async function other(options: ChainOptions, request: ApiRequest, query: URLSearchParams): Promise<ApiResponse> {
   const { log } = options;
   const path = request.path;
   if (isRead(request)) {
-    const checked = await health(path, query, options.checks, (name, reason) => {
+    const failed = (name: string, reason: string): void => {
       log.info('A health check failed', { check: name, reason });
-    });
+    };
+    const checked = await health(path, query, options.checks, failed, options.healthMetrics.observe);
     if (checked) return checked;
-    if (path === '/metrics')
-      return textResponse(200, await options.metricsText(), {
-        'content-type': 'text/plain; version=0.0.4; charset=utf-8',
-      });
+    if (path === '/metrics') return textResponse(200, await options.metricsText(), metricsType);
+    if (path === '/metrics/slis') return textResponse(200, await options.healthMetrics.text(), metricsType);
   }
   return (await options.documents(request)) ?? notFoundPage();
 }

@@ -1,7 +1,8 @@
 /**
  * The API server's own health checks, under upstream's names and in its order. Upstream's `poststarthook/NAME` says that the hook has run; here
- * it says that the part which does that work has begun. What has no counterpart here (a loopback certificate, tracking of old tokens) is not listed:
- * a check that cannot fail would be a lie. Source: kube-apiserver's `/livez?verbose`.
+ * it says that the part which does that work has begun or has been done. Two names have nothing behind them that could fail here and are listed because
+ * tools look for them: `log` (lines are written as they come, none wait for a flush) and `loopback-serving-certificate` (callers in this process need no
+ * certificate). Source: kube-apiserver's `/livez?verbose`.
  */
 import type { HealthCheck, HealthEndpoint } from './health.ts';
 
@@ -13,21 +14,35 @@ export interface ServerState {
   /** Aggregation, flow control. */
   readonly followersStarted: () => boolean;
   readonly stopping: () => boolean;
-  /** Checks of whoever started the server: what it wrote before, and does beside it. */
-  readonly hooks: readonly HealthCheck[];
+  /** A client certificate for extension API servers was given. */
+  readonly proxyCertificate: boolean;
+  /** Of whoever started the server. Absent: it starts nothing beside it. */
+  readonly beside?: BesideServer | undefined;
+}
+
+/** What stands beside the server: what was written before its start, and what runs as long as it does. */
+export interface BesideServer {
+  /** The default objects are stored. */
+  readonly written: () => boolean;
+  /** Endpoints, identity and repairs have had their first turn. */
+  readonly turned: () => boolean;
 }
 
 /** A hook by its name, without the prefix. */
-export const hook = (name: string, done: () => boolean): HealthCheck => ({
+const hook = (name: string, done: () => boolean): HealthCheck => ({
   name: `poststarthook/${name}`,
   check: () => (done() ? undefined : 'not finished'),
 });
+const well = (): undefined => undefined;
 const readyOnly: readonly HealthEndpoint[] = ['readyz'];
+const untilReady: readonly HealthEndpoint[] = ['healthz', 'livez'];
 
 export function serverChecks(state: ServerState): readonly HealthCheck[] {
-  const { cacheFilled, customServed, followersStarted } = state;
+  const { cacheFilled, customServed, followersStarted, beside } = state;
   return [
-    { name: 'ping', check: () => undefined },
+    { name: 'ping', check: well },
+    { name: 'log', check: well },
+    { name: 'loopback-serving-certificate', on: untilReady, check: well },
     { name: 'etcd', check: state.storeAnswers },
     { name: 'etcd-readiness', on: readyOnly, check: state.storeAnswers },
     {
@@ -35,24 +50,49 @@ export function serverChecks(state: ServerState): readonly HealthCheck[] {
       on: readyOnly,
       check: () => (cacheFilled() ? undefined : 'the watch cache is not filled yet'),
     },
+    hook('start-apiserver-admission-initializer', cacheFilled),
     hook('generic-apiserver-start-informers', cacheFilled),
     hook('priority-and-fairness-config-consumer', followersStarted),
     hook('priority-and-fairness-filter', followersStarted),
+    hook('storage-object-count-tracker-hook', cacheFilled),
     hook('start-apiextensions-informers', cacheFilled),
     hook('start-apiextensions-controllers', customServed),
     hook('crd-informer-synced', customServed),
-    ...state.hooks,
+    ...(beside ? besideChecks(beside, cacheFilled) : []),
+    ...(state.proxyCertificate ? [hook('aggregator-reload-proxy-client-cert', followersStarted)] : []),
     hook('start-kube-aggregator-informers', followersStarted),
     hook('apiservice-status-local-available-controller', followersStarted),
     hook('apiservice-status-remote-available-controller', followersStarted),
     hook('apiservice-registration-controller', followersStarted),
+    hook('apiservice-wait-for-first-sync', followersStarted),
     hook('apiservice-discovery-controller', followersStarted),
     hook('kube-apiserver-autoregistration', followersStarted),
+    { name: 'autoregister-completion', check: () => (followersStarted() ? undefined : 'not finished') },
+    hook('apiservice-openapi-controller', followersStarted),
+    hook('apiservice-openapiv3-controller', followersStarted),
     {
       name: 'shutdown',
       on: readyOnly,
       check: () => (state.stopping() ? 'process is shutting down' : undefined),
     },
+  ];
+}
+
+function besideChecks({ written, turned }: BesideServer, cacheFilled: () => boolean): readonly HealthCheck[] {
+  return [
+    hook('start-system-namespaces-controller', written),
+    hook('peer-endpoint-reconciler-controller', turned),
+    hook('start-cluster-authentication-info-controller', written),
+    hook('start-kube-apiserver-identity-lease-controller', turned),
+    hook('start-kube-apiserver-identity-lease-garbage-collector', turned),
+    hook('storage-readiness', cacheFilled),
+    hook('start-legacy-token-tracking-controller', written),
+    hook('start-service-ip-repair-controllers', turned),
+    hook('rbac/bootstrap-roles', written),
+    hook('scheduling/bootstrap-system-priority-classes', written),
+    hook('priority-and-fairness-config-producer', written),
+    hook('bootstrap-controller', turned),
+    hook('start-kubernetes-service-cidr-controller', written),
   ];
 }
 

@@ -10,6 +10,9 @@ export interface HealthCheck {
   check(): string | undefined | Promise<string | undefined>;
 }
 
+/** Told of every check that ran. */
+export type HealthResult = (endpoint: HealthEndpoint, name: string, well: boolean) => void;
+
 export type HealthEndpoint = 'healthz' | 'livez' | 'readyz';
 const endpoints: readonly HealthEndpoint[] = ['healthz', 'livez', 'readyz'];
 
@@ -19,6 +22,7 @@ export async function health(
   query: URLSearchParams,
   checks: readonly HealthCheck[],
   onFailure: (name: string, reason: string) => void,
+  onResult: HealthResult = () => undefined,
 ): Promise<ApiResponse | undefined> {
   const [, endpoint, name, ...rest] = path.split('/') as [string, HealthEndpoint, string | undefined, ...string[]];
   if (!endpoints.includes(endpoint)) return undefined;
@@ -28,11 +32,12 @@ export async function health(
     const one = mine.find((check) => check.name === rule);
     if (!one) return notFoundPage();
     const reason = await one.check();
+    onResult(endpoint, one.name, reason === undefined);
     if (reason === undefined) return textResponse(200, 'ok');
     onFailure(one.name, reason);
     return textResponse(500, `internal server error: ${reason}\n`, noSniff);
   }
-  return all(endpoint, mine, query, onFailure);
+  return all(endpoint, mine, query, onFailure, onResult);
 }
 
 const noSniff = { 'x-content-type-options': 'nosniff' };
@@ -42,6 +47,7 @@ async function all(
   checks: readonly HealthCheck[],
   query: URLSearchParams,
   onFailure: (name: string, reason: string) => void,
+  onResult: HealthResult,
 ): Promise<ApiResponse> {
   const excluded = new Set(query.getAll('exclude').flatMap((value) => value.split(',')));
   const lines: string[] = [];
@@ -52,6 +58,7 @@ async function all(
       continue;
     }
     const reason = await check.check();
+    onResult(endpoint, check.name, reason === undefined);
     if (reason === undefined) lines.push(`[+]${check.name} ok`);
     else {
       onFailure(check.name, reason);

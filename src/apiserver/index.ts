@@ -46,7 +46,8 @@ import { createDocumentRoutes } from './discovery/routes.ts';
 import { Deadlines } from './flow/deadlines.ts';
 import { createFlowControl } from './flow/index.ts';
 import type { HealthCheck } from './health.ts';
-import { checkPaths, serverChecks } from './health-checks.ts';
+import { type BesideServer, checkPaths, serverChecks } from './health-checks.ts';
+import { createHealthMetrics } from './health-metrics.ts';
 import { FormFactory, type ProtobufSupport } from './output/form-factory.ts';
 import type { TablePrinter } from './output/table.ts';
 import { builtinPrinter } from './printers/index.ts';
@@ -78,6 +79,7 @@ import { builtinStrategies } from './strategies/index.ts';
 import { WatchCache } from './watch-cache/watch-cache.ts';
 import { createWebhookClient, type WebhookClient } from './webhook/client.ts';
 import { createServiceResolver } from './webhook/services.ts';
+import { createZPages, zPaths } from './z-pages.ts';
 
 export type { ApiExtension } from './chain.ts';
 export type { RequestInfo } from './request-info.ts';
@@ -158,8 +160,12 @@ export interface ApiServerOptions {
   readonly extensions?: (reader: ObjectReader) => readonly ApiExtension[];
   /** For `componentstatuses`, before the store. */
   readonly components?: readonly ComponentCheck[];
-  /** Further hooks whose end the server's health waits for. */
-  readonly checks?: readonly HealthCheck[];
+  /** What the server's health waits for beside itself. */
+  readonly beside?: BesideServer;
+  /** The command line as it took effect, for `/flagz`. */
+  readonly flags?: Readonly<Record<string, string>>;
+  /** Who owns what the server itself writes. Upstream: the name of its program. Default `kube-apiserver`. */
+  readonly programName?: string;
 }
 
 export interface ApiServer {
@@ -199,7 +205,7 @@ const compactionDefaultMs = 300_000;
 const requestTimeoutDefaultMs = 60_000;
 /** Upstream: --max-requests-inflight 400 and --max-mutating-requests-inflight 200, which priority and fairness shares out as one. */
 const requestsInFlightDefault = 600;
-const otherPaths = ['/metrics', '/version', '/openapi/v2', '/openapi/v3'] as const;
+const otherPaths = ['/metrics', '/metrics/slis', '/version', '/openapi/v2', '/openapi/v3', ...zPaths] as const;
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const { clock, random, log, metrics } = options;
@@ -231,7 +237,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const rounds = new Rounds({ store, cache, transformer, encode, leases: createExpiryLeases(store, clock) });
   const reader = createReader(table, cache, rounds);
   const fieldManager = createFieldManager();
-  const ownership = { fieldManager, clock, table };
+  const ownership = { fieldManager, clock, table, manager: options.programName ?? 'kube-apiserver' };
   const context: SecurityContext = {
     reader,
     writer: createStatusWriter(table, cache, rounds, ownership),
@@ -281,6 +287,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   };
   const custom = new CustomResources({
     registry,
+    ownership,
     schema,
     table,
     reader,
@@ -343,7 +350,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     customServed: () => customServed,
     followersStarted: () => followersStarted,
     stopping: () => stopping.signal.aborted,
-    hooks: options.checks ?? [],
+    proxyCertificate: options.proxyClient !== undefined,
+    beside: options.beside,
   });
   const documents = createDocumentRoutes({
     schema: () => schema.current,
@@ -355,6 +363,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     yield: () => clock.yield(),
     now: () => clock.now(),
   });
+  const zPages = createZPages({ clock, version: options.version ?? followedVersion, flags: options.flags });
   const audit = options.audit && createAuditor(options.audit, { clock, log, metrics });
   const chain = createChain({
     clock,
@@ -369,8 +378,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     audit,
     aggregation,
     extensions: new Map(extensions.map((extension) => [extension.discovery.name, extension])),
-    documents: (request) => security.documents?.get(request.path) ?? documents(request),
+    documents: async (request) =>
+      security.documents?.get(request.path) ?? (await zPages(request)) ?? (await documents(request)),
     checks,
+    healthMetrics: createHealthMetrics(),
     metricsText: () => metrics.text(),
     protobufEncoder: () => protobuf.encoder(),
   });

@@ -9,7 +9,6 @@ import { createServiceAllocator, type ServiceAllocator } from '../apiserver/allo
 import { type SigningKey, signingKey } from '../apiserver/authentication/index.ts';
 import { bootstrap, runPostStart } from '../apiserver/bootstrap/index.ts';
 import type { EncryptionRule } from '../apiserver/encryption/configuration.ts';
-import { hook } from '../apiserver/health-checks.ts';
 import { type ApiExtension, type ApiServer, type ApiServerOptions, createApiServer } from '../apiserver/index.ts';
 import type { ObjectReader } from '../apiserver/registry/object-reader.ts';
 import { identityTransformer } from '../apiserver/registry/transformer.ts';
@@ -99,6 +98,7 @@ export interface ControlPlaneOptions extends Surroundings {
     | 'requestsInFlightMax'
     | 'requestTimeoutMs'
     | 'serves'
+    | 'flags'
   >;
 }
 
@@ -211,23 +211,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     ...(kubeletPage
       ? { extensions: (reader) => [resourceMetrics(reader, kubeletPage, surroundings, tasks.signal)] }
       : {}),
-    checks: [
-      // Written before the server started.
-      ...[
-        'start-system-namespaces-controller',
-        'start-cluster-authentication-info-controller',
-        'rbac/bootstrap-roles',
-        'scheduling/bootstrap-system-priority-classes',
-        'priority-and-fairness-config-producer',
-        'start-kubernetes-service-cidr-controller',
-      ].map((name) => hook(name, () => true)),
-      ...[
-        'start-kube-apiserver-identity-lease-controller',
-        'start-kube-apiserver-identity-lease-garbage-collector',
-        'start-service-ip-repair-controllers',
-        'bootstrap-controller',
-      ].map((name) => hook(name, () => firstTurn)),
-    ],
+    // Written before the server started.
+    beside: { written: () => true, turned: () => firstTurn },
     ...options.tuning,
   });
   await server.start();

@@ -18,7 +18,7 @@ import { metadataOf, storedForm, withMeta } from '../registry/object-meta.ts';
 import type { ObjectReader } from '../registry/object-reader.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Decision } from '../registry/rounds.ts';
-import { statusOwned } from '../registry/server-managed.ts';
+import { type Ownership, statusOwned } from '../registry/server-managed.ts';
 import { established, takenNames, withApproval, withCondition, withNames } from './conditions.ts';
 import {
   asDefinition,
@@ -34,6 +34,7 @@ import { type CustomKind, discoveredVerbs, type KindOptions, kindSignature, make
 
 export interface CustomResourcesOptions {
   readonly registry: Registry;
+  readonly ownership: Ownership;
   readonly schema: LiveSchema;
   readonly table: LiveTable;
   readonly reader: ObjectReader;
@@ -282,7 +283,7 @@ export class CustomResources {
       const object = registry.cache.valueOf(current);
       const changed = change(object);
       if (changed === undefined) return { kind: 'keep' };
-      const next = statusOwned(registry, stored, object, changed);
+      const next = statusOwned(this.#options.ownership, stored, object, changed);
       const { deletionTimestamp, finalizers = [] } = metadataOf(next);
       if (deletionTimestamp && finalizers.length === 0) return { kind: 'delete' };
       return { kind: 'write', value: deepFreeze(storedForm(next, stored.gvk.kind, stored.apiVersion)) };

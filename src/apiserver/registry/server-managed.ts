@@ -7,17 +7,17 @@ import { formatTime } from '../../api/time.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { ResourceTable, StoredResource } from './resources.ts';
 
-const serverManager = 'kube-apiserver';
-
 export interface Ownership {
   readonly fieldManager: FieldManager;
   readonly clock: Clock;
   readonly table: ResourceTable;
+  /** Whose the fields are. */
+  readonly manager: string;
 }
 
 /** @returns `next` with the change of its status owned by the server. Both as they are stored. */
 export function statusOwned(
-  { fieldManager, clock, table }: Ownership,
+  { fieldManager, clock, table, manager }: Ownership,
   stored: StoredResource,
   previous: JsonObject,
   next: JsonObject,
@@ -28,7 +28,7 @@ export function statusOwned(
     previous,
     next,
     type: served.schema.type,
-    manager: serverManager,
+    manager,
     subresource: 'status',
     apiVersion: stored.apiVersion,
     now: formatTime(clock.now()),

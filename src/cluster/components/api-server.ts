@@ -18,7 +18,7 @@ import { type ControlPlaneOptions, startControlPlane } from '../control-plane.ts
 import { primaryAddress } from '../host-facts.ts';
 import { createKubeletClient } from '../kubelet-client.ts';
 import { openAuditLog } from './audit-log.ts';
-import { type ComponentFlagTable, helpText, readComponentFlags } from './component-flags.ts';
+import { type ComponentFlagTable, helpText, readComponentFlags, specsOf } from './component-flags.ts';
 import { readConfigFile } from './config-file.ts';
 import { type ComponentIo, logLevelOf, readFlagFile, versionText } from './run-component.ts';
 
@@ -202,6 +202,7 @@ export async function runApiServerCommand(
         ...(tokens === undefined ? {} : { staticTokens: parseTokenFile(tokens, flags.text('token-auth-file')) }),
       },
       tuning: {
+        flags: Object.fromEntries(Object.keys(specsOf(table)).map((flag) => [flag, flags.text(flag)])),
         ...(audit ? { audit: audit.options } : {}),
         ...(serves ? { serves } : {}),
         compactionIntervalMs: flags.duration('etcd-compaction-interval'),
