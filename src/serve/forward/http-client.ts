@@ -1,6 +1,6 @@
 /**
  * A plain HTTP client for servers that call other servers: kept connections, bodies as streams in both directions, errors in Go's words (people compare them with
- * upstream's). What goes out is exactly what the caller says: no header is added but `host`, nothing is followed, unpacked or parsed.
+ * upstream's). What goes out is exactly what the caller says: no header is added but `host` and the body's framing, nothing is followed, unpacked or parsed.
  */
 import { type IncomingMessage, Agent as PlainAgent, type RequestOptions, request as requestPlain } from 'node:http';
 import { request as requestTls, Agent as TlsAgent } from 'node:https';
@@ -85,7 +85,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
         port: reached.port,
         method: ask.method,
         path: ask.path,
-        headers: { host: address, ...(ask.headers as Record<string, string | string[]>) },
+        headers: { host: address, ...(ask.headers as Record<string, string | string[]>), ...framing(ask) },
         agent: tls ? agentFor(tls) : plain,
         ...(tls && reached !== target && !isIP(target.host) ? { servername: target.host } : {}),
       } as RequestOptions);
@@ -146,6 +146,16 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       secure.clear();
     },
   };
+}
+
+/**
+ * Where the body ends is told for every method: Node frames none of DELETE, GET and OPTIONS by itself, and the body would be read as the connection's next request.
+ * RFC 9112, section 6.
+ */
+function framing({ body, headers }: HttpRequest): Readonly<Record<string, string>> {
+  if (body === undefined) return {};
+  if (body instanceof Uint8Array) return { 'content-length': String(body.byteLength) };
+  return headers['content-length'] === undefined ? { 'transfer-encoding': 'chunked' } : {};
 }
 
 const wasStale = ({ code }: NodeJS.ErrnoException): boolean => code === 'ECONNRESET' || code === 'EPIPE';
