@@ -8,8 +8,10 @@ import type { ApiHandler, ApiRequest, ApiResponse } from '../api/exchange.ts';
 import type { JsonObject } from '../api/json.ts';
 import { parseDuration } from '../api/time.ts';
 import type { Clock } from '../base/clock.ts';
+import type { HealthSlis } from '../base/health-slis.ts';
 import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
+import { type HealthCheck, health } from '../serve/health.ts';
 import { StoreError } from '../store/store.ts';
 import type { Aggregation } from './aggregation/index.ts';
 import type { Auditor, AuditTrail } from './audit/index.ts';
@@ -22,8 +24,6 @@ import type { RemoteDiscoveryGroup } from './discovery/discovery.ts';
 import type { RemoteDocuments } from './discovery/routes.ts';
 import type { Deadlines } from './flow/deadlines.ts';
 import { type Flight, type FlowControl, isLongRunning } from './flow/index.ts';
-import { type HealthCheck, health } from './health.ts';
-import type { HealthMetrics } from './health-metrics.ts';
 import { negotiateError } from './negotiation/negotiation.ts';
 import { type Encoder, encoderFor } from './output/encoders.ts';
 import type { RequestContext } from './registry/context.ts';
@@ -61,7 +61,7 @@ export interface ChainOptions {
   /** Groups that other servers answer. */
   readonly aggregation?: Aggregation;
   readonly checks: readonly HealthCheck[];
-  readonly healthMetrics: HealthMetrics;
+  readonly healthSlis: HealthSlis;
   /** Prometheus text. */
   readonly metricsText: () => Promise<string>;
   readonly protobufEncoder: () => Promise<Encoder>;
@@ -324,10 +324,10 @@ async function other(options: ChainOptions, request: ApiRequest, query: URLSearc
     const failed = (name: string, reason: string): void => {
       log.info('A health check failed', { check: name, reason });
     };
-    const checked = await health(path, query, options.checks, failed, options.healthMetrics.observe);
+    const checked = await health(path, query, options.checks, failed, options.healthSlis.observe);
     if (checked) return checked;
     if (path === '/metrics') return textResponse(200, await options.metricsText(), metricsType);
-    if (path === '/metrics/slis') return textResponse(200, await options.healthMetrics.text(), metricsType);
+    if (path === '/metrics/slis') return textResponse(200, await options.healthSlis.text(), metricsType);
   }
   return (await options.documents(request)) ?? notFoundPage();
 }

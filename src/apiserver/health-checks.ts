@@ -1,18 +1,25 @@
 /**
  * The API server's own health checks, under upstream's names and in its order. Upstream's `poststarthook/NAME` says that the hook has run; here
- * it says that the part which does that work has begun or has been done. Two names have nothing behind them that could fail here and are listed because
- * tools look for them: `log` (lines are written as they come, none wait for a flush) and `loopback-serving-certificate` (callers in this process need no
- * certificate). Source: kube-apiserver's `/livez?verbose`.
+ * it says that the part which does that work has begun or has been done, and is still there. `loopback-serving-certificate` stands for how callers in this
+ * process are let in: they need no certificate, but the server must not have stopped. Source: kube-apiserver's `/livez?verbose`.
  */
-import type { HealthCheck, HealthEndpoint } from './health.ts';
+import type { HealthCheck, HealthEndpoint } from '../serve/health.ts';
 
 export interface ServerState {
   readonly storeAnswers: () => Promise<string | undefined>;
   readonly cacheFilled: () => boolean;
   /** Custom resources are followed, and all that was stored is served. */
   readonly customServed: () => boolean;
+  /** Admission follows its policies. */
+  readonly admissionStarted: () => boolean;
   /** Aggregation, flow control. */
   readonly followersStarted: () => boolean;
+  /** Other servers' discovery and documents are read. */
+  readonly aggregating: () => boolean;
+  /** The groups of custom resources have their APIServices. */
+  readonly registered: () => boolean;
+  /** Why the log cannot be written. */
+  readonly logFailure: () => string | undefined;
   readonly stopping: () => boolean;
   /** A client certificate for extension API servers was given. */
   readonly proxyCertificate: boolean;
@@ -33,16 +40,19 @@ const hook = (name: string, done: () => boolean): HealthCheck => ({
   name: `poststarthook/${name}`,
   check: () => (done() ? undefined : 'not finished'),
 });
-const well = (): undefined => undefined;
 const readyOnly: readonly HealthEndpoint[] = ['readyz'];
 const untilReady: readonly HealthEndpoint[] = ['healthz', 'livez'];
 
 export function serverChecks(state: ServerState): readonly HealthCheck[] {
-  const { cacheFilled, customServed, followersStarted, beside } = state;
+  const { cacheFilled, customServed, followersStarted, aggregating, stopping, beside } = state;
   return [
-    { name: 'ping', check: well },
-    { name: 'log', check: well },
-    { name: 'loopback-serving-certificate', on: untilReady, check: well },
+    { name: 'ping', check: () => undefined },
+    { name: 'log', check: state.logFailure },
+    {
+      name: 'loopback-serving-certificate',
+      on: untilReady,
+      check: () => (stopping() ? 'callers in this process are not answered any more' : undefined),
+    },
     { name: 'etcd', check: state.storeAnswers },
     { name: 'etcd-readiness', on: readyOnly, check: state.storeAnswers },
     {
@@ -50,7 +60,7 @@ export function serverChecks(state: ServerState): readonly HealthCheck[] {
       on: readyOnly,
       check: () => (cacheFilled() ? undefined : 'the watch cache is not filled yet'),
     },
-    hook('start-apiserver-admission-initializer', cacheFilled),
+    hook('start-apiserver-admission-initializer', state.admissionStarted),
     hook('generic-apiserver-start-informers', cacheFilled),
     hook('priority-and-fairness-config-consumer', followersStarted),
     hook('priority-and-fairness-filter', followersStarted),
@@ -58,34 +68,34 @@ export function serverChecks(state: ServerState): readonly HealthCheck[] {
     hook('start-apiextensions-informers', cacheFilled),
     hook('start-apiextensions-controllers', customServed),
     hook('crd-informer-synced', customServed),
-    ...(beside ? besideChecks(beside, cacheFilled) : []),
+    ...(beside ? besideChecks(beside, () => cacheFilled() && customServed()) : []),
     ...(state.proxyCertificate ? [hook('aggregator-reload-proxy-client-cert', followersStarted)] : []),
     hook('start-kube-aggregator-informers', followersStarted),
-    hook('apiservice-status-local-available-controller', followersStarted),
-    hook('apiservice-status-remote-available-controller', followersStarted),
-    hook('apiservice-registration-controller', followersStarted),
+    hook('apiservice-status-local-available-controller', aggregating),
+    hook('apiservice-status-remote-available-controller', aggregating),
+    hook('apiservice-registration-controller', aggregating),
     hook('apiservice-wait-for-first-sync', followersStarted),
-    hook('apiservice-discovery-controller', followersStarted),
-    hook('kube-apiserver-autoregistration', followersStarted),
-    { name: 'autoregister-completion', check: () => (followersStarted() ? undefined : 'not finished') },
-    hook('apiservice-openapi-controller', followersStarted),
-    hook('apiservice-openapiv3-controller', followersStarted),
+    hook('apiservice-discovery-controller', aggregating),
+    hook('kube-apiserver-autoregistration', aggregating),
+    { name: 'autoregister-completion', check: () => (state.registered() ? undefined : 'missing APIService') },
+    hook('apiservice-openapi-controller', aggregating),
+    hook('apiservice-openapiv3-controller', aggregating),
     {
       name: 'shutdown',
       on: readyOnly,
-      check: () => (state.stopping() ? 'process is shutting down' : undefined),
+      check: () => (stopping() ? 'process is shutting down' : undefined),
     },
   ];
 }
 
-function besideChecks({ written, turned }: BesideServer, cacheFilled: () => boolean): readonly HealthCheck[] {
+function besideChecks({ written, turned }: BesideServer, storageReady: () => boolean): readonly HealthCheck[] {
   return [
     hook('start-system-namespaces-controller', written),
     hook('peer-endpoint-reconciler-controller', turned),
     hook('start-cluster-authentication-info-controller', written),
     hook('start-kube-apiserver-identity-lease-controller', turned),
     hook('start-kube-apiserver-identity-lease-garbage-collector', turned),
-    hook('storage-readiness', cacheFilled),
+    hook('storage-readiness', storageReady),
     hook('start-legacy-token-tracking-controller', written),
     hook('start-service-ip-repair-controllers', turned),
     hook('rbac/bootstrap-roles', written),

@@ -17,10 +17,12 @@ import type { GroupVersionKind, ResourceSchema, Schema } from '../api/schema/mod
 import type { Info } from '../api/types/apimachinery.ts';
 import type { Status } from '../api/types/meta-v1.ts';
 import type { Clock } from '../base/clock.ts';
+import { createHealthSlis } from '../base/health-slis.ts';
 import type { Logger } from '../base/log.ts';
 import type { MetricsRegistry } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
 import { createHttpClient } from '../serve/forward/http-client.ts';
+import type { HealthCheck } from '../serve/health.ts';
 import { createMeasuredStore, type StoredResourceName } from '../store/measured-store.ts';
 import type { Store } from '../store/store.ts';
 import type { AdmissionPlugin } from './admission/admission.ts';
@@ -45,9 +47,7 @@ import { kindOptions, withDefinitionRules } from './custom/late.ts';
 import { createDocumentRoutes } from './discovery/routes.ts';
 import { Deadlines } from './flow/deadlines.ts';
 import { createFlowControl } from './flow/index.ts';
-import type { HealthCheck } from './health.ts';
 import { type BesideServer, checkPaths, serverChecks } from './health-checks.ts';
-import { createHealthMetrics } from './health-metrics.ts';
 import { FormFactory, type ProtobufSupport } from './output/form-factory.ts';
 import type { TablePrinter } from './output/table.ts';
 import { builtinPrinter } from './printers/index.ts';
@@ -343,12 +343,17 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     requestTimeoutMs,
   });
   let customServed = false;
+  let admissionStarted = false;
   let followersStarted = false;
   const checks = serverChecks({
     storeAnswers: () => storeAnswers(store),
     cacheFilled: () => cache.filled,
     customServed: () => customServed,
+    admissionStarted: () => admissionStarted,
     followersStarted: () => followersStarted,
+    aggregating: () => aggregation.running,
+    registered: () => aggregation.registered,
+    logFailure: () => log.failure?.(),
     stopping: () => stopping.signal.aborted,
     proxyCertificate: options.proxyClient !== undefined,
     beside: options.beside,
@@ -381,7 +386,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     documents: async (request) =>
       security.documents?.get(request.path) ?? (await zPages(request)) ?? (await documents(request)),
     checks,
-    healthMetrics: createHealthMetrics(),
+    healthSlis: createHealthSlis(),
     metricsText: () => metrics.text(),
     protobufEncoder: () => protobuf.encoder(),
   });
@@ -411,6 +416,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       const ended = cache
         .run(stopping.signal, () => {
           const { writer } = context;
+          admissionStarted = true;
           following = Promise.all([
             custom.run(stopping.signal, () => {
               customServed = true;
@@ -419,6 +425,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
             writer && followPolicies({ reader, writer, table, schema, log }, stopping.signal),
           ]).then(() => undefined);
           following.catch((error: unknown) => {
+            admissionStarted = false;
             log.error('Custom resources are not followed any more', { error });
             filled.reject(error);
           });

@@ -10,6 +10,8 @@ const order: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 export function createLogger(options: {
   readonly clock: Clock;
   readonly write: (line: string) => void;
+  /** What the writer says of itself: `Logger.failure`. */
+  readonly failure?: () => string | undefined;
   readonly level?: LogLevel;
   readonly pairs?: LogPairs;
 }): Logger {
@@ -40,7 +42,32 @@ export function createLogger(options: {
     info: (message, more) => line('info', message, more),
     warn: (message, more) => line('warn', message, more),
     error: (message, more) => line('error', message, more),
+    ...(options.failure ? { failure: options.failure } : {}),
     with: (more) => createLogger({ ...options, pairs: { ...pairs, ...more } }),
+  };
+}
+
+/** How long a line may stand unwritten. Source: apiserver/pkg/server/healthz, whose flushing is looked at in the same way. */
+const unwrittenMaxMs = 120_000;
+
+/** Lines for a stream, and what became of them: the health check `log` of upstream's components. */
+export function createLineWriter(
+  stream: { write(line: string, done: (error?: Error | null) => void): boolean },
+  clock: Clock,
+): { readonly write: (line: string) => void; readonly failure: () => string | undefined } {
+  let unwritten = 0;
+  let since = 0;
+  let failed: string | undefined;
+  return {
+    write(line) {
+      if (unwritten++ === 0) since = clock.monotonic();
+      stream.write(line, (error) => {
+        unwritten--;
+        since = clock.monotonic();
+        failed = error ? `cannot write the log: ${error.message}` : undefined;
+      });
+    },
+    failure: () => (unwritten > 0 && clock.monotonic() - since > unwrittenMaxMs ? 'logging blocked' : failed),
   };
 }
 

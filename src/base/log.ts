@@ -11,6 +11,8 @@ export interface Logger {
   warn(message: string, pairs?: LogPairs): void;
   /** `error` belongs in pairs as `{ error }`; its stack is printed for programming errors. */
   error(message: string, pairs?: LogPairs): void;
+  /** Why lines cannot be written, while that is so. Absent: nobody looks. */
+  failure?(): string | undefined;
   /** A logger that adds these pairs to every line. */
   with(pairs: LogPairs): Logger;
 }

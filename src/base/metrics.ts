@@ -2,7 +2,8 @@
  * Metrics belong to an instance, never to the module (decision 9). A thin layer over prom-client: names, units and labels follow upstream.
  * Hot paths ask for a child once (`labels(...)`) and keep it.
  */
-import { Counter as PromCounter, Gauge as PromGauge, Histogram as PromHistogram, Registry } from 'prom-client';
+import { Counter as PromCounter, Gauge as PromGauge, Registry } from 'prom-client';
+import { type Tallies, type TalliesDefinition, TallySet } from './tallies.ts';
 import { TimingSet, type Timings, type TimingsDefinition } from './timings.ts';
 
 export interface MetricDefinition<L extends string> {
@@ -36,6 +37,12 @@ export interface MetricsRegistry {
   ): Histogram<L>;
   /** A histogram for hot paths. */
   timings<L extends string>(definition: TimingsDefinition<L>): Timings<L>;
+  /** A counter for hot paths. */
+  tallies<L extends string>(definition: TalliesDefinition<L>): Tallies<L>;
+  /** Runs before each scrape: for what is gathered elsewhere and handed over only then. */
+  onScrape(collect: () => void): void;
+  /** What there is. */
+  names(): readonly string[];
   /** Prometheus text format 0.0.4. */
   text(): Promise<string>;
 }
@@ -44,6 +51,15 @@ export interface MetricsRegistry {
 export function createMetricsRegistry(): MetricsRegistry {
   const registry = new Registry();
   const timings = new Map<string, TimingSet<string>>();
+  const tallies = new Map<string, TallySet<string>>();
+  const collectors: (() => void)[] = [];
+  const timingsOf = <L extends string>(definition: TimingsDefinition<L>): Timings<L> => {
+    const known = timings.get(definition.name);
+    if (known) return known as unknown as Timings<L>;
+    const made = new TimingSet<L>(definition);
+    timings.set(definition.name, made as unknown as TimingSet<string>);
+    return made;
+  };
   return {
     counter<L extends string>({ name, help, labels = [] }: MetricDefinition<L>) {
       const metric =
@@ -72,36 +88,33 @@ export function createMetricsRegistry(): MetricsRegistry {
       });
       return wrap(metric);
     },
-    histogram<L extends string>({
-      name,
-      help,
-      labels = [],
-      buckets,
-    }: MetricDefinition<L> & { buckets: readonly number[] }) {
-      const metric =
-        (registry.getSingleMetric(name) as PromHistogram<string> | undefined) ??
-        new PromHistogram<string>({
-          name,
-          help,
-          labelNames: [...labels],
-          buckets: [...buckets],
-          registers: [registry],
-        });
+    histogram<L extends string>(definition: MetricDefinition<L> & { buckets: readonly number[] }): Histogram<L> {
+      const metric: Timings<L> = timingsOf({ ...definition, labels: definition.labels ?? [] });
       return {
-        observe: (values, value) => metric.observe(values, value),
+        observe: (values, value) => metric.child(values).observe(value),
         remove: (values) => metric.remove(values),
       };
     },
-    timings<L extends string>(definition: TimingsDefinition<L>) {
-      const known = timings.get(definition.name);
-      if (known) return known as unknown as Timings<L>;
-      const made = new TimingSet<L>(definition);
-      timings.set(definition.name, made as unknown as TimingSet<string>);
+    timings: timingsOf,
+    tallies<L extends string>(definition: TalliesDefinition<L>) {
+      const known = tallies.get(definition.name);
+      if (known) return known as unknown as Tallies<L>;
+      const made = new TallySet<L>(definition);
+      tallies.set(definition.name, made as unknown as TallySet<string>);
       return made;
     },
+    onScrape(collect) {
+      collectors.push(collect);
+    },
+    names: () => [
+      ...registry.getMetricsAsArray().map((metric) => (metric as unknown as { readonly name: string }).name),
+      ...timings.keys(),
+      ...tallies.keys(),
+    ],
     async text() {
+      for (const collect of collectors) collect();
       const text = await registry.metrics();
-      return text + [...timings.values()].map((each) => `\n${each.text()}`).join('');
+      return text + [...timings.values(), ...tallies.values()].map((each) => `\n${each.text()}`).join('');
     },
   };
 }

@@ -1,5 +1,5 @@
 /** `bireme apiserver | controller-manager | scheduler | kubelet | proxy`: one component in this process, with upstream's flags. */
-import { createLogger } from '../base/console-log.ts';
+import { createLineWriter, createLogger } from '../base/console-log.ts';
 import type { LogLevel } from '../base/log.ts';
 import { createProcessRegistry } from '../base/process-metrics.ts';
 import { createRealRandom } from '../base/real-random.ts';
@@ -18,7 +18,7 @@ export async function component(command: ComponentCommand, args: readonly string
     clock,
     random: createRealRandom(),
     metrics: createProcessRegistry(),
-    logger: (level: LogLevel) => createLogger({ clock, level, write: (line) => void process.stderr.write(line) }),
+    logger: (level: LogLevel) => createLogger({ clock, level, ...createLineWriter(process.stderr, clock) }),
     print: (text) => void process.stdout.write(text),
     spawner: () => createForkedSpawner({ command: selfCommand('spawner') }),
   };

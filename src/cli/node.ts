@@ -1,6 +1,6 @@
 /** The node process: started by `up`, ends when its standard input ends, however its parent ended. */
 import { writeFileSync } from 'node:fs';
-import { createLogger } from '../base/console-log.ts';
+import { createLineWriter, createLogger } from '../base/console-log.ts';
 import { createProcessRegistry } from '../base/process-metrics.ts';
 import { createRealRandom } from '../base/real-random.ts';
 import { dataDirAt, openDataDir } from '../cluster/data-dir.ts';
@@ -16,7 +16,7 @@ export async function node(options: { readonly dataDir: string }): Promise<void>
   process.stdin.on('end', () => stopping.abort());
   process.stdin.on('error', () => stopping.abort());
   process.stdin.resume();
-  const log = createLogger({ clock, write: (line) => void process.stderr.write(line) });
+  const log = createLogger({ clock, ...createLineWriter(process.stderr, clock) });
   const spawner = await createForkedSpawner({ command: selfCommand('spawner') });
   try {
     await runNodeProcess(

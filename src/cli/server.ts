@@ -1,5 +1,5 @@
 /** `bireme server`: the process of a server; `init` and `join` start it, or systemd does. `bireme start`: that process again, in the background. */
-import { createLogger } from '../base/console-log.ts';
+import { createLineWriter, createLogger } from '../base/console-log.ts';
 import { createProcessRegistry } from '../base/process-metrics.ts';
 import { createRealRandom } from '../base/real-random.ts';
 import { ClusterError } from '../cluster/cluster-error.ts';
@@ -20,7 +20,7 @@ export async function server(options: { readonly dataDir: string }): Promise<voi
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
   const dir = openDataDir(options.dataDir);
-  const log = createLogger({ clock, write: (line) => void process.stderr.write(line) });
+  const log = createLogger({ clock, ...createLineWriter(process.stderr, clock) });
   process.on('unhandledRejection', (reason) => {
     if (!isBatchRejection(reason)) throw reason;
     log.error('A commit of the store failed', { error: reason });

@@ -59,7 +59,7 @@ export async function up(options: UpOptions): Promise<void> {
     log: createLogger({
       clock,
       level: options.logLevel as LogLevel,
-      write: (line) => writeLogLine(join(logDir, 'control-plane.log'), line),
+      ...logFile(join(logDir, 'control-plane.log')),
     }),
     metrics: createProcessRegistry(),
   };
@@ -153,12 +153,22 @@ function settingsOf(options: UpOptions): NodeSettings {
 }
 
 /** A log that cannot be written (a full disk, a start that failed and took its folder away) must not end the cluster. */
-function writeLogLine(file: string, line: string): void {
-  try {
-    appendFileSync(file, line, { mode: 0o600 });
-  } catch (error) {
-    process.stderr.write(`${line.trimEnd()} (not in the log: ${(error as NodeJS.ErrnoException).code})\n`);
-  }
+/** Lines that the file does not take go to the terminal, and the health check `log` says so. */
+function logFile(file: string): { write(line: string): void; failure(): string | undefined } {
+  let failed: string | undefined;
+  return {
+    write(line) {
+      try {
+        appendFileSync(file, line, { mode: 0o600 });
+        failed = undefined;
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        failed = `cannot write the log: ${code}`;
+        process.stderr.write(`${line.trimEnd()} (not in the log: ${code})\n`);
+      }
+    },
+    failure: () => failed,
+  };
 }
 
 function nextSteps(

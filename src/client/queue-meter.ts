@@ -16,51 +16,79 @@ export function createQueueMeter<K>(registry: MetricsRegistry, name: string, clo
     help: 'Current depth of workqueue',
     labels: ['name'],
   });
-  const adds = registry.counter<'name'>({
-    name: 'workqueue_adds_total',
-    help: 'Total number of adds handled by workqueue',
+  const adds = registry
+    .tallies<'name'>({
+      name: 'workqueue_adds_total',
+      help: 'Total number of adds handled by workqueue',
+      labels: ['name'],
+    })
+    .child(labels);
+  const waited = registry
+    .timings<'name'>({
+      name: 'workqueue_queue_duration_seconds',
+      help: 'How long in seconds an item stays in workqueue before being requested.',
+      labels: ['name'],
+      buckets,
+    })
+    .child(labels);
+  const worked = registry
+    .timings<'name'>({
+      name: 'workqueue_work_duration_seconds',
+      help: 'How long in seconds processing an item from workqueue takes.',
+      labels: ['name'],
+      buckets,
+    })
+    .child(labels);
+  const retries = registry
+    .tallies<'name'>({
+      name: 'workqueue_retries_total',
+      help: 'Total number of retries handled by workqueue',
+      labels: ['name'],
+    })
+    .child(labels);
+  const unfinished = registry.gauge<'name'>({
+    name: 'workqueue_unfinished_work_seconds',
+    help: 'How many seconds of work are under way that no work duration has counted yet. Large values mean stuck workers.',
     labels: ['name'],
   });
-  const waited = registry.histogram<'name'>({
-    name: 'workqueue_queue_duration_seconds',
-    help: 'How long in seconds an item stays in workqueue before being requested.',
-    labels: ['name'],
-    buckets,
-  });
-  const worked = registry.histogram<'name'>({
-    name: 'workqueue_work_duration_seconds',
-    help: 'How long in seconds processing an item from workqueue takes.',
-    labels: ['name'],
-    buckets,
-  });
-  const retries = registry.counter<'name'>({
-    name: 'workqueue_retries_total',
-    help: 'Total number of retries handled by workqueue',
+  const longest = registry.gauge<'name'>({
+    name: 'workqueue_longest_running_processor_seconds',
+    help: 'How many seconds the longest running worker of the queue has worked on its item.',
     labels: ['name'],
   });
   const addedAt = new Map<K, number>();
   const startedAt = new Map<K, number>();
-  const observe = (histogram: typeof waited, since: Map<K, number>, key: K): void => {
+  registry.onScrape(() => {
+    const now = clock.monotonic();
+    let total = 0;
+    let most = 0;
+    for (const at of startedAt.values()) {
+      total += now - at;
+      most = Math.max(most, now - at);
+    }
+    depth.set(labels, addedAt.size);
+    unfinished.set(labels, total / 1000);
+    longest.set(labels, most / 1000);
+  });
+  const observe = (timing: typeof waited, since: Map<K, number>, key: K): void => {
     const at = since.get(key);
     if (at === undefined) return;
     since.delete(key);
-    histogram.observe(labels, (clock.monotonic() - at) / 1000);
+    timing.observe((clock.monotonic() - at) / 1000);
   };
   return {
     added(key) {
-      adds.increment(labels);
-      depth.add(labels, 1);
+      adds.add();
       if (!addedAt.has(key)) addedAt.set(key, clock.monotonic());
     },
     handedOut(key) {
-      depth.add(labels, -1);
       observe(waited, addedAt, key);
       startedAt.set(key, clock.monotonic());
     },
     done: (key) => observe(worked, startedAt, key),
-    retried: () => retries.increment(labels),
+    retried: () => retries.add(),
   };
 }
 
-/** 10 ns to 1,000 s, a factor of ten each. */
-const buckets = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1, 10, 100, 1000];
+/** 10 ns to 10 s, a factor of ten each. */
+const buckets = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1, 10];

@@ -207,13 +207,31 @@ test("work queue: its metrics are upstream's", async () => {
     lines.filter((line) => line !== ''),
     [
       'workqueue_depth{name="things"} 1',
-      'workqueue_adds_total{name="things"} 2',
+      'workqueue_unfinished_work_seconds{name="things"} 0',
+      'workqueue_longest_running_processor_seconds{name="things"} 0',
       'workqueue_queue_duration_seconds_sum{name="things"} 2',
       'workqueue_queue_duration_seconds_count{name="things"} 1',
       'workqueue_work_duration_seconds_sum{name="things"} 0.5',
       'workqueue_work_duration_seconds_count{name="things"} 1',
+      'workqueue_adds_total{name="things"} 2',
       'workqueue_retries_total{name="things"} 1',
     ],
   );
+  queue.shutDown();
+});
+
+test('work queue: what is under way shows before it is done', async () => {
+  const clock = createVirtualClock();
+  const registry = createMetricsRegistry();
+  const queue = createWorkQueue<string>({ clock, metrics: { registry, name: 'things' } });
+  queue.add('a');
+  queue.add('b');
+  await queue.get();
+  await clock.advance(3000);
+  await queue.get();
+  await clock.advance(1000);
+  const text = await registry.text();
+  assert.match(text, /workqueue_unfinished_work_seconds\{name="things"\} 5\n/);
+  assert.match(text, /workqueue_longest_running_processor_seconds\{name="things"\} 4\n/);
   queue.shutDown();
 });

@@ -16,6 +16,8 @@ export interface AutoRegisterOptions {
   readonly remove: (name: string) => Promise<void>;
   readonly clock: Clock;
   readonly log: Logger;
+  /** After each sync that went well. */
+  readonly onRegistered?: () => void;
 }
 
 const automanaged = 'kube-aggregator.kubernetes.io/automanaged';
@@ -39,6 +41,7 @@ export async function keepCustomGroups(options: AutoRegisterOptions, signal: Abo
     changed = false;
     try {
       await sync(options);
+      options.onRegistered?.();
     } catch (error) {
       if (!signal.aborted) log.warn('Cannot register the groups of custom resources', { error });
       await clock.sleep(retryMs, signal);

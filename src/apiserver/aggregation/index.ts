@@ -37,6 +37,10 @@ export interface Aggregation {
   readonly discovery: RemoteDiscovery;
   /** For the port: bodies that are passed on. */
   streamsBody(path: string): boolean;
+  /** It runs: other servers are looked at and their discovery is read. */
+  readonly running: boolean;
+  /** Custom groups have had their APIServices written once. */
+  readonly registered: boolean;
   /** Resolves when `signal` aborts. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -50,8 +54,16 @@ export function createAggregation(options: AggregationOptions): Aggregation {
     const match = /^\/+apis\/+([^/]+)\/+([^/]+)/.exec(path);
     return match ? services.find(match[1]!, match[2]!) : undefined;
   };
+  let running = false;
+  let registered = false;
   return {
     discovery,
+    get running() {
+      return running;
+    },
+    get registered() {
+      return registered;
+    },
     find(info) {
       if (!services.any) return undefined;
       return info.isResourceRequest ? services.find(info.apiGroup, info.apiVersion) : byPath(info.path);
@@ -69,9 +81,17 @@ export function createAggregation(options: AggregationOptions): Aggregation {
         keepAvailability({ services, reader, writer, resolve, http, clock, log }, stop),
       );
       tasks.run('api-service-discovery', (stop) => discovery.run(stop));
-      tasks.run('api-service-registration', (stop) => keepCustomGroups(options, stop));
-      await Promise.race([untilAborted(signal), tasks.done]);
-      await tasks.stop();
+      const onRegistered = (): void => {
+        registered = true;
+      };
+      tasks.run('api-service-registration', (stop) => keepCustomGroups({ ...options, onRegistered }, stop));
+      running = true;
+      try {
+        await Promise.race([untilAborted(signal), tasks.done]);
+      } finally {
+        running = false;
+        await tasks.stop();
+      }
     },
   };
 }

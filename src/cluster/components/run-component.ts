@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { ApiHandler, ApiRequest, ApiResponse } from '../../api/exchange.ts';
 import type { JsonObject } from '../../api/json.ts';
-import { type HealthCheck, health } from '../../apiserver/health.ts';
 import type { Flags } from '../../base/flags.ts';
 import type { LogLevel } from '../../base/log.ts';
 import type { Client } from '../../client/client.ts';
@@ -14,6 +13,7 @@ import { KubeconfigError, parseKubeconfig, transportOptionsOf } from '../../clie
 import type { LeaderElectionOptions } from '../../client/leader-election.ts';
 import type { Transport } from '../../client/transport.ts';
 import type { Spawner } from '../../host/spawner.ts';
+import { type HealthCheck, health } from '../../serve/health.ts';
 import { type HttpsServer, startHttpsServer } from '../../serve/index.ts';
 import { ClusterError } from '../cluster-error.ts';
 import type { Surroundings } from '../component.ts';

@@ -1,6 +1,5 @@
 /** `/healthz`, `/livez`, `/readyz`: named checks, `?verbose`, `?exclude=`, one path for each check. Source: apiserver/pkg/server/healthz. */
 import type { ApiResponse } from '../api/exchange.ts';
-import { notFoundPage, textResponse } from './registry/respond.ts';
 
 export interface HealthCheck {
   readonly name: string;
@@ -10,7 +9,7 @@ export interface HealthCheck {
   check(): string | undefined | Promise<string | undefined>;
 }
 
-/** Told of every check that ran. */
+/** Told of every check that ran with all the others; one that is asked for alone does not count, as upstream's. */
 export type HealthResult = (endpoint: HealthEndpoint, name: string, well: boolean) => void;
 
 export type HealthEndpoint = 'healthz' | 'livez' | 'readyz';
@@ -32,7 +31,6 @@ export async function health(
     const one = mine.find((check) => check.name === rule);
     if (!one) return notFoundPage();
     const reason = await one.check();
-    onResult(endpoint, one.name, reason === undefined);
     if (reason === undefined) return textResponse(200, 'ok');
     onFailure(one.name, reason);
     return textResponse(500, `internal server error: ${reason}\n`, noSniff);
@@ -75,3 +73,10 @@ async function all(
   if (!query.has('verbose')) return textResponse(200, 'ok', noSniff);
   return textResponse(200, `${text}${endpoint} check passed\n`, noSniff);
 }
+
+const textResponse = (status: number, text: string, headers: Readonly<Record<string, string>> = {}): ApiResponse => ({
+  status,
+  headers: { 'content-type': 'text/plain; charset=utf-8', ...headers },
+  body: { kind: 'bytes', bytes: Buffer.from(text) },
+});
+const notFoundPage = (): ApiResponse => textResponse(404, '404 page not found\n', noSniff);
