@@ -1,10 +1,10 @@
 /** `bireme apiserver | controller-manager | scheduler | kubelet | proxy`: one component in this process, with upstream's flags. */
 import { createLineWriter, createLogger } from '../base/console-log.ts';
 import type { LogLevel } from '../base/log.ts';
-import { createProcessRegistry } from '../base/process-metrics.ts';
 import { createRealRandom } from '../base/real-random.ts';
 import type { ComponentIo } from '../cluster/components/run-component.ts';
 import { createForkedSpawner } from '../cluster/host-spawner.ts';
+import { createProcessRegistry } from '../cluster/process-metrics.ts';
 import { clock, selfCommand } from './defaults.ts';
 
 export type ComponentCommand = 'apiserver' | 'controller-manager' | 'scheduler' | 'kubelet' | 'proxy';

@@ -1,12 +1,12 @@
 /** The node process: started by `up`, ends when its standard input ends, however its parent ended. */
 import { writeFileSync } from 'node:fs';
 import { createLineWriter, createLogger } from '../base/console-log.ts';
-import { createProcessRegistry } from '../base/process-metrics.ts';
 import { createRealRandom } from '../base/real-random.ts';
 import { dataDirAt, openDataDir } from '../cluster/data-dir.ts';
 import { createForkedSpawner } from '../cluster/host-spawner.ts';
 import { nodeFiles } from '../cluster/node-config.ts';
 import { runNodeProcess } from '../cluster/node-process.ts';
+import { createProcessRegistry } from '../cluster/process-metrics.ts';
 import { clock, selfCommand } from './defaults.ts';
 
 export async function node(options: { readonly dataDir: string }): Promise<void> {

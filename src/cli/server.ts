@@ -1,11 +1,11 @@
 /** `bireme server`: the process of a server; `init` and `join` start it, or systemd does. `bireme start`: that process again, in the background. */
 import { createLineWriter, createLogger } from '../base/console-log.ts';
-import { createProcessRegistry } from '../base/process-metrics.ts';
 import { createRealRandom } from '../base/real-random.ts';
 import { ClusterError } from '../cluster/cluster-error.ts';
 import { dataDirAt, openDataDir } from '../cluster/data-dir.ts';
 import { createForkedSpawner, createSpawner } from '../cluster/host-spawner.ts';
 import { isBatchRejection } from '../cluster/local-cluster.ts';
+import { createProcessRegistry } from '../cluster/process-metrics.ts';
 import { assertNotRunning, thisProcess } from '../cluster/run-record.ts';
 import { readHostConfig } from '../cluster/servers/host-config.ts';
 import { resetHost } from '../cluster/servers/reset.ts';

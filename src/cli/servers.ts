@@ -2,13 +2,13 @@
 
 import { parseDuration } from '../api/time.ts';
 import { createLogger } from '../base/console-log.ts';
-import { createProcessRegistry } from '../base/process-metrics.ts';
 import { createRealRandom } from '../base/real-random.ts';
 import { ClusterError } from '../cluster/cluster-error.ts';
 import { defaultClusterNetwork } from '../cluster/control-plane.ts';
 import { readFileIfPresent } from '../cluster/data-dir.ts';
 import { createSpawner } from '../cluster/host-spawner.ts';
 import type { NodeTaint } from '../cluster/node-config.ts';
+import { createProcessRegistry } from '../cluster/process-metrics.ts';
 import { initCluster, type JoinFacts } from '../cluster/servers/init.ts';
 import { joinCluster } from '../cluster/servers/join.ts';
 import { readKubeadmConfig } from '../cluster/servers/kubeadm-config.ts';

@@ -4,7 +4,6 @@ import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createLogger } from '../base/console-log.ts';
 import type { LogLevel } from '../base/log.ts';
-import { createProcessRegistry } from '../base/process-metrics.ts';
 import { createRealRandom } from '../base/real-random.ts';
 import { ClusterError } from '../cluster/cluster-error.ts';
 import { dataDirAt } from '../cluster/data-dir.ts';
@@ -18,6 +17,7 @@ import {
 } from '../cluster/local-cluster.ts';
 import { hasServers, startLocalServers } from '../cluster/local-servers.ts';
 import type { NodeSettings } from '../cluster/node-config.ts';
+import { createProcessRegistry } from '../cluster/process-metrics.ts';
 import { assertNotRunning } from '../cluster/run-record.ts';
 
 import { clock, defaultDataDir, nodeAddress, nodeName, selfCommand, userKubeconfig } from './defaults.ts';

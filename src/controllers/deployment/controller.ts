@@ -46,7 +46,10 @@ class DeploymentRun {
     this.replicaSetsOf = ownerIndex(this.replicaSets);
     this.podsOf = ownerIndex(this.pods);
     this.deploymentsIn = namespaceIndex(this.deployments);
-    this.queue = createWorkQueue<string>({ clock: context.clock });
+    this.queue = createWorkQueue<string>({
+      clock: context.clock,
+      metrics: { registry: context.metrics, name: 'deployment' },
+    });
   }
 
   async run(workers: number, signal: AbortSignal): Promise<void> {

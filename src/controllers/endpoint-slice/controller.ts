@@ -67,7 +67,10 @@ class EndpointSliceRun {
     this.slices.addIndex(serviceIndex, serviceOf);
     this.slicesOf = (key: string) => this.slices.byIndex(serviceIndex, key);
     this.selectors = serviceSelectors(this.services);
-    this.queue = createWorkQueue<string>({ clock: context.clock });
+    this.queue = createWorkQueue<string>({
+      clock: context.clock,
+      metrics: { registry: context.metrics, name: 'endpoint_slice' },
+    });
   }
 
   async run(signal: AbortSignal): Promise<void> {

@@ -46,7 +46,10 @@ class EndpointsRun {
     this.endpoints = context.informers.informer(resources.endpoints);
     this.podsIn = namespaceIndex(this.pods);
     this.selectors = serviceSelectors(this.services);
-    this.queue = createWorkQueue<string>({ clock: context.clock });
+    this.queue = createWorkQueue<string>({
+      clock: context.clock,
+      metrics: { registry: context.metrics, name: 'endpoint' },
+    });
   }
 
   async run(workers: number, signal: AbortSignal): Promise<void> {

@@ -63,7 +63,10 @@ class ReplicaSetRun<O extends KubeObject> {
     this.siblings = ownerIndex(this.replicaSets);
     this.replicaSetsIn = namespaceIndex(this.replicaSets);
     this.expectations = new Expectations(context.clock);
-    this.queue = createWorkQueue<string>({ clock: context.clock });
+    this.queue = createWorkQueue<string>({
+      clock: context.clock,
+      metrics: { registry: context.metrics, name: kind.queue },
+    });
   }
 
   async run(workers: number, signal: AbortSignal): Promise<void> {

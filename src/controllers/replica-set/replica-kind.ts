@@ -8,6 +8,8 @@ export interface ReplicaKind<O extends KubeObject> {
   readonly ref: ResourceRef<O>;
   /** As whom its events are told. */
   readonly component: string;
+  /** Of its work queue, in metrics. */
+  readonly queue: string;
   /** Whether its status says how many pods are on their way out. */
   readonly tellsTerminating: boolean;
   /** As a ReplicaSet; kind and apiVersion stay, so that events tell of the real object. */
@@ -18,6 +20,7 @@ export interface ReplicaKind<O extends KubeObject> {
 export const replicaSetKind: ReplicaKind<ReplicaSet> = {
   ref: resources.replicaSets,
   component: 'replicaset-controller',
+  queue: 'replicaset',
   tellsTerminating: true,
   view: (replicaSet) => replicaSet,
   withStatus: (replicaSet, status) => ({ ...replicaSet, status }),
@@ -26,6 +29,7 @@ export const replicaSetKind: ReplicaKind<ReplicaSet> = {
 export const replicationControllerKind: ReplicaKind<ReplicationController> = {
   ref: resources.replicationControllers,
   component: 'replication-controller',
+  queue: 'replicationmanager',
   tellsTerminating: false,
   view({ spec = {}, status, ...rest }) {
     const { selector, template, ...sizes } = spec;

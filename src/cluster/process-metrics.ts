@@ -1,6 +1,6 @@
 /** The process in Prometheus' usual names. For the programs of `cli/`: in a test several clusters share a process. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { createMetricsRegistry, type MetricsRegistry } from './metrics.ts';
+import { createMetricsRegistry, type MetricsRegistry } from '../base/metrics.ts';
 
 type None = Record<never, string>;
 const none: None = {};
