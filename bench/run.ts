@@ -8,6 +8,7 @@ const issue: Readonly<Record<string, string>> = {
   encodings: 'protobuf and apply beside upstream, memory of 10,000 pods',
   'slow-readers': 'what readers that do not keep up cost the others',
   rollout: 'a Deployment of 1,000 replicas on 50 hollow nodes',
+  node: 'pods on containerd: to Running, 100 at once, idle, their logs (needs root and containerd)',
   idle: 'memory and CPU of an idle cluster',
   dns: "the cluster's DNS, by message and over UDP",
   proxy: 'the service proxy at 10,000 Services (needs root and nft)',

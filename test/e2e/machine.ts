@@ -57,7 +57,7 @@ export const port = 6443;
 const timeoutMs = 240_000;
 
 /** It ends, with everything in it, when the test does. @param program another `bireme` than this checkout's. */
-export async function startMachine(t: TestContext, program = launcher): Promise<Machine> {
+export async function startMachine(t: Pick<TestContext, 'after'>, program = launcher): Promise<Machine> {
   // Short: a unix socket's path has 107 bytes.
   const folder = mkdtempSync(join(tmpdir(), 'be-'));
   const dataDir = join(folder, 'data');
