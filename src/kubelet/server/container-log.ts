@@ -24,7 +24,9 @@ export interface LogContext {
   running(): boolean;
 }
 
-const blockBytes = 64 * 1024;
+/** How much is read at once: the way of a block to the client costs more than the block. */
+const blockBytes = 256 * 1024;
+const tailBlockBytes = 64 * 1024;
 const pollMs = 100;
 
 /** Streams the text of a log file; a missing file is an empty log. Survives the rotation of the file while following. */
@@ -36,36 +38,23 @@ export async function* readContainerLog(
   const { clock, signal } = context;
   let file = await openIfAny(path);
   let left = options.limitBytes ?? Number.POSITIVE_INFINITY;
-  let rest: Buffer = Buffer.alloc(0);
-  // Whether the text so far ends inside a line that was written in parts.
-  let inPart = false;
+  const lines = createLineFilter(options);
+  let block: Buffer | undefined;
   try {
     let at = file && options.tailLines !== undefined ? await tailOffset(file, options.tailLines) : 0;
     for (;;) {
       const ended = !options.follow || !context.running();
       if (file) {
         for (;;) {
-          const buffer = Buffer.allocUnsafe(blockBytes);
-          const { bytesRead } = await file.read(buffer, 0, blockBytes, at);
+          block ??= Buffer.allocUnsafe(blockBytes);
+          const { bytesRead } = await file.read(block, 0, blockBytes, at);
           if (bytesRead === 0) break;
           at += bytesRead;
-          const data: Buffer =
-            rest.length === 0 ? buffer.subarray(0, bytesRead) : Buffer.concat([rest, buffer.subarray(0, bytesRead)]);
-          const out: Uint8Array[] = [];
-          let start = 0;
-          for (let newline = data.indexOf(10); newline >= 0; newline = data.indexOf(10, start)) {
-            const line = parseLine(data.subarray(start, newline));
-            start = newline + 1;
-            if (!line || !wanted(line, options)) continue;
-            if (options.timestamps && !inPart) out.push(Buffer.from(`${line.time} `));
-            out.push(line.text);
-            if (!line.partial) out.push(newlineByte);
-            inPart = line.partial;
-          }
-          rest = Buffer.from(data.subarray(start));
+          const piece = lines.next(block.subarray(0, bytesRead));
+          // The block is the reader's now.
+          block = undefined;
           // One piece a block: a line's end never travels alone, and a long log costs few writes.
-          if (out.length > 0 && left > 0) {
-            const piece = Buffer.concat(out);
+          if (piece.length > 0 && left > 0) {
             yield piece.length <= left ? piece : piece.subarray(0, left);
             left -= piece.length;
           }
@@ -79,7 +68,7 @@ export async function* readContainerLog(
         await file.close();
         file = await openIfAny(path);
         at = 0;
-        rest = Buffer.alloc(0);
+        lines.forget();
       }
     }
   } finally {
@@ -87,7 +76,70 @@ export async function* readContainerLog(
   }
 }
 
-const newlineByte = Buffer.from('\n');
+/** Lines as the runtime wrote them in, text out. */
+export interface LineFilter {
+  /** @param data taken over: the text is made in its place. @returns the text of all lines that are whole by now. */
+  next(data: Buffer): Buffer;
+  /** What follows is another file. */
+  forget(): void;
+}
+
+export function createLineFilter({
+  timestamps,
+  sinceMs,
+  stream = 'All',
+}: Pick<LogOptions, 'timestamps' | 'sinceMs' | 'stream'>): LineFilter {
+  const only = stream === 'All' ? undefined : Buffer.from(stream.toLowerCase());
+  let rest: Buffer | undefined;
+  // Whether the text so far ends inside a line that was written in parts.
+  let inPart = false;
+  return {
+    next(more) {
+      const data = rest ? Buffer.concat([rest, more]) : more;
+      let out = 0;
+      let start = 0;
+      // What is kept of a line is never longer than the line: it moves towards the front.
+      for (let end = data.indexOf(newline); end >= 0; end = data.indexOf(newline, start)) {
+        const from = start;
+        start = end + 1;
+        const first = spaceIn(data, from, end);
+        const second = spaceIn(data, first + 1, end);
+        // A torn write.
+        if (second >= end) continue;
+        if (only && data.compare(only, 0, only.length, first + 1, second) !== 0) continue;
+        if (sinceMs !== undefined && Date.parse(data.toString('latin1', from, first)) < sinceMs) continue;
+        const text = Math.min(spaceIn(data, second + 1, end) + 1, end);
+        const partial = data[second + 1] === letterP && isTagEnd(data[second + 2]!);
+        if (timestamps && !inPart) {
+          data.copyWithin(out, from, first + 1);
+          out += first + 1 - from;
+        }
+        const until = partial ? end : end + 1;
+        data.copyWithin(out, text, until);
+        out += until - text;
+        inPart = partial;
+      }
+      rest = start < data.length ? Buffer.from(data.subarray(start)) : undefined;
+      return data.subarray(0, out);
+    },
+    forget() {
+      rest = undefined;
+    },
+  };
+}
+
+const newline = 10;
+const space = 32;
+const letterP = 80;
+
+/** Tags stand between colons, the first one says whether the line goes on; the text behind them may be empty, and its space missing. */
+const isTagEnd = (byte: number): boolean => byte === space || byte === 58 || byte === newline;
+
+/** The next space, `end` when there is none. The words before it are short: a loop is faster than a call. */
+function spaceIn(data: Buffer, from: number, end: number): number {
+  for (let i = from; i < end; i++) if (data[i] === space) return i;
+  return end;
+}
 
 interface LogLine {
   readonly time: string;
@@ -96,25 +148,17 @@ interface LogLine {
   readonly text: Buffer;
 }
 
-/** @returns undefined for what is no such line (a torn write). */
+/** One line, for those who want its parts. @returns undefined for what is no such line (a torn write). */
 export function parseLine(line: Buffer): LogLine | undefined {
-  const first = line.indexOf(32);
-  const second = line.indexOf(32, first + 1);
-  if (first < 0 || second < 0) return undefined;
-  let third = line.indexOf(32, second + 1);
-  if (third < 0) third = line.length;
-  const tags = line.toString('latin1', second + 1, third);
+  const first = spaceIn(line, 0, line.length);
+  const second = spaceIn(line, first + 1, line.length);
+  if (second >= line.length) return undefined;
   return {
     time: line.toString('latin1', 0, first),
     stream: line.toString('latin1', first + 1, second),
-    partial: tags.split(':')[0] === 'P',
-    text: line.subarray(Math.min(third + 1, line.length)),
+    partial: line[second + 1] === letterP && (second + 2 === line.length || isTagEnd(line[second + 2]!)),
+    text: line.subarray(Math.min(spaceIn(line, second + 1, line.length) + 1, line.length)),
   };
-}
-
-function wanted({ time, stream }: LogLine, { sinceMs, stream: which = 'All' }: LogOptions): boolean {
-  if (which !== 'All' && stream !== which.toLowerCase()) return false;
-  return sinceMs === undefined || Date.parse(time) >= sinceMs;
 }
 
 /** Where the last `lines` lines begin. */
@@ -122,9 +166,9 @@ async function tailOffset(file: FileHandle, lines: number): Promise<number> {
   const { size } = await file.stat();
   if (lines === 0) return size;
   let found = 0;
-  const buffer = Buffer.allocUnsafe(blockBytes);
+  const buffer = Buffer.allocUnsafe(tailBlockBytes);
   for (let end = size; end > 0; ) {
-    const start = Math.max(0, end - blockBytes);
+    const start = Math.max(0, end - tailBlockBytes);
     const { bytesRead } = await file.read(buffer, 0, end - start, start);
     for (let i = bytesRead - 1; i >= 0; i--) {
       // The last line's own end does not count.
