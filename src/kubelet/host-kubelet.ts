@@ -178,6 +178,7 @@ export async function createHostKubelet(
       allowedTtlMs: config.webhookAuthorizationCacheAuthorizedTTLMs,
       deniedTtlMs: config.webhookAuthorizationCacheUnauthorizedTTLMs,
     },
+    debugging: config.enableDebuggingHandlers,
     checkpointFolder: join(rootDir, 'checkpoints'),
     runtimeStatus: (uid) => fetchPodRuntimeStatus(runtime, uid, { timeoutMs: config.runtimeRequestTimeoutMs }),
     streaming: runtime,

@@ -23,6 +23,9 @@ export async function containerLogs(
   request: ApiRequest,
   options: LogsOptions,
 ): Promise<ApiResponse> {
+  const query = new URLSearchParams(request.query);
+  const logOptions = parseLogOptions(query, options.clock);
+  const previous = isTrue(query.get('previous'));
   const pod = options.pods.get(target.namespace, target.name);
   if (!pod) throw new Refused(404, `pod ${JSON.stringify(target.name)} does not exist`);
   const spec = pod.spec;
@@ -32,9 +35,6 @@ export async function containerLogs(
       404,
       `container ${JSON.stringify(target.container)} not found in pod ${JSON.stringify(target.name)}`,
     );
-  const query = new URLSearchParams(request.query);
-  const logOptions = parseLogOptions(query, options.clock);
-  const previous = isTrue(query.get('previous'));
 
   const status = await options.runtimeStatus(podUid(pod));
   const history = status.containers.filter((container) => container.name === target.container);
@@ -90,30 +90,39 @@ function endedAndWaiting(pod: Pod, history: readonly RuntimeContainer[], name: s
   return status?.state?.waiting && history[0]?.state === 'exited' ? history[0] : undefined;
 }
 
-/** @throws Refused 400 */
+/** @throws Refused 400 for what cannot be read, 422 for what makes no sense: upstream says no more than that. */
 function parseLogOptions(query: URLSearchParams, clock: Clock): LogOptions {
-  const number = (name: string, least: number): number | undefined => {
+  const number = (name: string): number | undefined => {
     const value = query.get(name);
-    if (value === null || value === '' || (name === 'tailLines' && value === 'all')) return undefined;
-    const parsed = Number(value);
-    if (!Number.isInteger(parsed) || parsed < least)
-      throw new Refused(400, `{"message": "Invalid value ${JSON.stringify(value)} for ${name}"}`);
-    return parsed;
+    if (value === null || (name === 'tailLines' && value === 'all')) return undefined;
+    if (!/^[+-]?\d+$/.test(value)) throw new Refused(400, '{"message": "Unable to decode query."}');
+    return Number(value);
   };
-  const sinceSeconds = number('sinceSeconds', 1);
+  const sinceSeconds = number('sinceSeconds');
+  const tailLines = number('tailLines');
+  const limitBytes = number('limitBytes');
   const sinceTime = query.get('sinceTime');
   const since = sinceTime ? Date.parse(sinceTime) : undefined;
-  if (since !== undefined && Number.isNaN(since))
-    throw new Refused(400, `{"message": "Invalid value ${JSON.stringify(sinceTime)} for sinceTime"}`);
-  const stream = query.get('stream');
+  if (since !== undefined && Number.isNaN(since)) throw new Refused(400, '{"message": "Unable to decode query."}');
+  const stream = query.get('stream') ?? 'All';
+  if (
+    (tailLines ?? 0) < 0 ||
+    (limitBytes ?? 1) < 1 ||
+    (sinceSeconds ?? 1) < 1 ||
+    (sinceSeconds !== undefined && since !== undefined) ||
+    (stream !== 'All' && stream !== 'Stdout' && stream !== 'Stderr') ||
+    (stream !== 'All' && tailLines !== undefined)
+  )
+    throw new Refused(422, '{"message": "Invalid request."}');
   return {
     follow: isTrue(query.get('follow')),
     timestamps: isTrue(query.get('timestamps')),
-    tailLines: number('tailLines', 0),
-    limitBytes: number('limitBytes', 1),
+    tailLines,
+    limitBytes,
     sinceMs: since ?? (sinceSeconds === undefined ? undefined : clock.now() - sinceSeconds * 1000),
-    ...(stream === 'Stdout' || stream === 'Stderr' ? { stream } : {}),
+    stream,
   };
 }
 
-const isTrue = (value: string | null): boolean => value === 'true' || value === '1' || value === '';
+/** Any value but these two. Source: apimachinery's conversion of queries. */
+const isTrue = (value: string | null): boolean => value !== null && value.toLowerCase() !== 'false' && value !== '0';

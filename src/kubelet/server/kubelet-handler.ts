@@ -19,6 +19,7 @@ import { type StatsProvider, summaryJson } from '../stats/stats-provider.ts';
 import type { LogContext, LogOptions } from './container-log.ts';
 import { containerLogs } from './container-logs-endpoint.ts';
 import { createKubeletAuth, type KubeletAuthOptions, subresourcesOf, verbOf } from './kubelet-auth.ts';
+import { movedTo, notFound, pageOf } from './mux.ts';
 import { nodeLogs } from './node-logs.ts';
 import { Refused } from './refused.ts';
 import { type StreamingRuntime, streamingAnswer, streamingPaths } from './streaming.ts';
@@ -47,6 +48,8 @@ export interface KubeletHandlerOptions {
   readonly probeMetrics?: MetricsRegistry;
   /** The folder behind `/logs`; absent: there is none. */
   readonly logFolder?: string;
+  /** False: logs, exec and their like are refused. */
+  readonly debugging?: boolean;
   /** Where checkpoints are written. */
   readonly checkpointFolder?: string;
   readonly auth?: Pick<KubeletAuthOptions, 'anonymous' | 'tokenTtlMs' | 'allowedTtlMs' | 'deniedTtlMs'>;
@@ -88,7 +91,7 @@ export function createKubeletHandler(options: KubeletHandlerOptions): ApiHandler
       if (!allowed)
         return text(
           403,
-          `Forbidden (user=${user.name}, verb=${verbOf(request.method)}, resource=nodes, subresource(s)=[${subresourcesOf(request.path).join(' ')}])`,
+          `Forbidden (user=${user.name}, verb=${verbOf(request.method)}, resource=nodes, subresource(s)=[${subresourcesOf(request.path).join(' ')}])\n`,
         );
       return await route(request, options);
     } catch (error) {
@@ -100,59 +103,57 @@ export function createKubeletHandler(options: KubeletHandlerOptions): ApiHandler
 }
 
 async function route(request: ApiRequest, options: KubeletHandlerOptions): Promise<ApiResponse> {
-  const parts = segmentsOf(request.path);
-  const [first = '', second = '', ...rest] = parts;
-  if (streamingPaths.has(first)) return streamingAnswer(parts, request, options);
-  if (first === 'run' || first === 'checkpoint') {
-    if (request.method !== 'POST') throw new Refused(405, '405: Method Not Allowed');
-    return first === 'run' ? runCommand(parts, request, options) : checkpoint(parts, request, options);
-  }
-  if (request.method !== 'GET' && request.method !== 'HEAD') throw new Refused(405, '405: Method Not Allowed');
-  switch (first) {
+  const moved = movedTo(request.path);
+  if (moved !== undefined) return redirect(request.query === '' ? moved : `${moved}?${request.query}`);
+  const { name, rest } = pageOf(request.method, request.path, { debugging: options.debugging !== false });
+  if (streamingPaths.has(name)) return streamingAnswer([name, ...rest], request, options);
+  switch (name) {
+    case 'run':
+      return runCommand(rest, request, options);
+    case 'checkpoint':
+      return checkpoint(rest, request, options);
     case 'healthz':
       return text(200, 'ok');
     case 'pods':
-      return json({ kind: 'PodList', apiVersion: 'v1', metadata: {}, items: options.pods.list() });
+      return json(`${JSON.stringify({ kind: 'PodList', apiVersion: 'v1', metadata: {}, items: podItems(options) })}\n`);
     case 'runningpods':
-      return json(await runningPods(options, request.signal));
+      return json(`${JSON.stringify(await runningPods(options, request.signal))}\n`);
     case 'configz':
-      if (!options.configuration) throw new Refused(404, '404 page not found');
+      if (!options.configuration) throw notFound();
       return json({ kubeletconfig: options.configuration() });
     case 'metrics':
-      return metricsPage(second, options);
+      return metricsPage(rest[0] ?? '', options);
     case 'stats': {
-      if (!options.stats || (second !== 'summary' && second !== '') || rest.length > 0)
-        throw new Refused(404, '404 page not found');
+      if (!options.stats) throw notFound();
       const only = new URLSearchParams(request.query).get('only_cpu_and_memory');
       const cpuAndMemoryOnly = only === 'true' || only === '1' || only === 't' || only === 'T' || only === 'True';
-      return json(summaryJson(await options.stats.summary({ cpuAndMemoryOnly })));
+      return json(JSON.stringify(summaryJson(await options.stats.summary({ cpuAndMemoryOnly })), null, 1));
     }
     case 'logs':
-      if (options.logFolder === undefined) throw new Refused(405, 'logs endpoint is disabled.');
-      return nodeLogs(
-        options.logFolder,
-        parts.slice(1).filter((part) => part !== ''),
-      );
+      if (options.logFolder === undefined) throw new Refused(405, 'logs endpoint is disabled.\n');
+      return nodeLogs(options.logFolder, rest);
     case 'containerLogs': {
-      const [, namespace, name, container] = parts;
-      if (!namespace) throw new Refused(400, '{"message": "missing podNamespace."}');
-      if (!name) throw new Refused(400, '{"message": "missing podID."}');
-      if (!container) throw new Refused(400, '{"message": "missing containerName."}');
-      return containerLogs({ namespace, name, container }, request, options);
+      const [namespace = '', pod = '', container = ''] = rest;
+      return containerLogs({ namespace, name: pod, container }, request, options);
     }
     default:
-      throw new Refused(404, '404 page not found');
+      throw notFound();
   }
 }
 
-/** @throws Refused 400 for a path that cannot be decoded. */
-function segmentsOf(path: string): string[] {
-  try {
-    return path.split('/').slice(1).map(decodeURIComponent);
-  } catch {
-    throw new Refused(400, 'the path is not valid percent-encoding');
-  }
-}
+/** Items of a list carry neither kind nor version. */
+const podItems = ({ pods }: KubeletHandlerOptions): object[] =>
+  pods.list().map(({ kind: _, apiVersion: _version, ...pod }) => pod);
+
+/** As Go's http.Redirect. */
+const redirect = (location: string): ApiResponse => ({
+  status: 307,
+  headers: { 'content-type': 'text/html; charset=utf-8', location },
+  body: {
+    kind: 'bytes',
+    bytes: Buffer.from(`<a href="${location.replaceAll('&', '&amp;')}">Temporary Redirect</a>.\n\n`),
+  },
+});
 
 async function metricsPage(name: string, options: KubeletHandlerOptions): Promise<ApiResponse> {
   const page = (body: string): ApiResponse => ({
@@ -181,7 +182,7 @@ async function metricsPage(name: string, options: KubeletHandlerOptions): Promis
       }
       break;
   }
-  throw new Refused(404, '404 page not found');
+  throw notFound();
 }
 
 /** What the runtime runs, whether or not the API knows it. */
@@ -214,15 +215,18 @@ interface Target {
   readonly runtime: CriRuntime;
 }
 
-/** @param parts kind, namespace, pod, [uid,] container. @throws Refused 404 */
-async function targetOf(parts: readonly string[], options: KubeletHandlerOptions): Promise<Target> {
-  const [, namespace = '', name = '', ...rest] = parts;
-  const container = rest.at(-1) ?? '';
-  const pod = rest.length === 1 || rest.length === 2 ? options.pods.get(namespace, name) : undefined;
-  if (!pod || (rest.length === 2 && rest[0] !== podUid(pod))) throw new Refused(404, 'pod does not exist');
+/** @param parts namespace, pod, [uid, which nobody looks at,] container. @throws Refused 404, `missing` for a container that does not run. */
+async function targetOf(
+  parts: readonly string[],
+  options: KubeletHandlerOptions,
+  missing: (container: string) => Refused,
+): Promise<Target> {
+  const [namespace = '', name = ''] = parts;
+  const container = parts.at(-1) ?? '';
+  const pod = options.pods.get(namespace, name);
+  if (!pod) throw new Refused(404, 'pod does not exist');
   const found = findContainer(await options.runtimeStatus(podUid(pod)), container);
-  if (found?.state !== 'running' || !options.runtime)
-    throw new Refused(404, `container not found (${JSON.stringify(container)})`);
+  if (found?.state !== 'running' || !options.runtime) throw missing(container);
   return { pod, container: found, runtime: options.runtime };
 }
 
@@ -232,19 +236,21 @@ async function runCommand(
   request: ApiRequest,
   options: KubeletHandlerOptions,
 ): Promise<ApiResponse> {
-  const { container, runtime } = await targetOf(parts, options);
-  const cmd = (new URLSearchParams(request.query).get('cmd') ?? '').split(' ');
-  const { stdout, stderr, exitCode } = await runtime.execSync(
-    { containerId: container.id, cmd, timeout: 0 },
-    { signal: request.signal, timeoutMs: callTimeoutMs },
-  );
-  const output = Buffer.concat([stdout, stderr]);
-  if (exitCode !== 0) throw new Refused(500, `command terminated with exit code ${exitCode}: ${output.toString()}`);
-  return {
-    status: 200,
-    headers: { 'content-type': 'text/plain; charset=utf-8' },
-    body: { kind: 'bytes', bytes: output },
-  };
+  const missing = (name: string): Refused => new Refused(500, `container not found (${JSON.stringify(name)})`);
+  const { container, runtime } = await targetOf(parts, options, missing);
+  const line = new URLSearchParams(request.query).get('cmd') ?? '';
+  try {
+    const { stdout, stderr, exitCode } = await runtime.execSync(
+      { containerId: container.id, cmd: line.split(' '), timeout: 0 },
+      { signal: request.signal, timeoutMs: callTimeoutMs },
+    );
+    const output = Buffer.concat([stdout, stderr]);
+    if (exitCode !== 0) throw new Refused(500, `command '${line}' exited with ${exitCode}: ${output.toString()}`);
+    return { status: 200, headers: { 'content-type': 'application/json' }, body: { kind: 'bytes', bytes: output } };
+  } catch (error) {
+    if (error instanceof CriError) throw new Refused(500, error.message);
+    throw error;
+  }
 }
 
 async function checkpoint(
@@ -252,7 +258,8 @@ async function checkpoint(
   request: ApiRequest,
   options: KubeletHandlerOptions,
 ): Promise<ApiResponse> {
-  const { pod, container, runtime } = await targetOf(parts, options);
+  const missing = (absent: string): Refused => new Refused(404, `container ${absent} does not exist`);
+  const { pod, container, runtime } = await targetOf(parts, options, missing);
   const { name, namespace } = pod.metadata;
   const stamp = `${new Date(options.clock.now()).toISOString().slice(0, 19)}Z`;
   const location = `${options.checkpointFolder ?? ''}/checkpoint-${name}_${namespace}-${container.name}-${stamp}.tar`;
@@ -265,9 +272,7 @@ async function checkpoint(
     );
   } catch (error) {
     if (!(error instanceof CriError)) throw error;
-    // A runtime without checkpoints has no such endpoint, as upstream answers.
-    const status = error.code === 'UNIMPLEMENTED' ? 404 : 500;
-    throw new Refused(status, `checkpointing of ${namespace}/${name}/${container.name} failed (${error.message})`);
+    throw new Refused(500, `checkpointing of ${namespace}/${name}/${container.name} failed (${error.message})`);
   }
   return json({ items: [location] });
 }

@@ -4,14 +4,14 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ApiResponse } from '../../api/exchange.ts';
 import { errorCode } from '../../host/host-error.ts';
-import { Refused } from './refused.ts';
+import { notFound } from './mux.ts';
 
 /** @param parts decoded path segments below /logs. @throws Refused 404; links that lead out of the folder are not followed. */
 export async function nodeLogs(root: string, parts: readonly string[]): Promise<ApiResponse> {
   try {
     const base = await realpath(root);
     const path = await realpath(join(base, ...parts));
-    if (path !== base && !path.startsWith(`${base}/`)) throw new Refused(404, '404 page not found');
+    if (path !== base && !path.startsWith(`${base}/`)) throw notFound();
     const found = await stat(path);
     if (found.isDirectory()) {
       const entries = await readdir(path, { withFileTypes: true });
@@ -22,17 +22,22 @@ export async function nodeLogs(root: string, parts: readonly string[]): Promise<
       return {
         status: 200,
         headers: { 'content-type': 'text/html; charset=utf-8' },
-        body: { kind: 'bytes', bytes: Buffer.from(`<!doctype html>\n<pre>\n${links.join('')}</pre>\n`) },
+        body: {
+          kind: 'bytes',
+          bytes: Buffer.from(
+            `<!doctype html>\n<meta name="viewport" content="width=device-width">\n<pre>\n${links.join('')}</pre>\n`,
+          ),
+        },
       };
     }
-    if (!found.isFile()) throw new Refused(404, '404 page not found');
+    if (!found.isFile()) throw notFound();
     return {
       status: 200,
       headers: { 'content-type': 'text/plain; charset=utf-8' },
       body: { kind: 'stream', stream: createReadStream(path) },
     };
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(errorCode(error) ?? '')) throw new Refused(404, '404 page not found');
+    if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(errorCode(error) ?? '')) throw notFound();
     throw error;
   }
 }

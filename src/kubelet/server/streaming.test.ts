@@ -94,10 +94,11 @@ test('kubelet streams: what is refused, in upstream words', async () => {
   const webSocket = { upgrade: 'websocket' };
   for (const [parts, request, wanted, hollow] of [
     [['exec', 'd', 'none', 'app'], asking('output=1'), '404 pod does not exist'],
-    [['exec', 'd', 'p', 'other', 'app'], asking('output=1'), '404 pod does not exist'],
+    [['exec', 'd', 'p', 'other', 'over'], asking('output=1'), '500 container not found ("over")'],
+    [['portForward', 'd', 'p', 'other'], asking(''), '404 pod not found'],
     [['exec', 'd', 'p', 'over'], asking('output=1'), '500 container not found ("over")'],
     [['exec', 'd', 'p', 'app'], asking('command=ls'), '400 you must specify at least 1 of stdin, stdout, stderr'],
-    [['exec', 'd', 'p', 'app'], asking('output=1', { upgrade: 'h2c' }), '400 Upgrade request required'],
+    [['exec', 'd', 'p', 'app'], asking('output=1', { upgrade: 'h2c' }), '500 Upgrade request required\n'],
     [['portForward', 'd', 'p'], asking('', webSocket), '400 query parameter "port" is required'],
     [['portForward', 'd', 'p'], asking('port=0', webSocket), '400 invalid port "0"'],
     [['exec', 'd', 'p', 'app'], asking('output=1'), '501 a hollow container has no processes (container "app")', true],

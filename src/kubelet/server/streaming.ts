@@ -28,7 +28,7 @@ export const streamingPaths: ReadonlySet<string> = new Set(['exec', 'attach', 'p
 const timeoutMs = 30_000;
 
 /**
- * @param parts decoded path segments: kind, namespace, pod, [uid,] container (none for portForward)
+ * @param parts decoded path segments, as many as `mux.ts` lets pass: kind, namespace, pod, [uid,] container (none for portForward)
  * @throws Refused
  */
 export async function streamingAnswer(
@@ -37,15 +37,14 @@ export async function streamingAnswer(
   options: StreamingOptions,
 ): Promise<ApiResponse> {
   const [kind = '', namespace = '', name = '', ...rest] = parts;
-  if (request.method !== 'GET' && request.method !== 'POST') throw new Refused(405, '405: Method Not Allowed');
-  const uid = rest.length > (kind === 'portForward' ? 0 : 1) ? rest.shift() : undefined;
-  const container = rest[0] ?? '';
-  if (namespace === '' || name === '' || rest.length !== (kind === 'portForward' ? 0 : 1))
-    throw new Refused(404, '404 page not found');
+  // A uid may stand before the container: only port-forward looks at it.
+  const container = kind === 'portForward' ? '' : (rest.at(-1) ?? '');
+  const uid = kind === 'portForward' ? rest[0] : undefined;
   const query = new URLSearchParams(request.query);
   const url = await locate(kind, query, request, async () => {
     const pod = options.pods.get(namespace, name);
-    if (!pod || (uid !== undefined && uid !== podUid(pod))) throw new Refused(404, 'pod does not exist');
+    if (!pod) throw new Refused(404, 'pod does not exist');
+    if (uid !== undefined && uid !== podUid(pod)) throw new Refused(404, 'pod not found');
     if (!options.streaming)
       throw new Refused(
         501,
@@ -89,18 +88,18 @@ async function locate(
   const upgrade = requestedProtocol(request);
   const ports = upgrade === 'websocket' && kind === 'portForward' ? portsOf(query) : [];
   const streams = kind === 'portForward' ? undefined : streamsOf(query);
-  const place = await find();
-  if (upgrade === undefined) throw new Refused(400, 'Upgrade request required');
-  const { runtime, status } = place;
+  const { runtime, status, ...place } = await find();
   try {
     if (kind === 'portForward') {
       const sandbox = status.sandboxes.find(({ ready }) => ready);
       if (!sandbox) throw new Refused(500, `failed to find running sandbox for pod "${place.name}_${place.namespace}"`);
+      if (upgrade === undefined) throw upgradeRequired();
       return (await runtime.portForward({ podSandboxId: sandbox.id, port: ports }, call)).url;
     }
     const container = findContainer(status, place.container);
     if (container?.state !== 'running')
       throw new Refused(500, `container not found (${JSON.stringify(place.container)})`);
+    if (upgrade === undefined) throw upgradeRequired();
     if (kind === 'attach') return (await runtime.attach({ containerId: container.id, ...streams }, call)).url;
     return (await runtime.exec({ containerId: container.id, cmd: query.getAll('command'), ...streams }, call)).url;
   } catch (error) {
@@ -109,6 +108,8 @@ async function locate(
     throw new Refused(codes[error.code] ?? 500, error.message);
   }
 }
+
+const upgradeRequired = (): Refused => new Refused(500, 'Upgrade request required\n');
 
 function streamsOf(query: URLSearchParams) {
   const on = (name: string): boolean => query.get(name) === '1';
