@@ -78,15 +78,22 @@ export interface WatchStream {
   close(): void;
 }
 
+/** One write of a long list: large enough that its fixed cost vanishes, small enough to be in the core's cache still when it is encrypted, and cheap to hold. */
+export const listPieceBytes = 64 * 1024;
+
 export type ResponseBody =
   | { readonly kind: 'empty' }
   | { readonly kind: 'object'; readonly object: Encodable }
   /** Already encoded in the negotiated media type, e.g. text, YAML, protobuf, OpenAPI documents. */
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
-  /** A list as JSON pieces that are joined or streamed with back-pressure, and lazily as a value. */
+  /** A list as pieces that are streamed with back-pressure, and lazily as a value. */
   | {
       readonly kind: 'list';
-      readonly chunks: () => Iterable<Uint8Array>;
+      /**
+       * Pieces of about `listPieceBytes`, the last one shorter.
+       * @param memory gives the memory of one piece; who knows when a piece is no longer read can give it out again. Default: fresh memory
+       */
+      readonly chunks: (memory?: (bytes: number) => Buffer) => Iterable<Uint8Array>;
       readonly byteLength: number;
       readonly value: () => JsonObject;
     }
@@ -104,6 +111,9 @@ export type ResponseBody =
  * @param head what the client sent behind its request already
  */
 export type TakeConnection = (socket: Duplex, head: Uint8Array) => void;
+
+/** A list as pieces. */
+export type ListBody = Extract<ResponseBody, { kind: 'list' }>;
 
 export interface ApiResponse {
   readonly status: number;

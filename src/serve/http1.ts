@@ -9,7 +9,7 @@ import type { FrameJoiner } from './frame-joiner.ts';
 import { headerName } from './header-names.ts';
 import { IncomingRequest } from './incoming-request.ts';
 import type { Exchange, Serving } from './serving.ts';
-import type { Sink } from './sink.ts';
+import { type Sink, unlessFailed } from './sink.ts';
 
 /**
  * A server that never listens: the TLS server hands it its connections (`emit('connection', socket)`, as Node documents).
@@ -226,8 +226,8 @@ class Http1Sink implements Sink {
     return this.#response.destroyed;
   }
 
-  write(bytes: Uint8Array): boolean {
-    return this.#response.write(bytes);
+  write(bytes: Uint8Array, left?: () => void): boolean {
+    return left ? this.#response.write(bytes, unlessFailed(left)) : this.#response.write(bytes);
   }
 
   /**

@@ -16,7 +16,7 @@ import type { Connection } from './connection.ts';
 import type { FrameJoiner } from './frame-joiner.ts';
 import { IncomingRequest } from './incoming-request.ts';
 import type { Exchange, Serving } from './serving.ts';
-import type { Sink } from './sink.ts';
+import { type Sink, unlessFailed } from './sink.ts';
 
 /** Serves one connection. @returns its session, for the stop. */
 export function serveHttp2(serving: Serving, socket: TLSSocket, connection: Connection): ServerHttp2Session {
@@ -185,8 +185,8 @@ class Http2Sink implements Sink {
     return this.#stream.destroyed || this.#stream.closed;
   }
 
-  write(bytes: Uint8Array): boolean {
-    return this.#stream.write(bytes);
+  write(bytes: Uint8Array, left?: () => void): boolean {
+    return left ? this.#stream.write(bytes, unlessFailed(left)) : this.#stream.write(bytes);
   }
 
   writeFrames(frames: readonly WatchFrame[]): boolean {

@@ -5,7 +5,15 @@ import https from 'node:https';
 import { before, describe, test } from 'node:test';
 import tls from 'node:tls';
 import { gunzipSync } from 'node:zlib';
-import type { ApiHandler, ApiRequest, ApiResponse, ResponseBody, WatchFrame, WatchStream } from '../api/exchange.ts';
+import {
+  type ApiHandler,
+  type ApiRequest,
+  type ApiResponse,
+  listPieceBytes,
+  type ResponseBody,
+  type WatchFrame,
+  type WatchStream,
+} from '../api/exchange.ts';
 import type { Logger } from '../base/log.ts';
 import { createMetricsRegistry } from '../base/metrics.ts';
 import { createRealClock } from '../base/real-clock.ts';
@@ -102,6 +110,18 @@ const h2: Caller = async (port, { method = 'GET', path = '/', headers = {}, body
     session.close();
   }
 };
+
+const lettersLength = 20 * listPieceBytes + 1000;
+/** A long list of nothing but one letter. */
+const letters = (letter: string): ResponseBody => ({
+  kind: 'list',
+  byteLength: lettersLength,
+  value: () => ({}),
+  *chunks(memory = Buffer.allocUnsafe) {
+    for (let left = lettersLength; left > 0; left -= listPieceBytes)
+      yield memory(listPieceBytes).fill(letter).subarray(0, left);
+  },
+});
 
 const json = { 'content-type': 'application/json' };
 const answer = (body: ResponseBody, status = 200): ApiResponse => ({ status, headers: json, body });
@@ -232,6 +252,24 @@ for (const [protocol, call] of [
           assert.equal(packed.headers['content-encoding'], 'gzip');
           assert.equal(packed.headers.vary, 'Accept-Encoding');
           assert.ok(gunzipSync(packed.body).equals(whole));
+        },
+      );
+    });
+
+    test('lists at once, which write into the memory that others have left, stay whole', async () => {
+      await serving(
+        async ({ path }) => answer(letters(path.slice(1))),
+        async ({ port }) => {
+          const encodings = ['identity', 'gzip'];
+          for (let round = 0; round < 3; round++)
+            await Promise.all(
+              [...'abcdefghijkl'].map(async (letter, i) => {
+                const headers = { 'accept-encoding': encodings[(i + round) % 2]! };
+                const got = await call(port, { path: `/${letter}`, headers });
+                const body = got.headers['content-encoding'] === 'gzip' ? gunzipSync(got.body) : got.body;
+                assert.ok(body.equals(Buffer.alloc(lettersLength, letter)), letter);
+              }),
+            );
         },
       );
     });
@@ -565,5 +603,33 @@ test('serve: an HTTP/2 connection without streams is closed after a while, one w
       busy.destroy();
     },
     { limits: { idleTimeoutMs: 30 } },
+  );
+});
+
+test('serve: lists of one HTTP/2 connection stay whole while others on it are given up half-way', async () => {
+  await serving(
+    async ({ path }) => answer(letters(path.slice(1))),
+    async ({ port }) => {
+      const session = http2.connect(`https://127.0.0.1:${port}`, { ca: ca.cert });
+      try {
+        for (let round = 0; round < 3; round++)
+          await Promise.all(
+            [...'abcdefghijklmnopqrstuvwxyz'].map(async (letter, i) => {
+              const stream = session.request({ ':path': `/${letter}` });
+              const givenUp = i % 3 === 0;
+              let length = 0;
+              stream.on('data', (piece: Buffer) => {
+                length += piece.length;
+                assert.ok(piece.equals(Buffer.alloc(piece.length, letter)), letter);
+                if (givenUp) stream.close(http2.constants.NGHTTP2_CANCEL);
+              });
+              await once(stream, 'close');
+              if (!givenUp) assert.equal(length, lettersLength);
+            }),
+          );
+      } finally {
+        session.destroy();
+      }
+    },
   );
 });

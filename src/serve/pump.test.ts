@@ -1,8 +1,9 @@
 /** Long answers go no faster than the peer takes them, and hold little while it does not. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { WatchFrame, WatchStream } from '../api/exchange.ts';
-import { pumpWatch } from './pump.ts';
+import { listPieceBytes, type WatchFrame, type WatchStream } from '../api/exchange.ts';
+import { PieceMemory } from './piece-memory.ts';
+import { pumpList, pumpWatch } from './pump.ts';
 import type { Sink } from './sink.ts';
 
 const frame = (name: string, bytes: number): WatchFrame => ({
@@ -78,4 +79,54 @@ test('pump: a peer that goes away while it is behind ends the pump', async () =>
   await pumping;
   assert.deepEqual(sink.writes, [80_000]);
   assert.ok(!sink.ended);
+});
+
+test('pump: the memory of a piece is used again when the piece has left, and not before', async () => {
+  const memory = new PieceMemory();
+  const taken: ArrayBufferLike[] = [];
+  const chunks = function* (take: (bytes: number) => Buffer = Buffer.allocUnsafe): Generator<Uint8Array> {
+    for (const letter of 'abcd') {
+      const piece = take(10);
+      taken.push(piece.buffer);
+      piece.fill(letter);
+      yield piece.subarray(0, 10);
+    }
+  };
+  const written: Uint8Array[] = [];
+  const leaving: ((() => void) | undefined)[] = [];
+  const sink: Sink = {
+    write: (bytes, left) => {
+      written.push(bytes);
+      leaving.push(left);
+      // The first has left before the third is asked for.
+      if (written.length === 2) leaving[0]?.();
+      return true;
+    },
+    writeFrames: () => true,
+    drained: () => Promise.resolve(),
+    end: () => undefined,
+    fail: () => undefined,
+    closed: false,
+  };
+  await pumpList({ chunks }, sink, memory, { yield: () => Promise.resolve() });
+  assert.equal(taken[2], taken[0]);
+  assert.equal(new Set(taken).size, 3);
+  assert.deepEqual(
+    written.slice(1).map((piece) => String.fromCharCode(piece[0]!)),
+    ['b', 'c', 'd'],
+  );
+});
+
+test('piece memory: takes back what it gave and nothing else, and no piece twice', () => {
+  const memory = new PieceMemory();
+  memory.give(Buffer.allocUnsafeSlow(listPieceBytes));
+  const large = memory.take(listPieceBytes + 1);
+  assert.equal(large.length, listPieceBytes + 1);
+  memory.give(large);
+  const piece = memory.take(1);
+  assert.equal(piece.length, listPieceBytes);
+  memory.give(piece.subarray(0, 7));
+  memory.give(piece);
+  assert.equal(memory.take(1).buffer, piece.buffer);
+  assert.notEqual(memory.take(1).buffer, piece.buffer);
 });

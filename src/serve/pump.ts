@@ -1,12 +1,9 @@
 /** Moves long answers from where they come to a Sink, no faster than the peer takes them. */
-import type { WatchFrame, WatchStream } from '../api/exchange.ts';
+import type { ListBody, WatchFrame, WatchStream } from '../api/exchange.ts';
 import type { Clock } from '../base/clock.ts';
+import type { PieceMemory } from './piece-memory.ts';
 import type { Sink } from './sink.ts';
 
-/** Bytes of one write of a list: large enough that a write's fixed cost vanishes, small enough to stay cheap to hold. */
-const pieceBytes = 256 * 1024;
-/** From this on a chunk goes out as it is: another copy would cost more than another write. */
-const wholeBytes = 32 * 1024;
 /** After so many bytes other work gets its turn: a fast peer on loopback never fills its window (decision 11). */
 const yieldBytes = 2 * 1024 * 1024;
 
@@ -48,17 +45,17 @@ async function pumpFrames(frames: readonly WatchFrame[], sink: Sink): Promise<vo
   }
 }
 
-/** Writes a list's pieces joined into larger ones. */
+/** Writes a list piece by piece; what has left is the memory of later pieces. */
 export async function pumpList(
-  chunks: Iterable<Uint8Array>,
-  byteLength: number,
+  list: Pick<ListBody, 'chunks'>,
   sink: Sink,
-  clock: Clock,
+  memory: PieceMemory,
+  clock: Pick<Clock, 'yield'>,
 ): Promise<void> {
   let sinceYield = 0;
-  for (const piece of joined(chunks, byteLength)) {
+  for (const piece of list.chunks(memory.take)) {
     if (sink.closed) return;
-    if (!sink.write(piece)) await sink.drained();
+    if (!sink.write(piece, () => memory.give(piece))) await sink.drained();
     sinceYield += piece.length;
     if (sinceYield >= yieldBytes) {
       sinceYield = 0;
@@ -75,32 +72,4 @@ export async function pumpStream(stream: AsyncIterable<Uint8Array>, sink: Sink):
     if (piece.length > 0 && !sink.write(piece)) await sink.drained();
   }
   sink.end();
-}
-
-/** Small pieces copied together, large ones passed on. Each yielded piece has memory of its own. */
-export function* joined(chunks: Iterable<Uint8Array>, byteLength: number): Generator<Uint8Array> {
-  let buffer: Buffer | undefined;
-  let remaining = byteLength;
-  let used = 0;
-  for (const chunk of chunks) {
-    if (chunk.length === 0) continue;
-    const whole = chunk.length >= wholeBytes;
-    if (buffer !== undefined && (whole || used + chunk.length > buffer.length)) {
-      if (used > 0) yield buffer.subarray(0, used);
-      buffer = undefined;
-    }
-    if (whole) {
-      yield chunk;
-      remaining -= chunk.length;
-      continue;
-    }
-    if (buffer === undefined) {
-      buffer = Buffer.allocUnsafeSlow(Math.max(chunk.length, Math.min(pieceBytes, remaining)));
-      used = 0;
-    }
-    buffer.set(chunk, used);
-    used += chunk.length;
-    remaining -= chunk.length;
-  }
-  if (buffer !== undefined && used > 0) yield buffer.subarray(0, used);
 }

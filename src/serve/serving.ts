@@ -1,18 +1,19 @@
 /**
  * The part of serving that both protocols share: call the handler, write its answer, know what is under way so that a stop can drain it.
  */
-import { type Duplex, Readable, type Writable } from 'node:stream';
+import type { Duplex, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createGzip } from 'node:zlib';
 import { ApiError } from '../api/errors.ts';
-import type { ApiHandler, ApiResponse, Headers, TakeConnection, WatchStream } from '../api/exchange.ts';
+import type { ApiHandler, ApiResponse, Headers, ListBody, TakeConnection, WatchStream } from '../api/exchange.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { FrameJoiner } from './frame-joiner.ts';
 import type { IncomingRequest } from './incoming-request.ts';
 import type { ServeLimits } from './limits.ts';
 import { acceptsGzip } from './negotiate-encoding.ts';
-import { joined, pumpList, pumpStream, pumpWatch } from './pump.ts';
+import { PieceMemory } from './piece-memory.ts';
+import { pumpList, pumpStream, pumpWatch } from './pump.ts';
 import type { Sink } from './sink.ts';
 
 /** One request's way back, in one protocol. Exactly one of these is called, once. */
@@ -47,6 +48,7 @@ export class Serving {
   /** Connections given away to another protocol. */
   readonly upgraded = new Set<Duplex>();
   readonly #handler: ApiHandler;
+  readonly #pieces = new PieceMemory();
   readonly #watches = new Set<WatchStream>();
   readonly #requests = new Set<IncomingRequest>();
   #idle: (() => void) | undefined;
@@ -120,12 +122,11 @@ export class Serving {
         return this.#bytes(request, exchange, status, headers, body.bytes);
       case 'list':
         if (body.byteLength <= smallListBytes) {
-          const [whole = noBytes] = joined(body.chunks(), body.byteLength);
-          exchange.whole(status, headers, whole);
+          exchange.whole(status, headers, wholeList(body));
           return;
         }
         if (this.#wantsGzip(request, body.byteLength)) return this.#gzip(exchange, status, headers, body);
-        return pumpList(body.chunks(), body.byteLength, exchange.open(status, headers, body.byteLength), this.clock);
+        return pumpList(body, exchange.open(status, headers, body.byteLength), this.#pieces, this.clock);
       case 'watch':
         return this.#watch(request, exchange.open(status, headers, undefined), body.stream);
       case 'stream':
@@ -145,8 +146,7 @@ export class Serving {
     headers: Headers,
     bytes: Uint8Array,
   ): Promise<void> | undefined {
-    if (this.#wantsGzip(request, bytes.length))
-      return this.#gzip(exchange, status, headers, { chunks: () => [bytes], byteLength: bytes.length });
+    if (this.#wantsGzip(request, bytes.length)) return this.#gzip(exchange, status, headers, { chunks: () => [bytes] });
     exchange.whole(status, headers, bytes);
     return undefined;
   }
@@ -169,23 +169,32 @@ export class Serving {
   }
 
   /** Compression runs on the thread pool (decision 11). */
-  async #gzip(
-    exchange: Exchange,
-    status: number,
-    headers: Headers,
-    list: { chunks: () => Iterable<Uint8Array>; byteLength: number },
-  ): Promise<void> {
+  async #gzip(exchange: Exchange, status: number, headers: Headers, list: Pick<ListBody, 'chunks'>): Promise<void> {
     const target = exchange.openWritable(status, {
       ...headers,
       'content-encoding': 'gzip',
       vary: 'Accept-Encoding',
     });
-    await pipeline(
-      Readable.from(joined(list.chunks(), list.byteLength), { objectMode: true, highWaterMark: 1 }),
-      createGzip({ level: constants.Z_BEST_SPEED }),
-      target,
-    );
+    const gzip = createGzip({ level: constants.Z_BEST_SPEED });
+    // Whichever fails first fails both: the other one's end is heard by nobody.
+    await Promise.all([pipeline(gzip, target), this.#feed(gzip, list)]);
   }
+
+  async #feed(gzip: Writable, list: Pick<ListBody, 'chunks'>): Promise<void> {
+    for (const piece of list.chunks(this.#pieces.take)) {
+      await new Promise<void>((resolve, reject) => {
+        gzip.write(piece, (error) => (error ? reject(error) : resolve()));
+      });
+      this.#pieces.give(piece);
+    }
+    gzip.end();
+  }
+}
+
+/** A short list's bytes, which stay in nobody else's memory. */
+function wholeList(list: ListBody): Uint8Array {
+  const chunks = [...list.chunks()];
+  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, list.byteLength);
 }
 
 function declaredLength(headers: Headers): number | undefined {

@@ -4,8 +4,11 @@
 import type { WatchFrame } from '../api/exchange.ts';
 
 export interface Sink {
-  /** @returns false when the caller should await `drained` before it writes more. */
-  write(bytes: Uint8Array): boolean;
+  /**
+   * @param left called when nobody reads the bytes any more; not when the peer went away before
+   * @returns false when the caller should await `drained` before it writes more
+   */
+  write(bytes: Uint8Array, left?: () => void): boolean;
   /** Several frames as one write. */
   writeFrames(frames: readonly WatchFrame[]): boolean;
   /** Resolves when there is room again, or the peer went away. */
@@ -17,3 +20,10 @@ export interface Sink {
   /** The peer went away. */
   readonly closed: boolean;
 }
+
+/** As the callback of a stream's write. */
+export const unlessFailed =
+  (left: () => void) =>
+  (error: Error | null | undefined): void => {
+    if (!error) left();
+  };

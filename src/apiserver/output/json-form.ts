@@ -2,7 +2,7 @@
  * The form nearly everybody asks for: whole objects as JSON in a version whose shape is the stored one. Nothing is parsed or encoded; answers are pieces of
  * the cached bytes around a resourceVersion (see `CachedObject`).
  */
-import type { Encodable, WatchEventType, WatchFrame } from '../../api/exchange.ts';
+import { type Encodable, listPieceBytes, type WatchEventType, type WatchFrame } from '../../api/exchange.ts';
 import type { JsonObject } from '../../api/json.ts';
 import type { CachedObject } from '../watch-cache/cached-object.ts';
 import type { Form, ListMeta } from './forms.ts';
@@ -11,7 +11,6 @@ import { ValueFrame } from './value-frame.ts';
 const latin = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 const closeAndLineFeed = latin('}\n');
 const lineFeed = latin('\n');
-const chunkBytes = 256 * 1024;
 
 export class JsonForm implements Form {
   readonly #kind: string;
@@ -115,7 +114,7 @@ export class JsonForm implements Form {
     return {
       kind: 'list',
       byteLength,
-      chunks: () => this.#chunks(objects, head, tail, byteLength),
+      chunks: (memory) => this.#chunks(objects, head, tail, byteLength, memory),
       value: () => this.#listValue(objects, meta),
     };
   }
@@ -126,8 +125,9 @@ export class JsonForm implements Form {
     head: Uint8Array,
     tail: Uint8Array,
     byteLength: number,
+    memory: (bytes: number) => Buffer = Buffer.allocUnsafe,
   ): Iterable<Uint8Array> {
-    let chunk = Buffer.allocUnsafe(Math.min(byteLength, chunkBytes));
+    let chunk = memory(Math.min(byteLength, listPieceBytes));
     let left = byteLength;
     chunk.set(head, 0);
     let at = head.byteLength;
@@ -138,7 +138,7 @@ export class JsonForm implements Form {
       if (at + needed > chunk.byteLength) {
         yield chunk.subarray(0, at);
         left -= at;
-        chunk = Buffer.allocUnsafe(Math.max(Math.min(left, chunkBytes), needed));
+        chunk = memory(Math.max(Math.min(left, listPieceBytes), needed));
         at = 0;
       }
       if (i > 0) chunk[at++] = 0x2c;

@@ -3,7 +3,7 @@
  * is kept is bounded, and all of it is dropped when it is too much.
  */
 import { encodePart, encodeWatchFrame, envelopeAround, envelopeAroundItems } from '../../api/codec/protobuf/index.ts';
-import type { Encodable, WatchEventType } from '../../api/exchange.ts';
+import { type Encodable, listPieceBytes, type WatchEventType } from '../../api/exchange.ts';
 import type { GroupVersionKind, Schema } from '../../api/schema/model.ts';
 import type { CachedObject } from '../watch-cache/cached-object.ts';
 import type { Encoder } from './encoders.ts';
@@ -11,7 +11,6 @@ import type { Form, ListMeta } from './forms.ts';
 import { type Framer, ValueForm, type ValueShape } from './value-form.ts';
 
 const keptBytesMax = 48 * 1024 * 1024;
-const chunkBytes = 256 * 1024;
 
 export class ProtobufForm extends ValueForm {
   readonly #shape: ValueShape;
@@ -56,10 +55,11 @@ export class ProtobufForm extends ValueForm {
     const around = envelopeAroundItems(head, this.#listGvk, length, this.#schema);
     if (around === undefined) return super.list(objects, meta);
     const [before, behind] = around;
+    const byteLength = before.byteLength + length + behind.byteLength;
     return {
       kind: 'list',
-      byteLength: before.byteLength + length + behind.byteLength,
-      chunks: () => joined(before, parts, behind),
+      byteLength,
+      chunks: (memory) => joined(before, parts, behind, byteLength, memory),
       value: () => this.#shape.list(objects, meta),
     };
   }
@@ -86,17 +86,30 @@ export class ProtobufForm extends ValueForm {
   }
 }
 
-function* joined(before: Uint8Array, parts: readonly Uint8Array[], behind: Uint8Array): Generator<Uint8Array> {
-  let pieces: Uint8Array[] = [before];
-  let length = before.byteLength;
-  for (let i = 0; i < parts.length; i++) {
-    pieces.push(parts[i]!);
-    length += parts[i]!.byteLength;
-    if (length < chunkBytes) continue;
-    yield Buffer.concat(pieces, length);
-    pieces = [];
-    length = 0;
+/** All of it in pieces; a part may go over their borders. */
+function* joined(
+  before: Uint8Array,
+  parts: readonly Uint8Array[],
+  behind: Uint8Array,
+  byteLength: number,
+  memory: (bytes: number) => Uint8Array = Buffer.allocUnsafe,
+): Generator<Uint8Array> {
+  let left = byteLength;
+  let piece = memory(Math.min(left, listPieceBytes));
+  let at = 0;
+  for (let i = -1; i <= parts.length; i++) {
+    let part = i < 0 ? before : i === parts.length ? behind : parts[i]!;
+    while (part.byteLength > listPieceBytes - at) {
+      const room = listPieceBytes - at;
+      piece.set(part.subarray(0, room), at);
+      yield piece.byteLength === listPieceBytes ? piece : piece.subarray(0, listPieceBytes);
+      part = part.subarray(room);
+      left -= listPieceBytes;
+      piece = memory(Math.min(left, listPieceBytes));
+      at = 0;
+    }
+    piece.set(part, at);
+    at += part.byteLength;
   }
-  pieces.push(behind);
-  yield Buffer.concat(pieces, length + behind.byteLength);
+  yield piece.subarray(0, at);
 }
