@@ -9,7 +9,7 @@ import { untilAborted } from '../base/until-aborted.ts';
 import { createHttpsTransport } from '../client/https-transport.ts';
 import { parseKubeconfig, transportOptionsOf } from '../client/kubeconfig.ts';
 import type { Spawner } from '../host/spawner.ts';
-import { defaultKubeletConfig } from '../kubelet/config.ts';
+import { defaultKubeletConfig, type KubeletConfig } from '../kubelet/config.ts';
 import { loadConfiguration } from '../kubelet/configuration-file.ts';
 import { createHostKubelet } from '../kubelet/host-kubelet.ts';
 import { runLocalFolders } from '../kubelet/volumes/local-folders.ts';
@@ -94,7 +94,7 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
     mayRecurse: createRecursionRule([config.podCidr], networkInterfaces()),
   });
   const runtime = createCriClient({ endpoint: containerd?.endpoint ?? config.runtimeEndpoint ?? '', clock });
-  const { config: kubeletConfig, ignored } = await loadConfiguration(
+  const { config: fromFile, ignored: withoutEffect } = await loadConfiguration(
     {
       ...defaultKubeletConfig,
       port: config.kubeletPort,
@@ -109,7 +109,19 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
       ...(config.kubeletConfigDir === undefined ? {} : { dropInDir: config.kubeletConfigDir }),
     },
   );
+  // These are this process's own, whatever a file says.
+  const own = ['containerRuntimeEndpoint', 'podLogsDir', 'clientCAFile', 'tlsCertFile', 'tlsPrivateKeyFile'] as const;
+  const ignored = [...withoutEffect, ...own.filter((name) => fromFile[name] !== defaultKubeletConfig[name])];
   if (ignored.length > 0) node.log.warn('These fields of the kubelet configuration have no effect here', { ignored });
+  const kubeletConfig: KubeletConfig = {
+    ...fromFile,
+    containerRuntimeEndpoint: containerd?.endpoint ?? config.runtimeEndpoint ?? '',
+    podLogsDir: files.podLogs,
+    clientCAFile: files.clientCa,
+    tlsCertFile: files.kubeletCert,
+    tlsPrivateKeyFile: files.kubeletKey,
+    healthzPort: 0,
+  };
   const { kubelet, handler } = await createHostKubelet({
     nodeName: config.nodeName,
     nodeIPs: [config.nodeIp],
@@ -126,7 +138,7 @@ export async function runNodeProcess(options: NodeProcessOptions, signal: AbortS
     sandboxImages: [pauseImageName],
     version: version.kubernetes,
     rootDir: files.kubelet,
-    podLogsDir: files.podLogs,
+    podLogsDir: kubeletConfig.podLogsDir,
   });
   const server = await startHttpsServer({
     handler,

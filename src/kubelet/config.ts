@@ -1,3 +1,5 @@
+import type { JsonObject } from '../api/json.ts';
+
 /** The part of KubeletConfiguration (kubelet.config.k8s.io/v1beta1) that has an effect here, with upstream's names and defaults. */
 export interface KubeletConfig {
   readonly nodeStatusUpdateFrequencyMs: number;
@@ -74,6 +76,17 @@ export interface KubeletConfig {
   readonly port: number;
   readonly address: string;
   readonly crashLoopBackOffMaxMs: number;
+  /** Where the process that composes the kubelet finds its runtime, its logs and its certificates; `bireme kubelet` reads these. Empty: its flags say. */
+  readonly containerRuntimeEndpoint: string;
+  readonly podLogsDir: string;
+  readonly clientCAFile: string;
+  readonly tlsCertFile: string;
+  readonly tlsPrivateKeyFile: string;
+  /** Without TLS, for whoever watches the process; 0: nowhere. */
+  readonly healthzPort: number;
+  readonly healthzBindAddress: string;
+  /** What the file says of fields without effect here, by their upstream names: `/configz` shows it. */
+  readonly withoutEffect: JsonObject;
 }
 
 export const defaultKubeletConfig: KubeletConfig = Object.freeze({
@@ -144,4 +157,12 @@ export const defaultKubeletConfig: KubeletConfig = Object.freeze({
   port: 10_250,
   address: '0.0.0.0',
   crashLoopBackOffMaxMs: 300_000,
+  containerRuntimeEndpoint: '',
+  podLogsDir: '/var/log/pods',
+  clientCAFile: '',
+  tlsCertFile: '',
+  tlsPrivateKeyFile: '',
+  healthzPort: 10_248,
+  healthzBindAddress: '127.0.0.1',
+  withoutEffect: {},
 });

@@ -54,7 +54,8 @@ test('configuration: durations, sizes and nested fields are read and written bac
     [90_000, 20 * 1024 * 1024, 20_000, true],
   );
   assert.deepEqual(ignored, []);
-  assert.deepEqual(applyConfiguration(defaultKubeletConfig, configurationDocument(config)).config, config);
+  const again = applyConfiguration(defaultKubeletConfig, configurationDocument(config)).config;
+  assert.deepEqual({ ...again, withoutEffect: {} }, config);
 });
 
 test('configuration: fields without effect here are taken and named', () => {
@@ -95,3 +96,99 @@ for (const [name, fields, message] of [
       () => apply(fields),
       (error) => error instanceof ConfigurationError && error.message === message,
     ));
+
+test("configuration: /configz says all that upstream's does without a file, and what a file says of fields without effect", () => {
+  const { config } = apply({ clusterDNS: ['10.96.0.10'], eventBurst: 7, logging: { verbosity: 4 } });
+  const { eventBurst, logging, ...document } = configurationDocument(config);
+  assert.deepEqual([eventBurst, (logging as { verbosity: number; format: string }).verbosity], [7, 4]);
+  assert.equal((logging as { format: string }).format, 'text');
+  // As v1.36.3 answered, less where its files lay.
+  assert.deepEqual(document, {
+    kind: 'KubeletConfiguration',
+    apiVersion: 'kubelet.config.k8s.io/v1beta1',
+    enableServer: true,
+    syncFrequency: '1m0s',
+    fileCheckFrequency: '20s',
+    httpCheckFrequency: '20s',
+    address: '0.0.0.0',
+    port: 10250,
+    authentication: { webhook: { enabled: true, cacheTTL: '2m0s' }, anonymous: { enabled: false } },
+    authorization: { mode: 'Webhook', webhook: { cacheAuthorizedTTL: '5m0s', cacheUnauthorizedTTL: '30s' } },
+    registryPullQPS: 5,
+    registryBurst: 10,
+    imagePullCredentialsVerificationPolicy: 'NeverVerifyPreloadedImages',
+    eventRecordQPS: 50,
+    enableDebuggingHandlers: true,
+    healthzPort: 10248,
+    healthzBindAddress: '127.0.0.1',
+    oomScoreAdj: -999,
+    clusterDomain: 'cluster.local',
+    clusterDNS: ['10.96.0.10'],
+    streamingConnectionIdleTimeout: '4h0m0s',
+    nodeStatusUpdateFrequency: '10s',
+    nodeStatusReportFrequency: '5m0s',
+    nodeLeaseDurationSeconds: 40,
+    imageMinimumGCAge: '2m0s',
+    imageMaximumGCAge: '0s',
+    imageGCHighThresholdPercent: 85,
+    imageGCLowThresholdPercent: 80,
+    volumeStatsAggPeriod: '1m0s',
+    cgroupRoot: '/',
+    cgroupsPerQOS: true,
+    cgroupDriver: 'cgroupfs',
+    cpuManagerPolicy: 'none',
+    cpuManagerReconcilePeriod: '10s',
+    memoryManagerPolicy: 'None',
+    topologyManagerPolicy: 'none',
+    topologyManagerScope: 'container',
+    runtimeRequestTimeout: '2m0s',
+    hairpinMode: 'promiscuous-bridge',
+    maxPods: 110,
+    podPidsLimit: -1,
+    resolvConf: '/etc/resolv.conf',
+    cpuCFSQuota: true,
+    cpuCFSQuotaPeriod: '100ms',
+    nodeStatusMaxImages: 50,
+    maxOpenFiles: 1000000,
+    contentType: 'application/vnd.kubernetes.protobuf',
+    kubeAPIQPS: 50,
+    kubeAPIBurst: 100,
+    serializeImagePulls: true,
+    evictionHard: {
+      'imagefs.available': '15%',
+      'imagefs.inodesFree': '5%',
+      'memory.available': '100Mi',
+      'nodefs.available': '10%',
+      'nodefs.inodesFree': '5%',
+    },
+    evictionPressureTransitionPeriod: '5m0s',
+    mergeDefaultEvictionSettings: false,
+    enableControllerAttachDetach: true,
+    makeIPTablesUtilChains: true,
+    iptablesMasqueradeBit: 14,
+    iptablesDropBit: 15,
+    failSwapOn: true,
+    memorySwap: {},
+    containerLogMaxSize: '10Mi',
+    containerLogMaxFiles: 5,
+    containerLogMaxWorkers: 1,
+    containerLogMonitorInterval: '10s',
+    configMapAndSecretChangeDetectionStrategy: 'Watch',
+    enforceNodeAllocatable: ['pods'],
+    volumePluginDir: '/usr/libexec/kubernetes/kubelet-plugins/volume/exec/',
+    enableSystemLogHandler: true,
+    enableSystemLogQuery: false,
+    shutdownGracePeriod: '0s',
+    shutdownGracePeriodCriticalPods: '0s',
+    crashLoopBackOff: { maxContainerRestartPeriod: '5m0s' },
+    enableProfilingHandler: true,
+    enableDebugFlagsHandler: true,
+    seccompDefault: false,
+    memoryThrottlingFactor: 0.9,
+    memoryReservationPolicy: 'None',
+    registerNode: true,
+    localStorageCapacityIsolation: true,
+    failCgroupV1: true,
+    podLogsDir: '/var/log/pods',
+  });
+});

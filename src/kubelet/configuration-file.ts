@@ -9,7 +9,7 @@ import type { JsonObject, JsonValue } from '../api/json.ts';
 import { applyMergePatch } from '../api/patch/merge-patch.ts';
 import { parseValue } from '../api/quantity.ts';
 import { formatDuration, parseDuration } from '../api/time.ts';
-import type { KubeletConfig } from './config.ts';
+import { defaultKubeletConfig, type KubeletConfig } from './config.ts';
 import { parseThresholds } from './eviction/thresholds.ts';
 
 export class ConfigurationError extends Error {
@@ -87,20 +87,75 @@ const fields: Readonly<Record<string, readonly [keyof KubeletConfig, FieldKind]>
   seccompDefault: ['seccompDefault', 'bool'],
   registerWithTaints: ['registerWithTaints', 'objects'],
   registerNode: ['registerNode', 'bool'],
+  containerRuntimeEndpoint: ['containerRuntimeEndpoint', 'string'],
+  podLogsDir: ['podLogsDir', 'string'],
+  'authentication.x509.clientCAFile': ['clientCAFile', 'string'],
+  tlsCertFile: ['tlsCertFile', 'string'],
+  tlsPrivateKeyFile: ['tlsPrivateKeyFile', 'string'],
+  healthzPort: ['healthzPort', 'int'],
+  healthzBindAddress: ['healthzBindAddress', 'string'],
+};
+
+/** Numbers that upstream leaves out when they are 0. */
+const absentAtZero: ReadonlySet<string> = new Set([
+  'evictionMaxPodGracePeriod',
+  'maxParallelImagePulls',
+  'podsPerCore',
+]);
+
+/** What `/configz` says of fields without effect that no file names: upstream's defaults. */
+const defaultsWithoutEffect: JsonObject = {
+  authentication: { webhook: { enabled: true } },
+  authorization: { mode: 'Webhook' },
+  imagePullCredentialsVerificationPolicy: 'NeverVerifyPreloadedImages',
+  eventRecordQPS: 50,
+  eventBurst: 100,
+  oomScoreAdj: -999,
+  streamingConnectionIdleTimeout: '4h0m0s',
+  volumeStatsAggPeriod: '1m0s',
+  cgroupsPerQOS: true,
+  cgroupDriver: 'cgroupfs',
+  cpuManagerPolicy: 'none',
+  cpuManagerReconcilePeriod: '10s',
+  memoryManagerPolicy: 'None',
+  topologyManagerPolicy: 'none',
+  topologyManagerScope: 'container',
+  hairpinMode: 'promiscuous-bridge',
+  maxOpenFiles: 1_000_000,
+  contentType: 'application/vnd.kubernetes.protobuf',
+  kubeAPIQPS: 50,
+  kubeAPIBurst: 100,
+  mergeDefaultEvictionSettings: false,
+  enableControllerAttachDetach: true,
+  makeIPTablesUtilChains: true,
+  iptablesMasqueradeBit: 14,
+  iptablesDropBit: 15,
+  failSwapOn: true,
+  memorySwap: {},
+  containerLogMaxWorkers: 1,
+  configMapAndSecretChangeDetectionStrategy: 'Watch',
+  volumePluginDir: '/usr/libexec/kubernetes/kubelet-plugins/volume/exec/',
+  logging: {
+    format: 'text',
+    flushFrequency: '5s',
+    verbosity: 0,
+    options: { text: { infoBufferSize: '0' }, json: { infoBufferSize: '0' } },
+  },
+  enableSystemLogQuery: false,
+  enableProfilingHandler: true,
+  enableDebugFlagsHandler: true,
+  memoryThrottlingFactor: 0.9,
+  memoryReservationPolicy: 'None',
+  localStorageCapacityIsolation: true,
+  failCgroupV1: true,
 };
 
 /** Fields that upstream knows and that have no effect here: taken, and told once. */
 const withoutEffect: ReadonlySet<string> = new Set([
-  ...['podLogsDir', 'readOnlyPort', 'tlsCertFile', 'tlsPrivateKeyFile', 'tlsCipherSuites', 'tlsCurvePreferences'],
+  ...['readOnlyPort', 'tlsCipherSuites', 'tlsCurvePreferences'],
   ...['tlsMinVersion', 'rotateCertificates', 'serverTLSBootstrap', 'authentication', 'authorization'],
   ...['imagePullCredentialsVerificationPolicy', 'preloadedImagesVerificationAllowlist', 'eventRecordQPS', 'eventBurst'],
-  ...[
-    'enableContentionProfiling',
-    'healthzPort',
-    'healthzBindAddress',
-    'oomScoreAdj',
-    'streamingConnectionIdleTimeout',
-  ],
+  ...['enableContentionProfiling', 'oomScoreAdj', 'streamingConnectionIdleTimeout'],
   ...['volumeStatsAggPeriod', 'kubeletCgroups', 'systemCgroups', 'cgroupsPerQOS', 'cgroupDriver', 'cpuManagerPolicy'],
   ...['singleProcessOOMKill', 'cpuManagerPolicyOptions', 'cpuManagerReconcilePeriod', 'memoryManagerPolicy'],
   ...['topologyManagerPolicy', 'topologyManagerScope', 'topologyManagerPolicyOptions', 'qosReserved', 'hairpinMode'],
@@ -125,7 +180,7 @@ const withoutEffect: ReadonlySet<string> = new Set([
     'enableDebugFlagsHandler',
   ],
   ...['memoryThrottlingFactor', 'memoryReservationPolicy', 'tracing', 'localStorageCapacityIsolation'],
-  ...['containerRuntimeEndpoint', 'imageServiceEndpoint', 'failCgroupV1'],
+  ...['imageServiceEndpoint', 'failCgroupV1'],
 ]);
 
 export interface LoadedConfiguration {
@@ -175,6 +230,7 @@ async function readDocument(path: string): Promise<JsonObject> {
 export function applyConfiguration(base: KubeletConfig, document: JsonObject): LoadedConfiguration {
   const changes: Record<string, unknown> = {};
   const ignored: string[] = [];
+  let silent = base.withoutEffect;
   const walk = (value: JsonValue, path: string): void => {
     const field = fields[path];
     if (field) {
@@ -190,11 +246,12 @@ export function applyConfiguration(base: KubeletConfig, document: JsonObject): L
     const top = path.split('.')[0]!;
     if (!withoutEffect.has(top)) throw new ConfigurationError(`strict decoding error: unknown field "${path}"`);
     ignored.push(path);
+    silent = applyMergePatch(silent, nested(path, value));
   };
   for (const [name, value] of Object.entries(document))
     if (name !== 'kind' && name !== 'apiVersion') walk(value ?? null, name);
   // Naming thresholds takes away the default ones. Source: pkg/kubelet/apis/config/v1beta1/defaults.go.
-  const config = { ...base, ...(changes as Partial<KubeletConfig>) };
+  const config = { ...base, ...(changes as Partial<KubeletConfig>), withoutEffect: silent };
   validate(config);
   return { config: Object.freeze(config), ignored };
 }
@@ -284,20 +341,38 @@ function validate(config: KubeletConfig): void {
   }
 }
 
-/** The settings in force as a KubeletConfiguration. */
+/** The settings in force as a KubeletConfiguration, with all of upstream's defaults; what is empty is left out, as upstream does. */
 export function configurationDocument(config: KubeletConfig): JsonObject {
-  const result: Record<string, JsonValue> = { kind, apiVersion };
+  let result: JsonObject = applyMergePatch({ kind, apiVersion, ...defaultsWithoutEffect }, config.withoutEffect);
   for (const [path, [name, as]] of Object.entries(fields)) {
     const value = config[name];
-    const parts = path.split('.');
-    let target = result;
-    for (const part of parts.slice(0, -1)) target = (target[part] ??= {}) as Record<string, JsonValue>;
-    target[parts.at(-1)!] =
-      as === 'duration'
-        ? formatDuration(value as number)
-        : as === 'size'
-          ? String(value)
-          : (value as unknown as JsonValue);
+    if (isEmpty(value) || (value === 0 && absentAtZero.has(path))) continue;
+    if (name === 'userNamespaceIDsPerPod' && value === defaultKubeletConfig.userNamespaceIDsPerPod) continue;
+    result = applyMergePatch(result, nested(path, written(value as JsonValue, as)));
   }
   return result;
 }
+
+const written = (value: JsonValue, as: FieldKind): JsonValue => {
+  if (as === 'duration') return formatDuration(value as number);
+  if (as === 'size') return binaryQuantity(value as number);
+  return value;
+};
+
+/** Bytes as people write them: `10Mi`. */
+function binaryQuantity(bytes: number): string {
+  const units = ['', 'Ki', 'Mi', 'Gi', 'Ti'];
+  let i = 0;
+  while (bytes !== 0 && bytes % 1024 === 0 && i < units.length - 1) {
+    bytes /= 1024;
+    i++;
+  }
+  return `${bytes}${units[i]}`;
+}
+
+const isEmpty = (value: unknown): boolean =>
+  value === '' || (typeof value === 'object' && value !== null && Object.keys(value).length === 0);
+
+/** `a.b` and a value as `{ a: { b: value } }`. */
+const nested = (path: string, value: JsonValue): JsonObject =>
+  path.split('.').reduceRight<JsonValue>((inner, name) => ({ [name]: inner }), value) as JsonObject;

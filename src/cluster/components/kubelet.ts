@@ -7,6 +7,7 @@ import { createTaskGroup } from '../../base/task-group.ts';
 import { defaultKubeletConfig, type KubeletConfig } from '../../kubelet/config.ts';
 import { applyConfiguration, ConfigurationError, loadConfiguration } from '../../kubelet/configuration-file.ts';
 import { createHostKubelet } from '../../kubelet/host-kubelet.ts';
+import { startHealthzServer } from '../../kubelet/server/healthz-server.ts';
 import { createCriClient } from '../../runtime/cri-client.ts';
 import { startHttpsServer } from '../../serve/index.ts';
 import { ClusterError } from '../cluster-error.ts';
@@ -35,6 +36,7 @@ const fields: Readonly<Record<string, readonly [path: string, as: 'text' | 'numb
   'cluster-domain': ['clusterDomain', 'text'],
   'container-log-max-files': ['containerLogMaxFiles', 'number'],
   'container-log-max-size': ['containerLogMaxSize', 'text'],
+  'container-runtime-endpoint': ['containerRuntimeEndpoint', 'text'],
   'cpu-cfs-quota': ['cpuCFSQuota', 'bool'],
   'cpu-cfs-quota-period': ['cpuCFSQuotaPeriod', 'text'],
   'enable-debugging-handlers': ['enableDebuggingHandlers', 'bool'],
@@ -48,6 +50,8 @@ const fields: Readonly<Record<string, readonly [path: string, as: 'text' | 'numb
   'eviction-soft-grace-period': ['evictionSoftGracePeriod', 'map'],
   'file-check-frequency': ['fileCheckFrequency', 'text'],
   'http-check-frequency': ['httpCheckFrequency', 'text'],
+  'healthz-bind-address': ['healthzBindAddress', 'text'],
+  'healthz-port': ['healthzPort', 'number'],
   'image-gc-high-threshold': ['imageGCHighThresholdPercent', 'number'],
   'image-gc-low-threshold': ['imageGCLowThresholdPercent', 'number'],
   'kube-reserved': ['kubeReserved', 'map'],
@@ -79,7 +83,6 @@ const table: ComponentFlagTable = {
     'client-ca-file',
     'config',
     'config-dir',
-    'container-runtime-endpoint',
     'hostname-override',
     'kubeconfig',
     'node-ip',
@@ -111,8 +114,6 @@ const table: ComponentFlagTable = {
     'fail-cgroupv1',
     'fail-swap-on',
     'hairpin-mode',
-    'healthz-bind-address',
-    'healthz-port',
     'housekeeping-interval',
     'global-housekeeping-interval',
     'machine-id-file',
@@ -147,13 +148,14 @@ export async function runKubeletCommand(args: readonly string[], io: ComponentIo
   const config = await configOf(flags, surroundings);
   const nodeName = machineName(flags);
   const nodeIPs = addressesOf(flags);
-  const certificate = await servingCertificate(flags, nodeName, nodeIPs, surroundings);
-  const clientCa = flags.optional('client-ca-file');
+  const certificate = await servingCertificate(flags, config, nodeName, nodeIPs, surroundings);
+  const clientCa = flags.optional('client-ca-file') ?? textOr(config.clientCAFile, undefined);
   const transport = transportFromKubeconfig('kubeconfig', kubeconfig, io, userAgentOf('kubelet'));
   const node = createComponent(transport, 'kubelet', surroundings, { host: nodeName });
   const spawner = await io.spawner();
-  const runtime = createCriClient({ endpoint: flags.text('container-runtime-endpoint'), clock });
+  const runtime = createCriClient({ endpoint: config.containerRuntimeEndpoint, clock });
   const tasks = createTaskGroup(signal);
+  let healthz: ReturnType<typeof startHealthzServer> | undefined;
   let server: Awaited<ReturnType<typeof startHttpsServer>> | undefined;
   try {
     const { kubelet, handler } = await createHostKubelet({
@@ -171,7 +173,7 @@ export async function runKubeletCommand(args: readonly string[], io: ComponentIo
       config,
       version: version.kubernetes,
       rootDir: flags.text('root-dir'),
-      podLogsDir: '/var/log/pods',
+      podLogsDir: config.podLogsDir,
     });
     if (config.enableServer)
       server = await startHttpsServer({
@@ -184,10 +186,13 @@ export async function runKubeletCommand(args: readonly string[], io: ComponentIo
         log: node.log,
         metrics,
       });
+    if (config.healthzPort > 0)
+      healthz = startHealthzServer({ host: config.healthzBindAddress, port: config.healthzPort }, node.log);
     tasks.run('kubelet', (stop) => kubelet.run(stop));
     await tasks.done;
   } finally {
     await tasks.stop();
+    await healthz?.stop();
     await server?.stop({ graceMs: 2000 });
     await node.stop();
     await runtime.close();
@@ -225,8 +230,11 @@ async function configOf(flags: Flags, { log }: Surroundings): Promise<KubeletCon
       ...(dropInDir === undefined ? {} : { dropInDir }),
     });
     if (ignored.length > 0) log.warn('These fields of the kubelet configuration have no effect here', { ignored });
+    const applied = applyConfiguration(config, document).config;
     return {
-      ...applyConfiguration(config, document).config,
+      ...applied,
+      // The flag's default is for a file that says nothing.
+      containerRuntimeEndpoint: textOr(applied.containerRuntimeEndpoint, flags.text('container-runtime-endpoint')),
       nodeLabels: { ...config.nodeLabels, ...flags.map('node-labels') },
       registerWithTaints: [...config.registerWithTaints, ...taintsOf(flags)],
     };
@@ -236,6 +244,8 @@ async function configOf(flags: Flags, { log }: Surroundings): Promise<KubeletCon
     throw error;
   }
 }
+
+const textOr = <T>(text: string, otherwise: T): string | T => (text === '' ? otherwise : text);
 
 /** `key=value:Effect`, `key:Effect`. @throws ClusterError. */
 function taintsOf(flags: Flags): KubeletConfig['registerWithTaints'] {
@@ -260,12 +270,13 @@ function addressesOf(flags: Flags): readonly string[] {
 /** The files that flags name; else a certificate that nobody vouches for, as upstream makes one. */
 async function servingCertificate(
   flags: Flags,
+  config: KubeletConfig,
   nodeName: string,
   ipAddresses: readonly string[],
   io: Surroundings,
 ): Promise<KeyPair> {
-  const cert = flags.optional('tls-cert-file');
-  const key = flags.optional('tls-private-key-file');
+  const cert = flags.optional('tls-cert-file') ?? textOr(config.tlsCertFile, undefined);
+  const key = flags.optional('tls-private-key-file') ?? textOr(config.tlsPrivateKeyFile, undefined);
   if (cert !== undefined && key !== undefined)
     return { cert: readFlagFile('tls-cert-file', cert), key: readFlagFile('tls-private-key-file', key) };
   const ca = await createCertificateAuthority(`${nodeName}-ca@${Math.floor(io.clock.now() / 1000)}`, io);
