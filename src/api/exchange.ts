@@ -15,6 +15,8 @@ export interface PeerCertificate {
   readonly organizations: readonly string[];
   /** SHA-256 of the DER, hex; upstream puts it into the user's extra as credential-id. */
   readonly fingerprint?: string;
+  /** When it ends to be valid, in milliseconds since the epoch. */
+  readonly notAfterMs?: number;
   /** Set when a certificate was shown but does not verify (unknown authority, expired, wrong use): the authenticator answers 401. */
   readonly verificationError?: string;
   /** It verifies as a front proxy's: who sends it may say in headers for whom it speaks. */

@@ -81,22 +81,42 @@ export function createChain(options: ChainOptions): Chain {
     const query = new URLSearchParams(request.query);
     const info = parseRequestInfo(request.method, request.path, query);
     const auditId = request.headers['audit-id'] ?? options.random.uuid();
-    const state: RequestState = { flight: undefined, warnings: [], auditId, trail: undefined, recorded: false };
+    const state: RequestState = {
+      flight: undefined,
+      seatedMs: undefined,
+      terminated: false,
+      warnings: [],
+      auditId,
+      trail: undefined,
+      recorded: false,
+    };
     const work = settled(options, request, info, query, known, state);
     const long = isLongRunning(info);
     if (!long) options.metrics.enter(info);
     let response = long
       ? await work
-      : await inTime(work, deadlines, timeoutOf(query), request, () => failure(options, request, outOfTime(), []));
+      : await inTime(work, deadlines, timeoutOf(query), request, () => {
+          state.terminated = true;
+          return failure(options, request, outOfTime(), []);
+        });
     if (options.audit) response = await recorded(options.audit, request, info, state, response);
     if (!long) options.metrics.leave(info);
+    const ended = clock.monotonic();
     options.metrics.observe(
       info,
-      { method: request.method, dryRun: query.get('dryRun'), headers: request.headers },
+      {
+        method: request.method,
+        dryRun: query.get('dryRun'),
+        fieldValidation: query.get('fieldValidation'),
+        headers: request.headers,
+        terminated: state.terminated,
+      },
       response.status,
-      clock.monotonic() - started,
+      ended - started,
     );
-    const { flight } = state;
+    const { flight, seatedMs } = state;
+    if (flight && seatedMs !== undefined)
+      (long ? flight.counts.watch : flight.counts.regular).observe((ended - Math.max(started, seatedMs)) / 1000);
     const headers = flight
       ? {
           'audit-id': auditId,
@@ -119,6 +139,10 @@ export function createChain(options: ChainOptions): Chain {
 /** What is learnt of a request on its way. */
 interface RequestState {
   flight: Flight | undefined;
+  /** Since when it has its seat; 0: since it came. */
+  seatedMs: number | undefined;
+  /** The server gave it up to protect itself. */
+  terminated: boolean;
   readonly warnings: string[];
   readonly auditId: string;
   /** Of a request that the policy wants recorded. */
@@ -184,8 +208,12 @@ async function settled(
       state.flight = flight;
       const entering = options.flow.enter(flight, user, info, () => request.signal);
       const seating = entering instanceof Promise ? await entering : entering;
-      if (seating !== 'seated') return tooManyRequests();
+      if (seating !== 'seated') {
+        state.terminated = true;
+        return tooManyRequests();
+      }
       seat = flight;
+      state.seatedMs = entering instanceof Promise ? options.clock.monotonic() : 0;
     }
     return await answer(options, request, info, query, user, state);
   } catch (error) {

@@ -15,6 +15,7 @@ import { builtinSchema } from '../api/schema/builtin.ts';
 import { LiveSchema } from '../api/schema/live-schema.ts';
 import type { GroupVersionKind, ResourceSchema, Schema } from '../api/schema/model.ts';
 import type { Info } from '../api/types/apimachinery.ts';
+import type { APIService } from '../api/types/apiregistration-v1.ts';
 import type { Status } from '../api/types/meta-v1.ts';
 import type { Clock } from '../base/clock.ts';
 import { createHealthSlis } from '../base/health-slis.ts';
@@ -26,11 +27,13 @@ import type { HealthCheck } from '../serve/health.ts';
 import { createMeasuredStore, type StoredResourceName } from '../store/measured-store.ts';
 import type { Store } from '../store/store.ts';
 import type { AdmissionPlugin } from './admission/admission.ts';
+import { measuredAdmission } from './admission/meter.ts';
 import { createPolicyAdmission, lateMatchConditions } from './admission/policies/index.ts';
 import { withExpressionRules } from './admission/policies/late-strategies.ts';
 import { followPolicies } from './admission/policies/policy-status.ts';
 import { createWebhookAdmission, equivalentsOf } from './admission/webhooks/index.ts';
 import type { CompileMatchConditions } from './admission/webhooks/match-conditions.ts';
+import { apiServiceGroup, conditionOf } from './aggregation/api-services.ts';
 import { createAggregation, type ProxyCertificate } from './aggregation/index.ts';
 import { type AuditOptions, createAuditor } from './audit/index.ts';
 import type { UserInfo } from './authentication/authenticator.ts';
@@ -73,9 +76,11 @@ import { identityTransformer, type Transformer } from './registry/transformer.ts
 import { defaultWatchLimits, type WatchLimits } from './registry/watch.ts';
 import type { RequestInfo } from './request-info.ts';
 import { createRequestMetrics } from './request-metrics.ts';
+import { createSecurityMeters } from './security-metrics.ts';
 import { registerServerMetrics } from './server-metrics.ts';
 import { withSelectorRules } from './strategies/device-selectors.ts';
 import { builtinStrategies } from './strategies/index.ts';
+import { createWatchMeter } from './watch-cache/metrics.ts';
 import { WatchCache } from './watch-cache/watch-cache.ts';
 import { createWebhookClient, type WebhookClient } from './webhook/client.ts';
 import { createServiceResolver } from './webhook/services.ts';
@@ -93,6 +98,7 @@ export interface SecurityContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  readonly metrics: MetricsRegistry;
 }
 
 export interface Security {
@@ -245,8 +251,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     clock,
     random,
     log,
+    metrics,
   };
   const security = options.security(context);
+  const meters = createSecurityMeters(metrics, clock);
+  const requestMetrics = createRequestMetrics(metrics, (info) => isServed(table, info));
   const http = createHttpClient({ clock, ...(options.reach ? { reach: options.reach } : {}) });
   const resolve = createServiceResolver(reader, random);
   const webhookAdmission = createWebhookAdmission({
@@ -278,7 +287,15 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     rounds,
     clock,
     random,
-    admission: withWebhooks(security.admission, late),
+    admission: measuredAdmission(withWebhooks(security.admission, late), metrics, clock),
+    watchMeter: createWatchMeter({
+      metrics,
+      clock,
+      caches: () =>
+        table.stored.map(({ prefix, group, resource }) => ({ group, resource, cache: cache.resource(prefix) })),
+      revision: () => cache.revision,
+      lasting: (info) => requestMetrics.lasting(info),
+    }),
     kinds: kindFunctions(schema, createBuiltinDefaulter(base)),
     fieldManager,
     applier: createApplier(),
@@ -374,9 +391,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     clock,
     random,
     log,
-    metrics: createRequestMetrics(metrics, (info) => isServed(table, info)),
-    authenticate: security.authenticate,
-    authorizer: security.authorizer,
+    metrics: requestMetrics,
+    authenticate: meters.authenticate(security.authenticate),
+    authorizer: meters.authorizer(security.authorizer),
     resources,
     flow,
     deadlines,
@@ -398,6 +415,13 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         group === '' ? resource : `${resource}.${group}`,
         cache.resource(prefix).size,
       ]),
+    apiServices: () =>
+      reader
+        .list(apiServiceGroup, 'apiservices', '')
+        .map((object) => [
+          (object.metadata as { readonly name: string }).name,
+          conditionOf(object as unknown as APIService)?.status === 'True',
+        ]),
   });
   let running: Promise<void> | undefined;
   let aggregated: Promise<void> | undefined;

@@ -31,6 +31,7 @@ import {
   createRbacIndex,
 } from './authorization/index.ts';
 import type { Security, SecurityContext } from './index.ts';
+import { countedDecisions } from './security-metrics.ts';
 
 export interface ClusterSecurityOptions {
   /** Signs service account tokens; its public half verifies them. */
@@ -59,7 +60,7 @@ export interface ClusterSecurityOptions {
 }
 
 export function createClusterSecurity(options: ClusterSecurityOptions): (context: SecurityContext) => Security {
-  return ({ reader, writer, clock, random, log }) => {
+  return ({ reader, writer, clock, random, log, metrics }) => {
     const { issuer, serviceAccountKey: key } = options;
     const issuers = [issuer, ...(options.earlierIssuers ?? [])];
     // Upstream's default of --api-audiences.
@@ -85,8 +86,12 @@ export function createClusterSecurity(options: ClusterSecurityOptions): (context
     const index = createRbacIndex(reader);
     const authorizer = createAuthorizerUnion([
       createPrivilegedGroups(),
-      createNodeAuthorizer({ graph: createNodeGraph(reader), reader, rules: nodeRules() }),
-      createRbacAuthorizer(index),
+      countedDecisions(createNodeAuthorizer({ graph: createNodeGraph(reader), reader, rules: nodeRules() }), {
+        metrics,
+        type: 'Node',
+        name: 'node',
+      }),
+      countedDecisions(createRbacAuthorizer(index), { metrics, type: 'RBAC', name: 'rbac' }),
     ]);
     const tokenIssuer = createTokenIssuer({
       issuer,

@@ -19,6 +19,8 @@ export interface Counter<L extends string> {
 export interface Gauge<L extends string> {
   set(labels: Readonly<Record<L, string>>, value: number): void;
   add(labels: Readonly<Record<L, string>>, by: number): void;
+  /** Ends all series: what is gathered anew at each scrape. */
+  reset(): void;
 }
 export interface Histogram<L extends string> {
   /** In base units: seconds, bytes. */
@@ -76,6 +78,7 @@ export function createMetricsRegistry(): MetricsRegistry {
       const wrap = (metric: PromGauge<string>): Gauge<L> => ({
         set: (values, value) => metric.set(values, value),
         add: (values, by) => metric.inc(values, by),
+        reset: () => metric.reset(),
       });
       const existing = registry.getSingleMetric(name) as PromGauge<string> | undefined;
       if (existing) return wrap(existing);

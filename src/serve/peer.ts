@@ -53,12 +53,13 @@ export function readPeer(socket: TLSSocket, authorities: PeerAuthorities): Conne
     commonName: subject.get('CN')?.at(-1) ?? '',
     organizations: Object.freeze(subject.get('O') ?? []),
     fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+    notAfterMs: Date.parse(certificate.validTo),
     ...(frontProxy ? { frontProxy } : {}),
   };
   const peer: PeerCertificate = Object.freeze(error === undefined ? base : { ...base, verificationError: error });
   return {
     peer,
-    notAfterMs: Date.parse(certificate.validTo),
+    notAfterMs: base.notAfterMs,
     expired: Object.freeze({ ...base, frontProxy: false, verificationError: error ?? 'certificate has expired' }),
   };
 }

@@ -48,7 +48,7 @@ test('measured store: requests are counted by what they do and to what, failures
   assert.equal(count('get', 'etcd_request_errors_total'), '1');
   assert.match(
     text,
-    /etcd_request_duration_seconds_bucket\{le="0.005",operation="create",group="apps",resource="deployments"\} 1/,
+    /etcd_request_duration_seconds_bucket\{operation="create",group="apps",resource="deployments",le="0.005"\} 1/,
   );
   assert.match(text, /apiserver_storage_events_received_total\{group="apps",resource="deployments"\} \d/);
   assert.doesNotMatch(text, /compact_rev_key/);

@@ -13,7 +13,7 @@ import type { ObjectReader } from '../registry/object-reader.ts';
 import type { StatusWriter } from '../registry/status-writer.ts';
 import type { RequestInfo } from '../request-info.ts';
 import { type CompiledSchema, compileSchemas, schemaFor } from './classify.ts';
-import { createFlowMetrics } from './metrics.ts';
+import { createFlowMetrics, type FlowCounts } from './metrics.ts';
 import { levelSettings, PriorityLevel, type Seating } from './priority-level.ts';
 
 export interface FlowOptions {
@@ -32,6 +32,7 @@ export interface FlowOptions {
 export interface Flight {
   readonly schema: CompiledSchema;
   readonly level: PriorityLevel;
+  readonly counts: FlowCounts;
 }
 
 export interface FlowControl {
@@ -104,12 +105,12 @@ export function createFlowControl(options: FlowOptions): FlowControl {
     schemas = compileSchemas(reader.list(flowGroup, 'flowschemas', '') as unknown as readonly FlowSchema[], names);
     for (const level of levels.values()) level.dispatch();
   };
-  const metrics = createFlowMetrics(options.metrics, () => levels.values());
+  const metrics = createFlowMetrics(options.metrics, () => levels.values(), concurrency);
 
   const lookUp = (user: UserInfo, info: RequestInfo): Flight | undefined => {
     const schema = schemaFor(schemas, user, info);
     const level = schema && levels.get(schema.level);
-    return schema && level ? { schema, level } : undefined;
+    return schema && level ? { schema, level, counts: metrics.of(schema.name, level.name) } : undefined;
   };
   return {
     classify(user, info) {
@@ -129,23 +130,35 @@ export function createFlowControl(options: FlowOptions): FlowControl {
       }
       return flight;
     },
-    enter({ schema, level }, user, info, signal) {
-      const started = clock.monotonic();
+    enter({ schema, level, counts }, user, info, signal) {
       const flow = (): string => {
         const by = schema.distinguisher;
         return `${schema.name}\n${by === 'ByUser' ? user.name : by === 'ByNamespace' ? info.namespace : ''}`;
       };
       const seating = level.enter(flow, Math.min(options.requestTimeoutMs / 4, 60_000), signal);
       if (!(seating instanceof Promise)) {
-        metrics.count(schema.name, level.name, seating, 0);
+        if (seating === 'seated') {
+          counts.dispatched++;
+          counts.executing++;
+        } else counts.refused(seating).add();
         return seating;
       }
+      const started = clock.monotonic();
+      counts.waiting++;
       return seating.then((settled) => {
-        metrics.count(schema.name, level.name, settled, clock.monotonic() - started);
+        counts.waiting--;
+        counts.waited(settled === 'seated').observe((clock.monotonic() - started) / 1000);
+        if (settled === 'seated') {
+          counts.dispatched++;
+          counts.executing++;
+        } else counts.refused(settled).add();
         return settled;
       });
     },
-    leave: ({ level }) => level.leave(),
+    leave({ level, counts }) {
+      counts.executing--;
+      level.leave();
+    },
     async run(signal) {
       signal.addEventListener('abort', () => wake?.(), { once: true });
       while (!signal.aborted) {

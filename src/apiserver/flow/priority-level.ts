@@ -77,9 +77,14 @@ export class PriorityLevel {
     this.#mayBorrow = mayBorrow;
   }
 
+  /** What others never get. */
+  get kept(): number {
+    return this.nominal - Math.round((this.nominal * this.settings.lendablePercent) / 100);
+  }
+
   /** What must be left to this level even while it is idle. */
   get guaranteed(): number {
-    return Math.max(this.executing, this.nominal - Math.round((this.nominal * this.settings.lendablePercent) / 100));
+    return Math.max(this.executing, this.kept);
   }
 
   get limitMax(): number {

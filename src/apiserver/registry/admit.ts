@@ -1,6 +1,7 @@
 /** Runs the admission chain: all mutating plugins in order, later all validating ones. Synchronous plugins cost no wait. */
 import type { JsonObject } from '../../api/json.ts';
-import type { AdmissionAttributes, AdmissionOperation, AdmissionPlugin, Reinvocation } from '../admission/admission.ts';
+import type { AdmissionAttributes, AdmissionOperation, Reinvocation } from '../admission/admission.ts';
+import type { AdmissionChain } from '../admission/meter.ts';
 import type { RequestContext } from './context.ts';
 import type { ServedResource } from './resources.ts';
 import type { SubresourceRequest } from './subresources.ts';
@@ -67,7 +68,7 @@ class Rounds implements Reinvocation {
 
 /** @returns the object after all mutating plugins; they run twice when one of them asks for it. */
 export async function admit(
-  plugins: readonly AdmissionPlugin[],
+  plugins: AdmissionChain,
   subject: AdmissionSubject,
   object: JsonObject | undefined,
   oldObject: JsonObject | undefined,
@@ -80,7 +81,7 @@ export async function admit(
 }
 
 async function admitOnce(
-  plugins: readonly AdmissionPlugin[],
+  plugins: AdmissionChain,
   subject: AdmissionSubject,
   object: JsonObject | undefined,
   oldObject: JsonObject | undefined,
@@ -89,38 +90,66 @@ async function admitOnce(
   let current = object;
   // Made again only when a plugin has changed the object.
   let attributes: AdmissionAttributes | undefined;
-  for (let i = 0; i < plugins.length; i++) {
-    const plugin = plugins[i]!;
-    if (!plugin.admit || !plugin.handles(subject.operation)) continue;
-    attributes ??= attributesOf(subject, current, oldObject, reinvocation);
-    const result = plugin.admit(attributes, subject.context.signal);
-    const next = (result instanceof Promise ? await result : result) ?? current;
-    if (next === current) continue;
-    current = next;
-    attributes = undefined;
+  const run = plugins.meter?.start('admit', subject.operation);
+  let i = 0;
+  try {
+    for (; i < plugins.length; i++) {
+      const plugin = plugins[i]!;
+      if (!plugin.admit || !plugin.handles(subject.operation)) continue;
+      attributes ??= attributesOf(subject, current, oldObject, reinvocation);
+      const result = plugin.admit(attributes, subject.context.signal);
+      let next: JsonObject | undefined;
+      if (result instanceof Promise) {
+        run?.waits();
+        next = (await result) ?? current;
+        run?.waited(i);
+      } else {
+        next = result ?? current;
+        run?.ran(i);
+      }
+      if (next === current) continue;
+      current = next;
+      attributes = undefined;
+    }
+  } catch (error) {
+    run?.refused(i);
+    throw error;
   }
+  run?.end();
   return current;
 }
 
 export async function validateAdmission(
-  plugins: readonly AdmissionPlugin[],
+  plugins: AdmissionChain,
   subject: AdmissionSubject,
   object: JsonObject | undefined,
   oldObject: JsonObject | undefined,
 ): Promise<void> {
   let attributes: AdmissionAttributes | undefined;
-  for (let i = 0; i < plugins.length; i++) {
-    const plugin = plugins[i]!;
-    if (!plugin.validate || !plugin.handles(subject.operation)) continue;
-    attributes ??= attributesOf(subject, object, oldObject);
-    const result = plugin.validate(attributes, subject.context.signal);
-    if (result instanceof Promise) await result;
+  const run = plugins.meter?.start('validate', subject.operation);
+  let i = 0;
+  try {
+    for (; i < plugins.length; i++) {
+      const plugin = plugins[i]!;
+      if (!plugin.validate || !plugin.handles(subject.operation)) continue;
+      attributes ??= attributesOf(subject, object, oldObject);
+      const result = plugin.validate(attributes, subject.context.signal);
+      if (result instanceof Promise) {
+        run?.waits();
+        await result;
+        run?.waited(i);
+      } else run?.ran(i);
+    }
+  } catch (error) {
+    run?.refused(i);
+    throw error;
   }
+  run?.end();
 }
 
 /** Whether the caller may connect: both phases over the options of the connection, an object of the subresource's kind. @throws ApiError */
 export async function admitConnection(
-  plugins: readonly AdmissionPlugin[],
+  plugins: AdmissionChain,
   {
     context,
     served,

@@ -3,7 +3,7 @@ import { ApiError } from '../../api/errors.ts';
 import { prefixEnd, StoreError } from '../../store/store.ts';
 import type { ListMeta } from '../output/forms.ts';
 import type { CachedObject } from '../watch-cache/cached-object.ts';
-import { selectFrom } from '../watch-cache/resource-cache.ts';
+import { type ResourceCache, selectFrom } from '../watch-cache/resource-cache.ts';
 import type { RequestContext } from './context.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
 import { registryPrefix, splitKey } from './keys.ts';
@@ -77,9 +77,23 @@ export async function listObjects(
   scope: ListScope,
   options: ListRequest,
 ): Promise<Listed> {
-  const plan = await planList(registry, context, options);
-  const limit = plan.ignoreLimit ? 0 : Math.max(0, options.limit);
   const cache = registry.rounds.cacheOf(scope.stored);
+  const plan = await planList(registry, context, options, scope, cache);
+  const listed = await listAt(plan, registry, context, scope, options, cache);
+  cache.seen.lists++;
+  cache.seen.returned += listed.objects.length;
+  return listed;
+}
+
+function listAt(
+  plan: ListPlan,
+  registry: Registry,
+  context: RequestContext,
+  scope: ListScope,
+  options: ListRequest,
+  cache: ResourceCache,
+): Listed | Promise<Listed> {
+  const limit = plan.ignoreLimit ? 0 : Math.max(0, options.limit);
   const selection = selectionOf(scope, plan.startKey);
   const remaining = scope.selectors.everything;
   if (plan.at === 'now') {
@@ -102,7 +116,13 @@ interface ListPlan {
   readonly token: string;
 }
 
-async function planList(registry: Registry, context: RequestContext, options: ListRequest): Promise<ListPlan> {
+async function planList(
+  registry: Registry,
+  context: RequestContext,
+  options: ListRequest,
+  { stored }: ListScope,
+  cache: ResourceCache,
+): Promise<ListPlan> {
   const { resourceVersion: text, resourceVersionMatch: match, continue: token, limit } = options;
   if (token !== '') {
     const { revision, start } = decodeContinue(token);
@@ -117,7 +137,16 @@ async function planList(registry: Registry, context: RequestContext, options: Li
   }
   const revision = parseResourceVersion(text, (why) => ApiError.badRequest(`invalid resource version: ${why}`));
   if (text === '') {
-    await caughtUp(registry, context.signal);
+    const { watchMeter, clock } = registry;
+    const metered = { group: stored.group, resource: stored.resource, cache };
+    const startMs = clock.monotonic();
+    try {
+      await caughtUp(registry, context.signal);
+    } catch (error) {
+      watchMeter?.caughtUp(metered, undefined);
+      throw error;
+    }
+    watchMeter?.caughtUp(metered, clock.monotonic() - startMs);
     return { at: 'now', startKey: undefined, ignoreLimit: false, token };
   }
   if (revision > registry.cache.revision) await notOlderThan(registry, revision, context.signal);

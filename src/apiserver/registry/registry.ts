@@ -6,7 +6,8 @@ import type { FieldManager } from '../../api/managed-fields/managed-fields.ts';
 import type { GroupVersionKind, Schema } from '../../api/schema/model.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
-import type { AdmissionPlugin } from '../admission/admission.ts';
+import type { AdmissionChain } from '../admission/meter.ts';
+import type { WatchMeter } from '../watch-cache/metrics.ts';
 import type { WatchCache } from '../watch-cache/watch-cache.ts';
 import type { WebhookClient } from '../webhook/client.ts';
 import type { ResourceTable, StoredResource } from './resources.ts';
@@ -19,7 +20,9 @@ export interface Registry {
   readonly rounds: Rounds;
   readonly clock: Clock;
   readonly random: Random;
-  readonly admission: readonly AdmissionPlugin[];
+  readonly admission: AdmissionChain;
+  /** Counts watches as long as they are open. */
+  readonly watchMeter?: WatchMeter;
   readonly kinds: KindFunctions;
   readonly fieldManager: FieldManager;
   readonly applier: Applier;

@@ -89,6 +89,8 @@ export async function openWatch(
     watcher.end();
     return watcher;
   }
+  resource.seen.initial += initial?.length ?? 0;
+  registry.watchMeter?.opened(context.info, watcher);
   const inScope = scopeFilter(scope);
   for (const event of past ?? []) if (inScope(event.current)) watcher.offer(event);
   resource.addWatcher(watcher, {

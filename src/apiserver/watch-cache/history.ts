@@ -30,6 +30,9 @@ export class History {
   get length(): number {
     return this.#length;
   }
+  get capacity(): number {
+    return this.#ring.length;
+  }
 
   /** @param now monotonic milliseconds. */
   push(event: CacheEvent, now: number): void {

@@ -46,6 +46,10 @@ export class ResourceCache {
   readonly #snapshots: Snapshot[] = [];
   readonly #valueOf: (object: CachedObject) => JsonObject;
   readonly #indexNodes: boolean;
+  /** Bytes of all objects as they are stored. */
+  bytes = 0;
+  /** For metrics: what came, what was listed. Only ever added to. */
+  readonly seen = { events: 0, fills: 0, initial: 0, lists: 0, returned: 0 };
 
   constructor(options: {
     readonly revision: number;
@@ -77,6 +81,7 @@ export class ResourceCache {
     const previous = this.#tree.get(key);
     if (previous === undefined) return undefined;
     this.#tree.delete(key);
+    this.bytes -= previous.bytes.length;
     this.#byLabel.replace(previous, undefined);
     if (previous.node !== '') this.#dropFromNode(previous);
     this.#publish(new CacheEvent(revision, previous, previous, true, at), at);
@@ -85,6 +90,7 @@ export class ResourceCache {
 
   #put(object: CachedObject, previous: CachedObject | undefined): void {
     this.#tree.set(object.key, object);
+    this.bytes += object.bytes.length - (previous?.bytes.length ?? 0);
     this.#byLabel.replace(previous, object);
     if (!this.#indexNodes) return;
     if (previous !== undefined && previous.node !== '' && previous.node !== object.node) this.#dropFromNode(previous);
@@ -101,6 +107,7 @@ export class ResourceCache {
   }
 
   #publish(event: CacheEvent, at: number): void {
+    this.seen.events++;
     this.history.push(event, at);
     this.watchers.dispatch(event);
     if (this.#listeners.length > 0) this.#tellListeners(event);
@@ -173,6 +180,8 @@ export class ResourceCache {
    */
   replace(objects: readonly CachedObject[], revision: number): void {
     const before = this.#listeners.length > 0 ? this.#tree.clone() : undefined;
+    this.seen.fills++;
+    this.bytes = 0;
     this.#tree.clear();
     this.#byNode.clear();
     this.#byLabel.clear();

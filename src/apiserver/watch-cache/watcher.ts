@@ -34,6 +34,10 @@ export class Watcher implements WatchStream {
   nextBookmarkAt = 0;
   /** Of the last bookmark, the one that ends the initial events included. */
   bookmarkedRevision = 0;
+  /** Where what is given out is counted, with that of other watchers. */
+  given: { events: number } = { events: 0 };
+  /** Called when the last initial object was taken. */
+  onInitialTaken: (() => void) | undefined = undefined;
 
   constructor(options: {
     readonly form: WatchForm;
@@ -97,6 +101,7 @@ export class Watcher implements WatchStream {
     if (this.#queue.length > 0) {
       const frames = this.#queue;
       this.#queue = [];
+      this.given.events += frames.length;
       return frames;
     }
     return this.#ended ? undefined : nothing;
@@ -120,7 +125,9 @@ export class Watcher implements WatchStream {
         frames.push(this.#initialEnd);
         this.#initialEnd = undefined;
       }
+      this.onInitialTaken?.();
     }
+    this.given.events += frames.length;
     return frames.length === 0 ? this.take() : frames;
   }
 
