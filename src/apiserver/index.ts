@@ -22,6 +22,7 @@ import { createHealthSlis } from '../base/health-slis.ts';
 import type { Logger } from '../base/log.ts';
 import type { MetricsRegistry } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
+import { withinTime } from '../base/within-time.ts';
 import { createHttpClient } from '../serve/forward/http-client.ts';
 import type { HealthCheck } from '../serve/health.ts';
 import { createMeasuredStore, type StoredResourceName } from '../store/measured-store.ts';
@@ -209,6 +210,8 @@ export const followedVersion: Info = Object.freeze({
 const valueBudgetDefault = 32 * 1024 * 1024;
 const compactionDefaultMs = 300_000;
 const requestTimeoutDefaultMs = 60_000;
+/** Upstream: --etcd-healthcheck-timeout, --etcd-readycheck-timeout. */
+const storeCheckMs = 2000;
 /** Upstream: --max-requests-inflight 400 and --max-mutating-requests-inflight 200, which priority and fairness shares out as one. */
 const requestsInFlightDefault = 600;
 const otherPaths = ['/metrics', '/metrics/slis', '/version', '/openapi/v2', '/openapi/v3', ...zPaths] as const;
@@ -326,7 +329,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       kubelet: options.kubelet,
       dialer: { http, clock, reach: options.reach },
       streams: createStreamMetrics(metrics),
-      components: [...(options.components ?? []), { name: 'etcd-0', check: () => storeAnswers(store) }],
+      components: [...(options.components ?? []), { name: 'etcd-0', check: () => storeAnswers(store, clock) }],
     }),
     authorize: (request, verb) => chain.authorize(request, verb),
     protobufEncoder: () => protobuf.encoder(),
@@ -363,7 +366,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   let admissionStarted = false;
   let followersStarted = false;
   const checks = serverChecks({
-    storeAnswers: () => storeAnswers(store),
+    storeAnswers: () => storeAnswers(store, clock),
     cacheFilled: () => cache.filled,
     customServed: () => customServed,
     admissionStarted: () => admissionStarted,
@@ -520,9 +523,9 @@ function resourceNames(table: LiveTable): (key: string) => StoredResourceName | 
   };
 }
 
-async function storeAnswers(store: Store): Promise<string | undefined> {
+async function storeAnswers(store: Store, clock: Clock): Promise<string | undefined> {
   try {
-    await store.currentRevision();
+    await withinTime(clock, storeCheckMs, (limit) => store.currentRevision(limit));
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);

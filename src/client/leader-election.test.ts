@@ -17,10 +17,13 @@ function setUp() {
   const server = createFakeApiServer();
   const log: string[] = [];
   const candidate = (identity: string) => {
-    const own = { down: false };
+    const own = { down: false, hangs: false };
     const client = createClient(
       createInProcessTransport(
-        async (request) => (own.down ? failure(ApiError.serviceUnavailable('down')) : server.handler(request)),
+        async (request) => {
+          if (own.hangs) await new Promise(() => undefined);
+          return own.down ? failure(ApiError.serviceUnavailable('down')) : server.handler(request);
+        },
         { clock },
       ),
     );
@@ -97,6 +100,19 @@ test('leader election: a leader cut off stops after the renew deadline, before a
   await assert.rejects(a.done, LeadershipLost);
   await clock.advance(10_000);
   assert.deepEqual(log, ['a leads', 'a ends', 'b leads']);
+});
+
+test('leader election: a leader that cannot give the lease up ends all the same', async () => {
+  const { clock, candidate, log, spec } = setUp();
+  const a = candidate('a');
+  await clock.advance(5000);
+  a.own.hangs = true;
+  a.stop.abort();
+  await clock.advance(2100);
+  await a.done;
+  assert.deepEqual(log, ['a leads', 'a ends']);
+  assert.equal(spec().holderIdentity, 'a');
+  assert.equal(clock.pendingTimers, 0);
 });
 
 test('leader election: wrong clocks of other candidates do not matter, only that the lease changes', async () => {

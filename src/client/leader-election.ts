@@ -11,6 +11,7 @@ import { resources } from '../api/types/resources.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
+import { withinTime } from '../base/within-time.ts';
 import type { Client } from './client.ts';
 import type { EventRecorder } from './events.ts';
 
@@ -40,6 +41,8 @@ export class LeadershipLost extends Error {
   }
 }
 
+/** For giving the lease up: with the store gone it cannot be, and nobody is helped by a process that does not end. */
+const releaseMs = 2000;
 /** Each wait for a lease is lengthened by up to this many times the retry period. */
 const jitterFactor = 1.2;
 
@@ -117,7 +120,7 @@ export async function runLeaderElection(
     log.info('Stopped leading', { lease: name, identity, lost });
     if (!lost) {
       try {
-        await lock.release();
+        await withinTime(clock, releaseMs, (limit) => lock.release(limit));
       } catch (error) {
         log.warn('Cannot release the lease, it will run out', { lease: name, error });
       }
@@ -197,13 +200,13 @@ function createLock(options: LeaderElectionOptions, leaseDurationMs: number) {
       observe(await leases.update({ ...current, spec: specFor(current) }, { signal }));
       return true;
     },
-    async release(): Promise<void> {
+    async release(limit: AbortSignal): Promise<void> {
       if (!holds()) return;
       const { holderIdentity: _, ...spec } = observed!.spec ?? {};
       const now = formatMicroTime(clock.now());
       // No holder rather than an empty one, as client-go: the field's absence is what the API calls free.
       const free = { ...spec, leaseDurationSeconds: 1, acquireTime: now, renewTime: now };
-      observe(await leases.update({ ...observed!, spec: free }));
+      observe(await leases.update({ ...observed!, spec: free }, { signal: limit }));
     },
   };
 }

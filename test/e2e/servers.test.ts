@@ -131,21 +131,15 @@ test('servers: two control-plane hosts and a witness lose any one of them', { ti
   await w1.ok('join', ...flags.worker, ...hollow);
   await underLoad(t, fleet, [m1, m2], 1, async (load) => {
     // etcd of the leader's host: the API server there goes on with another member.
-    await m1.signal('etcd', 'KILL');
-    await load.goesOn('etcd of m1 killed');
+    await load.fault('etcd of m1 killed', () => m1.signal('etcd', 'KILL'));
     // The whole of m1: API server, scheduler, controllers and etcd.
-    await m1.signal('server', 'KILL');
-    await load.goesOn('m1 killed');
-    await m1.ok('start');
-    await load.goesOn('m1 back');
-    await e1.signal('server', 'KILL');
-    await load.goesOn('the witness killed');
+    await load.fault('m1 killed', () => m1.signal('server', 'KILL'));
+    await load.fault('m1 back', async () => void (await m1.ok('start')));
+    await load.fault('the witness killed', () => e1.signal('server', 'KILL'));
     await e1.ok('start');
     // Its process stopped in its tracks: clients of m2 get no answer, those of m1 go on.
-    await m2.signal('server', 'STOP');
-    await load.goesOn('m2 stopped');
-    await m2.signal('server', 'CONT');
-    await load.goesOn('m2 goes on');
+    await load.fault('m2 stopped', () => m2.signal('server', 'STOP'));
+    await load.fault('m2 goes on', () => m2.signal('server', 'CONT'));
   });
   await using cluster = m1.access();
   await cluster.until(resources.nodes, 'three ready nodes', (nodes) => nodes.filter(isReady).length === 3);
@@ -200,11 +194,12 @@ test('servers: three control-plane hosts lose any one of them, again and again',
       const names = Object.keys(faults);
       const name = names[random.below(names.length)]!;
       const host = [m1, m2, m3][random.below(3)]!;
-      const heal = await faults[name]!(host);
-      await load.goesOn(`${host.name} ${name}`);
-      await clock.sleep(random.below(12_000));
-      await heal();
-      await load.goesOn(`${host.name} healed`);
+      await load.fault(`${host.name} ${name}`, async () => {
+        const heal = await faults[name]!(host);
+        await load.goesOn(`${host.name} ${name}`);
+        await clock.sleep(random.below(12_000));
+        await heal();
+      });
       await clock.sleep(3000 + random.below(5000));
     }
   });

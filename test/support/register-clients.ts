@@ -10,17 +10,24 @@ import type { Observed, Operation } from './linearizability.ts';
 
 export interface RegisterClients {
   readonly operations: readonly Operation[];
-  /** Longest time between two acknowledged writes of anybody. */
-  longestPauseMs(): number;
+  /** Times between two acknowledged writes of anybody that lie in this time at least in part, longer than a second. */
+  pausesBetween(fromMs: number, toMs: number): readonly Pause[];
   /** Acknowledged writes that began after this moment (`now()` of this object). */
   writesSince(ms: number): number;
   now(): number;
   stop(): Promise<void>;
 }
 
+export interface Pause {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
 const clock = createRealClock({ keepAlive: true });
 const answerMs = 4000;
 const failedMs = 200;
+/** Less than this between two writes is no pause. */
+const pauseMs = 1000;
 const keys = ['register-a', 'register-b', 'register-c'];
 const namespace = 'default';
 
@@ -67,15 +74,15 @@ export function startRegisterClients(clients: readonly Client[], seed: number): 
   return {
     operations,
     now: () => clock.monotonic(),
-    longestPauseMs() {
+    pausesBetween(fromMs, toMs) {
       const ends = acknowledged.map(({ endMs }) => endMs).sort((a, b) => a - b);
-      let longest = 0;
+      const pauses: Pause[] = [];
       let last = began;
       for (const end of [...ends, clock.monotonic()]) {
-        longest = Math.max(longest, end - last);
+        if (end - last > pauseMs && end > fromMs && last < toMs) pauses.push({ fromMs: last, toMs: end });
         last = end;
       }
-      return longest;
+      return pauses;
     },
     writesSince: (ms) => acknowledged.filter(({ startMs }) => startMs >= ms).length,
     async stop() {

@@ -2,6 +2,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
+import { withinTime } from '../../base/within-time.ts';
 import type { Store } from '../../store/store.ts';
 import type { Transformer } from '../registry/transformer.ts';
 import { createIdentityLease } from './identity-lease.ts';
@@ -90,13 +91,9 @@ export async function runPostStart(options: PostStartOptions, signal: AbortSigna
     first = false;
     await clock.sleep(intervalMs, signal);
   }
-  const limit = new AbortController();
-  const timer = clock.timer(leaveMs, () => limit.abort());
   try {
-    await endpoints.leave(limit.signal);
+    await withinTime(clock, leaveMs, (limit) => endpoints.leave(limit));
   } catch (error) {
     log.info('Left without taking the address out; its lease ends by itself', { error });
-  } finally {
-    timer.cancel();
   }
 }

@@ -1,8 +1,9 @@
 /** The small parts of servers, each by itself. The whole is `test/e2e/servers.test.ts`. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect as connectPlain, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -19,7 +20,7 @@ import { createCertificateAuthority, createCertificateRequest, type KeyPair } fr
 import { decrypt, encrypt, generateCertificateKey } from './certificate-upload.ts';
 import { parseClusterConfiguration, renderClusterConfiguration } from './cluster-objects.ts';
 import { checkSkew } from './join.ts';
-import { givenUp, startLoadBalancer } from './load-balancer.ts';
+import { givenUp, noteCheck, startLoadBalancer, unknownHealth } from './load-balancer.ts';
 import { orderEndpoints } from './master.ts';
 import { dueIn } from './node-certificates.ts';
 import { addressWithPort } from './prepare.ts';
@@ -243,15 +244,50 @@ test('load balancer: connections go to a server that answers, and leave one that
   assert.equal(await (await open()).ask(), 'second');
 });
 
-test('load balancer: connections are cut where another server may be better, and only there', () => {
-  const backend = (failures: number, used = true) => ({ failures, sockets: new Set(used ? [{} as never] : []) });
-  const cut = (...backends: readonly ReturnType<typeof backend>[]): readonly number[] =>
-    givenUp(backends).map((each) => backends.indexOf(each));
-  assert.deepEqual(cut(backend(2), backend(0, false)), [0]);
-  assert.deepEqual(cut(backend(1), backend(0)), [], 'one failure is none');
-  assert.deepEqual(cut(backend(2), backend(1)), [], 'nobody is well');
-  assert.deepEqual(cut(backend(5)), [], 'there is no other');
-  assert.deepEqual(cut(backend(3, false), backend(0)), []);
+for (const [what, checks, heardMs, others, gone] of [
+  ['it was silent twice', ['silent', 'silent'], -1, [0], true],
+  ['it was silent once', ['silent'], -1, [0], false],
+  ['it is late with checks, but speaks', ['silent', 'silent'], 100, [0], false],
+  ['it has been late with checks for ten seconds', ['silent', 'silent', 'silent', 'silent', 'silent'], 9000, [0], true],
+  ['it says that it is not ready', ['unready', 'unready'], -1, [0], false],
+  ['it has not been ready for ten seconds', ['unready', 'silent', 'unready', 'unready', 'unready'], 9000, [0], true],
+  ['it was well in between', ['silent', 'ready', 'silent'], -1, [0], false],
+  ['nobody is well', ['silent', 'silent', 'silent'], -1, [1, 2], false],
+  ['there is no other', ['silent', 'silent', 'silent'], -1, [], false],
+] as const)
+  test(`load balancer: connections are ${gone ? 'cut' : 'left'} when ${what}`, () => {
+    const health = { ...unknownHealth(), heardMs };
+    for (const [i, answer] of checks.entries()) noteCheck(health, answer, i * 2000);
+    const rest = others.map((failures) => ({ ...unknownHealth(), failures }));
+    assert.equal(givenUp(health, rest, checks.length * 2000), gone);
+  });
+
+test('load balancer: a server that left the list keeps the connections it has and gets no new ones', {
+  timeout: 60_000,
+}, async (t) => {
+  const clock = createVirtualClock();
+  const serve = async (name: string) => {
+    const server = createServer((socket) => socket.on('error', () => undefined).on('data', () => socket.write(name)));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    t.after(() => server.close());
+    return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  };
+  const [first, second] = [await serve('first'), await serve('second')];
+  const balancer = await startLoadBalancer({ port: 0, backends: [first], ca: '', clock, log: silentLogger });
+  t.after(() => balancer.stop());
+  const ask = async (socket: Socket): Promise<string> => {
+    socket.write('?');
+    return String((await once(socket, 'data'))[0]);
+  };
+  const held = connectPlain(balancer.port, '127.0.0.1');
+  assert.equal(await ask(held), 'first');
+  balancer.setBackends([second]);
+  const other = connectPlain(balancer.port, '127.0.0.1');
+  assert.equal(await ask(other), 'second');
+  assert.equal(await ask(held), 'first');
+  balancer.setBackends([second, first]);
+  assert.equal(await ask(held), 'first');
+  for (const socket of [held, other]) socket.destroy();
 });
 
 test('snapshots: a file that was cut off is refused', async () => {
