@@ -3,7 +3,6 @@
  * 10,000 pods cost in memory with both encodings warm. Run: `node bench/encodings.ts [--rounds 5] [--count 1000] [--only protobuf,apply,memory]`.
  * Upstream's is named by BIREME_BENCH_UPSTREAM=DIRECTORY:PORT, where DIRECTORY holds ca.crt, admin.crt, admin.key and apiserver.pid, etcd.pid of running processes.
  */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -12,11 +11,11 @@ import { decodeObject } from '../src/api/codec/index.ts';
 import { encodeProtobuf } from '../src/api/codec/protobuf/index.ts';
 import { builtinSchema } from '../src/api/schema/builtin.ts';
 import { inTemporaryDirectory } from './support/built-cluster.ts';
-import { conditions, median, print } from './support/figures.ts';
+import { conditions, print } from './support/figures.ts';
 import { startHttpsProcess } from './support/https-process.ts';
 import { podBytes } from './support/pod.ts';
 import { create, get, listAll, pods, remove, serviceAccount } from './support/pod-calls.ts';
-import { cpuMs } from './support/thread-time.ts';
+import { Costs, ignoreExisting, inTurn, type Side, upstream } from './support/sides.ts';
 import { type Call, http2Wire, type Wire } from './support/wire.ts';
 
 const { values: options } = parseArgs({
@@ -29,49 +28,8 @@ const { values: options } = parseArgs({
 const rounds = Number(options.rounds);
 const count = Number(options.count);
 const only = new Set(options.only.split(','));
-const concurrency = 48;
 const protobuf = 'application/vnd.kubernetes.protobuf';
 const podType = builtinSchema.byGvk({ group: '', version: 'v1', kind: 'Pod' })!;
-
-interface Side {
-  readonly wire: Wire;
-  readonly pids: readonly number[];
-}
-
-/** CPU per call of each side, in pairs; the first two rounds (below 0) are warm-ups. */
-class Costs {
-  readonly #sides: readonly Side[];
-  readonly #costs = new Map<string, number[][]>();
-  constructor(sides: readonly Side[]) {
-    this.#sides = sides;
-  }
-
-  /** @param what empty: not measured */
-  async round(what: string, number: number, calls: number, call: (i: number) => Call): Promise<void> {
-    const order = number % 2 === 0 ? this.#sides : this.#sides.toReversed();
-    for (const side of order) {
-      const before = cpuMs(side.pids);
-      await inTurn(side.wire, calls, call);
-      const cost = (cpuMs(side.pids) - before) / calls;
-      if (number < 0 || what === '') continue;
-      const known = this.#costs.get(what) ?? this.#sides.map(() => []);
-      known[this.#sides.indexOf(side)]!.push(cost);
-      this.#costs.set(what, known);
-    }
-  }
-
-  report(): void {
-    for (const [what, [ours = [], theirs]] of this.#costs) {
-      const upstream = theirs && median(theirs);
-      print({
-        what,
-        unit: 'ms',
-        measured: ours,
-        ...(upstream === undefined ? {} : { target: upstream / 3, upstream }),
-      });
-    }
-  }
-}
 
 const outdir = join(repository, '.cache', 'bench');
 await bundle({ 'https-server': 'bench/https-server.ts' }, outdir);
@@ -92,19 +50,6 @@ await inTemporaryDirectory(async (directory) => {
     await server.stop();
   }
 });
-
-function upstream(): Side | undefined {
-  const named = process.env.BIREME_BENCH_UPSTREAM;
-  if (named === undefined) return undefined;
-  const [directory = '', port = ''] = named.split(':');
-  const file = (name: string): string => readFileSync(join(directory, name), 'utf8');
-  const wire = http2Wire(Number(port), { ca: file('ca.crt'), cert: file('admin.crt'), key: file('admin.key') }, 4);
-  return { wire, pids: [Number(file('apiserver.pid')), Number(file('etcd.pid'))] };
-}
-
-function ignoreExisting(error: Error): void {
-  if (!error.message.includes('409')) throw error;
-}
 
 /** What `rss` grows by over 10,000 pods whose lists were asked for in both encodings. */
 async function memory(rss: () => Promise<number>, wire: Wire): Promise<void> {
@@ -136,7 +81,7 @@ async function compareProtobuf(sides: readonly Side[]): Promise<void> {
     await costs.round(`LIST of ${count}, protobuf`, r, 24, () => ({ ...listAll, accept: protobuf }));
     await costs.round('', r, count, (i) => remove(`proto-${i}`));
   }
-  costs.report();
+  costs.report(3);
 }
 
 async function compareApply(sides: readonly Side[]): Promise<void> {
@@ -159,14 +104,5 @@ async function compareApply(sides: readonly Side[]): Promise<void> {
     await costs.round('apply what is so already', r, count, (i) => apply(i, `round ${r}`));
     await costs.round('', r, count, (i) => remove(`apply-${i}`));
   }
-  costs.report();
-}
-
-async function inTurn(wire: Wire, calls: number, call: (i: number) => Call): Promise<void> {
-  let next = 0;
-  await Promise.all(
-    Array.from({ length: concurrency }, async () => {
-      while (next < calls) await wire.send(call(next++));
-    }),
-  );
+  costs.report(3);
 }

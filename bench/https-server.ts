@@ -1,6 +1,6 @@
 /**
  * The server of `bench/https.ts`, a process of its own: the production handler chain on the embedded store behind HTTPS, without scheduler and
- * controllers, whose work is not the server's. Says `ready` over IPC and answers `cpu` with `process.cpuUsage()`.
+ * controllers, whose work is not the server's; with a third argument on the etcd that listens there, which others may use too. Says `ready` over IPC and answers `cpu` with `process.cpuUsage()`.
  */
 import { createLogger } from '../src/base/console-log.ts';
 import { createMetricsRegistry } from '../src/base/metrics.ts';
@@ -11,6 +11,7 @@ import { startControlPlane } from '../src/cluster/control-plane.ts';
 import { openDataDir } from '../src/cluster/data-dir.ts';
 import { startHttpsServer } from '../src/serve/index.ts';
 import { openEmbeddedStore } from '../src/store/embedded/embedded-store.ts';
+import { openEtcdStore } from '../src/store/etcd/etcd-store.ts';
 import { podBytes } from './support/pod.ts';
 
 const calibrationText = podBytes('calibration', 1).toString();
@@ -28,9 +29,14 @@ const certificates = await loadOrCreateCertificates({
   ipAddresses: ['127.0.0.1', '10.96.0.1'],
   clusterDomain: 'cluster.local',
 });
-const store = await openEmbeddedStore({ path: dir.store, clock, log });
+const endpoint = process.argv[4];
+const store =
+  endpoint === undefined
+    ? await openEmbeddedStore({ path: dir.store, clock, log })
+    : await openEtcdStore({ endpoints: [endpoint], clock });
 const controlPlane = await startControlPlane({
   ...{ clock, random, log, metrics, store, port },
+  sharedStore: endpoint !== undefined,
   serviceAccountPrivateKey: certificates.serviceAccountPrivateKey,
   rootCa: certificates.ca.cert,
   clientCa: certificates.ca.cert,

@@ -16,16 +16,21 @@ export interface HttpsProcess {
   stop(): Promise<void>;
 }
 
-/** @param outdir where `https-server.js` was bundled to @param directory for its data @param nodeFlags of the process */
+/** @param outdir where `https-server.js` was bundled to @param directory for its data @param nodeFlags of the process @param etcd instead of the embedded store */
 export async function startHttpsProcess(
   outdir: string,
   directory: string,
   nodeFlags: readonly string[] = [],
+  etcd?: string,
 ): Promise<HttpsProcess> {
   const port = await freePort();
-  const server = fork(join(outdir, 'https-server.js'), [join(directory, 'data'), String(port)], {
-    execArgv: [...nodeFlags],
-  });
+  const server = fork(
+    join(outdir, 'https-server.js'),
+    [join(directory, 'data'), String(port), ...(etcd === undefined ? [] : [etcd])],
+    {
+      execArgv: [...nodeFlags],
+    },
+  );
   const ended = new Promise((resolve) => server.once('exit', resolve));
   const message = <T>(): Promise<T> =>
     new Promise((resolve, reject) => {

@@ -43,7 +43,7 @@ export const hollow = ['--runtime', 'hollow'] as const;
 
 /** @param env of the hosts' commands and, through them, of their processes. */
 export async function startFleet(
-  t: TestContext,
+  t: Pick<TestContext, 'after'>,
   names: readonly string[],
   env: (host: { readonly dataDir: string }) => Readonly<Record<string, string>> = () => ({}),
 ): Promise<Fleet> {

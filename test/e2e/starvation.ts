@@ -75,12 +75,13 @@ function waits(machine: Machine): Map<number, Map<string, number>> {
   return found;
 }
 
-/** Processes end while they are looked at. */
+/** Processes end while they are looked at, and some are not ours to look at. */
 function read<T>(look: () => T): T | undefined {
   try {
     return look();
   } catch (error) {
-    if (error instanceof Error && 'code' in error && ['ENOENT', 'ESRCH'].includes(String(error.code))) return undefined;
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes(code)) return undefined;
     throw error;
   }
 }

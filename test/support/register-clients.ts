@@ -10,7 +10,7 @@ import type { Observed, Operation } from './linearizability.ts';
 
 export interface RegisterClients {
   readonly operations: readonly Operation[];
-  /** Times between two acknowledged writes of anybody that lie in this time at least in part, longer than a second. */
+  /** Times between two acknowledged writes of anybody, longer than a second, whose middle lies in this time. */
   pausesBetween(fromMs: number, toMs: number): readonly Pause[];
   /** Acknowledged writes that began after this moment (`now()` of this object). */
   writesSince(ms: number): number;
@@ -79,7 +79,8 @@ export function startRegisterClients(clients: readonly Client[], seed: number): 
       const pauses: Pause[] = [];
       let last = began;
       for (const end of [...ends, clock.monotonic()]) {
-        if (end - last > pauseMs && end > fromMs && last < toMs) pauses.push({ fromMs: last, toMs: end });
+        const middle = (last + end) / 2;
+        if (end - last > pauseMs && middle >= fromMs && middle < toMs) pauses.push({ fromMs: last, toMs: end });
         last = end;
       }
       return pauses;
