@@ -3,9 +3,11 @@ import { readFileSync, statSync } from 'node:fs';
 import { homedir, hostname, networkInterfaces } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseDuration } from '../api/time.ts';
 import type { Clock } from '../base/clock.ts';
 import { createOffsetClock } from '../base/offset-clock.ts';
 import { createRealClock } from '../base/real-clock.ts';
+import { ClusterError } from '../cluster/cluster-error.ts';
 import { primaryAddress } from '../cluster/host-facts.ts';
 
 const offsetEveryMs = 100;
@@ -79,4 +81,12 @@ export function selfCommand(...args: readonly string[]): readonly string[] {
 
 function exists(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+/** `24h0m0s`, as kubeadm; `0`: for ever. @throws ClusterError */
+export function durationMs(text: string): number {
+  const found = text === '0' ? 0 : parseDuration(text);
+  if (found === undefined || Number(found) < 0)
+    throw new ClusterError(`"${text}" is no duration`, 'write it like 24h or 90m, or 0');
+  return Number(found);
 }

@@ -40,6 +40,11 @@ export async function main(): Promise<void> {
     .addOption(
       new Option('--runtime <name>', 'where containers run').choices(['auto', 'containerd', 'hollow']).default('auto'),
     )
+    .option(
+      '--snapshot-every <duration>',
+      'save snapshots of what the cluster stores (default: none; with --control-planes as "init": 12h)',
+    )
+    .option('--snapshot-keep <count>', 'how many of them stay', count, 5)
     .option('--node-name <name>', 'name of the real node (default: the host name)')
     .option('--kubeconfig <path>', 'kubeconfig that gets the context "bireme" (default: $KUBECONFIG or ~/.kube/config)')
     .addOption(

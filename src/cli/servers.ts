@@ -1,6 +1,5 @@
 /** `bireme init`, `join`, `reset`: servers of a cluster. */
 
-import { parseDuration } from '../api/time.ts';
 import { createLogger } from '../base/console-log.ts';
 import { createRealRandom } from '../base/real-random.ts';
 import { ClusterError } from '../cluster/cluster-error.ts';
@@ -13,7 +12,7 @@ import { initCluster, type JoinFacts } from '../cluster/servers/init.ts';
 import { joinCluster } from '../cluster/servers/join.ts';
 import { readKubeadmConfig } from '../cluster/servers/kubeadm-config.ts';
 import type { ServerOptions } from '../cluster/servers/prepare.ts';
-import { clock, defaultDataDir, nodeAddress, nodeName, selfCommand } from './defaults.ts';
+import { clock, defaultDataDir, durationMs, nodeAddress, nodeName, selfCommand } from './defaults.ts';
 import { type NodeFlags, nodeSettings } from './node-flags.ts';
 import { type Progress, plainProgress, terminalProgress } from './progress.ts';
 
@@ -208,14 +207,6 @@ export function serverOptions(flags: ServerFlags, progress: Progress): ServerOpt
     nodes: nodeSettings(flags),
     progress: (step) => (step.kind === 'step' ? progress.step(step.text) : progress.note(step.text)),
   };
-}
-
-/** `24h0m0s`, as kubeadm; `0`: for ever. @throws ClusterError */
-export function durationMs(text: string): number {
-  const found = text === '0' ? 0 : parseDuration(text);
-  if (found === undefined || Number(found) < 0)
-    throw new ClusterError(`"${text}" is no duration`, 'write it like 24h or 90m; 0 means for ever');
-  return Number(found);
 }
 
 export const progressOf = (): Progress =>

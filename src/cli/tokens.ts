@@ -8,8 +8,8 @@ import { generateCertificateKey, uploadCertificates } from '../cluster/servers/c
 import { bracketed, readHostConfig } from '../cluster/servers/host-config.ts';
 import { adminClient } from '../cluster/servers/init.ts';
 import { createToken, deleteToken, generateToken, listTokens } from '../cluster/servers/tokens.ts';
-import { clock, defaultDataDir } from './defaults.ts';
-import { durationMs, joinCommand } from './servers.ts';
+import { clock, defaultDataDir, durationMs } from './defaults.ts';
+import { joinCommand } from './servers.ts';
 
 interface Common {
   readonly dataDir?: string;

@@ -20,7 +20,7 @@ import type { NodeSettings } from '../cluster/node-config.ts';
 import { createProcessRegistry } from '../cluster/process-metrics.ts';
 import { assertNotRunning } from '../cluster/run-record.ts';
 
-import { clock, defaultDataDir, nodeAddress, nodeName, selfCommand, userKubeconfig } from './defaults.ts';
+import { clock, defaultDataDir, durationMs, nodeAddress, nodeName, selfCommand, userKubeconfig } from './defaults.ts';
 import { type NodeFlags, nodeSettings } from './node-flags.ts';
 import { type Progress, plainProgress, terminalProgress } from './progress.ts';
 
@@ -37,6 +37,8 @@ export interface UpOptions extends NodeFlags {
   readonly nodeName?: string;
   readonly kubeconfig?: string;
   readonly logLevel: string;
+  readonly snapshotEvery?: string;
+  readonly snapshotKeep: number;
 }
 
 export async function up(options: UpOptions): Promise<void> {
@@ -89,14 +91,18 @@ export async function up(options: UpOptions): Promise<void> {
         runtimeRuns: options.containerRuntimeEndpoint !== undefined,
       },
       pid: process.pid,
+      command: selfCommand(),
       nodeCommand: selfCommand('node'),
+      ...(options.snapshotEvery === undefined
+        ? {}
+        : { snapshots: { everyMs: durationMs(options.snapshotEvery), keep: options.snapshotKeep } }),
       progress: (step) => (step.kind === 'step' ? progress.step(step.text) : progress.note(step.text)),
       spawner,
     };
     const { controlPlanes = 0, etcdWitness } = options;
     cluster =
       controlPlanes > 0 || hasServers(dataDir)
-        ? await startLocalServers({ ...common, controlPlanes, etcdWitness, command: selfCommand() })
+        ? await startLocalServers({ ...common, controlPlanes, etcdWitness })
         : await startLocalCluster(common);
   } catch (error) {
     progress.fail();

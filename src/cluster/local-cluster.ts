@@ -7,6 +7,7 @@ import { ApiError } from '../api/errors.ts';
 import type { ApiHandler } from '../api/exchange.ts';
 import type { Node } from '../api/types/core-v1.ts';
 import { resources } from '../api/types/resources.ts';
+import { createTaskGroup } from '../base/task-group.ts';
 import type { Client } from '../client/client.ts';
 import { createClient } from '../client/create-client.ts';
 import type { Spawner } from '../host/spawner.ts';
@@ -33,6 +34,7 @@ import { type NodeConfig, type NodeSettings, nodeFiles, writeNodeSetup } from '.
 import { issueNodeSetup } from './node-credentials.ts';
 import { assertNotRunning, type RunRecord, removeRunRecord, thisProcess, writeRunRecord } from './run-record.ts';
 import { chooseRung, type MachineFacts, type Rung } from './rung.ts';
+import type { SnapshotSchedule } from './servers/host-config.ts';
 import { clusterId, openSegment, type RunningHosts, runHosts, workerNames } from './simulated-hosts.ts';
 import { superviseNode } from './supervise-node.ts';
 import {
@@ -60,8 +62,12 @@ export interface LocalClusterOptions extends Surroundings {
   readonly kubeconfig?: { readonly path: string; readonly owner?: FileOwner };
   readonly machine: MachineFacts;
   readonly pid: number;
+  /** Program and arguments of this command. */
+  readonly command: readonly string[];
   /** Program and arguments that run the node process on a data directory. */
   readonly nodeCommand: readonly string[];
+  /** Of what the cluster stores. Absent: as it is where nobody says: none of the embedded store, those of `init` on hosts with etcd. */
+  readonly snapshots?: SnapshotSchedule;
   readonly network?: Partial<ClusterNetwork>;
   /** The same for all nodes. */
   readonly nodes: NodeSettings;
@@ -302,6 +308,13 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     step('Waiting until every node is ready');
     await Promise.race([waitForNodes(createClient(running.transportAs(adminPeer)), names, options), failures.promise]);
     for (const say of settle) say();
+    const { snapshots } = options;
+    if (snapshots && snapshots.everyMs > 0) {
+      const { snapshotStoreRegularly } = await import('./servers/embedded-snapshots.ts');
+      const tasks = createTaskGroup();
+      tasks.run('snapshots', (stop) => snapshotStoreRegularly(dir, { ...options, ...snapshots }, stop));
+      undo.push(() => tasks.stop());
+    }
     return {
       server,
       contextName,

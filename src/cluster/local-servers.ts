@@ -55,8 +55,6 @@ import {
 export interface LocalServersOptions extends LocalClusterOptions {
   readonly controlPlanes: number;
   readonly etcdWitness: boolean;
-  /** Program and arguments of this command: `init`, `join` and `start` are run on the hosts. */
-  readonly command: readonly string[];
 }
 
 const serverPort = 6443;
@@ -102,6 +100,7 @@ export async function startLocalServers(options: LocalServersOptions): Promise<O
       await fleet.bireme(first, 'init', [
         ...['--upload-certs', '--token', secrets.token, '--certificate-key', secrets.certificateKey],
         ...['--pod-network-cidr', hosts.ranges.podCidr, '--service-cidr', hosts.ranges.serviceCidr],
+        ...snapshotArguments(options.snapshots),
       ]);
     } else await fleet.startIfDown(first);
     const firstDir = dataDirOfHost(dir, first.name);
@@ -313,5 +312,8 @@ const nodeArguments = (nodes: NodeSettings): readonly string[] => [
   ...(nodes.kubeletConfigFile === undefined ? [] : ['--kubelet-config', nodes.kubeletConfigFile]),
   ...(nodes.kubeletConfigDir === undefined ? [] : ['--kubelet-config-dir', nodes.kubeletConfigDir]),
 ];
+
+const snapshotArguments = (schedule: LocalServersOptions['snapshots']): readonly string[] =>
+  schedule === undefined ? [] : ['--snapshot-every', `${schedule.everyMs}ms`, '--snapshot-keep', String(schedule.keep)];
 
 const textOf = ({ id, secret }: { readonly id: string; readonly secret: string }): string => `${id}.${secret}`;

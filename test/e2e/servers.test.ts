@@ -3,7 +3,7 @@
  * witness, what goes wrong by hand, and the loss of processes and hosts while clients write and read.
  */
 import assert from 'node:assert/strict';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { resources } from '../../src/api/types/resources.ts';
 import { createRealClock } from '../../src/base/real-clock.ts';
@@ -14,11 +14,11 @@ import { isReady, underLoad } from './under-load.ts';
 
 const clock = createRealClock({ keepAlive: true });
 test('servers: init, join, what goes wrong by hand, a token command, status, reset', {
-  timeout: 280_000,
+  timeout: 400_000,
 }, async (t) => {
   if (!requires(t, fleetNeeds)) return;
-  const { hosts } = await startFleet(t, ['m1', 'w1']);
-  const [m1, w1] = [hosts.m1!, hosts.w1!];
+  const { hosts } = await startFleet(t, ['m1', 'w1', 'n1']);
+  const [m1, w1, n1] = [hosts.m1!, hosts.w1!, hosts.n1!];
   const flags = joinFlags(await m1.ok('init', '--upload-certs', ...hollow));
   await using cluster = m1.access();
 
@@ -116,9 +116,32 @@ test('servers: init, join, what goes wrong by hand, a token command, status, res
   const config = { apiVersion: 'kubeadm.k8s.io/v1beta4', kind: 'JoinConfiguration', discovery: { bootstrapToken } };
   writeFileSync(`${w1.dataDir}.yaml`, JSON.stringify(config));
   await w1.ok('join', '--config', `${w1.dataDir}.yaml`, ...hollow);
+  const snapshot = `${m1.dataDir}.db`;
+  await m1.ok('snapshot save', snapshot);
+  const namespaces = await last.client.resource(resources.namespaces).list();
+  const authority = readFileSync(`${m1.dataDir}/pki/ca.crt`, 'utf8');
+  const admin = readFileSync(`${m1.dataDir}/admin.conf`, 'utf8');
   await m1.ok('reset');
   assert.ok(!existsSync(m1.dataDir));
   await w1.ok('reset');
+
+  // The cluster on a machine that was never part of it.
+  if (!(findCommand('etcdctl') ?? findCommand('etcdutl'))) return;
+  await n1.ok('init', '--from-snapshot', snapshot, ...hollow);
+  assert.equal(readFileSync(`${n1.dataDir}/pki/ca.crt`, 'utf8'), authority, 'the same authority');
+  await using back = n1.access();
+  const restored = await back.client.resource(resources.namespaces).list();
+  const uids = ({ items }: typeof restored): readonly string[] =>
+    items.map(({ metadata }) => `${metadata.name} ${metadata.uid}`);
+  assert.deepEqual(uids(restored), uids(namespaces));
+  assert.ok(Number(restored.metadata.resourceVersion) > Number(namespaces.metadata.resourceVersion));
+  await back.until(resources.nodes, 'n1 is ready', (nodes) =>
+    nodes.some((node) => node.metadata.name === 'n1' && isReady(node)),
+  );
+  // Who held credentials of the cluster still does: a certificate of before, on the server's new one.
+  writeFileSync(`${n1.dataDir}/admin.conf`, admin);
+  await using before = n1.access();
+  await before.client.resource(resources.namespaces).get('default');
 });
 
 test('servers: two control-plane hosts and a witness lose any one of them', { timeout: 600_000 }, async (t) => {

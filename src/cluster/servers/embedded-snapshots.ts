@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
+import type { Spawner } from '../../host/spawner.ts';
 import { assertStoreUnused, copyStoreFile, unpackStoreFile } from '../../store/embedded/copy-file.ts';
 import { openEmbeddedStore } from '../../store/embedded/embedded-store.ts';
 import { StoreError } from '../../store/store.ts';
@@ -11,11 +12,12 @@ import { type DataDir, openDataDir } from '../data-dir.ts';
 import { assertNotRunning } from '../run-record.ts';
 import { writeCertificates } from './certificate-upload.ts';
 import { raiseRevision } from './copy-store.ts';
+import type { SnapshotSchedule } from './host-config.ts';
 import {
-  forget,
-  listSnapshots,
+  keepNewest,
   readSnapshotPki,
   type SnapshotInfo,
+  snapshotRegularly,
   snapshotsPath,
   writeSnapshotPki,
 } from './snapshots.ts';
@@ -23,6 +25,8 @@ import {
 const prefix = 'store-';
 /** Writes that clients may have seen after the snapshot. */
 const raiseDefault = 20_000;
+/** Copying takes as long as the disk does. */
+const saveTimeoutMs = 600_000;
 
 /** @param options.keep of those with a name of their time, the newest so many stay. @throws ClusterError, StoreError */
 export async function saveStoreSnapshot(
@@ -40,16 +44,45 @@ export async function saveStoreSnapshot(
   await copyStoreFile(dir.store, part);
   writeSnapshotPki(dir, path, undefined);
   renameSync(part, path);
-  if (options.keep !== undefined) {
-    const own = listSnapshots(dir).filter(({ name }) => name.startsWith(prefix));
-    for (const old of own.slice(0, Math.max(0, own.length - options.keep))) forget(old.path);
-  }
+  if (options.keep !== undefined) keepNewest(dir, prefix, options.keep);
   return {
     name: path.slice(dirname(path).length + 1),
     path,
     bytes: statSync(path).size,
     created: new Date(options.clock.now()).toISOString(),
   };
+}
+
+/**
+ * While the cluster runs, until `signal` aborts: by a process of its own each time, because LMDB opens a file once in a process.
+ * @param options.command program and arguments of this command
+ */
+export function snapshotStoreRegularly(
+  dir: DataDir,
+  options: SnapshotSchedule & {
+    readonly command: readonly string[];
+    readonly spawner: Pick<Spawner, 'run'>;
+    readonly clock: Clock;
+    readonly log: Logger;
+  },
+  signal: AbortSignal,
+): Promise<void> {
+  const { spawner, log, keep } = options;
+  const [program = '', ...args] = [
+    ...options.command,
+    'snapshot',
+    'save',
+    '--data-dir',
+    dir.path,
+    '--keep',
+    String(keep),
+  ];
+  const save = async (cut: AbortSignal): Promise<void> => {
+    const { code, stdout, stderr } = await spawner.run(program, args, { timeoutMs: saveTimeoutMs, signal: cut });
+    if (code !== 0) throw new Error(stderr.toString().trim() || `bireme snapshot save ended with ${code}`);
+    log.info('Saved a snapshot of the store', { said: stdout.toString().trim() });
+  };
+  return snapshotRegularly(dir, prefix, options, save, signal);
 }
 
 /**

@@ -25,8 +25,15 @@ export interface HostConfig {
   readonly etcd?: EtcdMemberConfig;
   /** Workers: where their own balancer listens, on 127.0.0.1. */
   readonly balancerPort?: number;
-  /** Control-plane hosts: snapshots of etcd of their own accord. `everyMs` 0: none. */
-  readonly snapshots?: { readonly everyMs: number; readonly keep: number };
+  /** Control-plane hosts: snapshots of etcd of their own accord. */
+  readonly snapshots?: SnapshotSchedule;
+}
+
+export interface SnapshotSchedule {
+  /** 0: none. */
+  readonly everyMs: number;
+  /** Of those with a name of their time, so many stay. */
+  readonly keep: number;
 }
 
 export interface EtcdMemberConfig {

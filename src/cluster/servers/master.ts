@@ -25,7 +25,7 @@ import { createKubeletClient } from '../kubelet-client.ts';
 import { runEtcdMember } from './etcd-member.ts';
 import { bracketed, clientUrl, type HostConfig, readList, writeList } from './host-config.ts';
 import { servingApprover } from './serving-approver.ts';
-import { snapshotRegularly } from './snapshots.ts';
+import { snapshotEtcdRegularly } from './snapshots.ts';
 import { doStoreTask } from './store-task.ts';
 
 export interface MasterOptions extends Surroundings {
@@ -144,7 +144,7 @@ export async function runMaster(options: MasterOptions, signal: AbortSignal): Pr
     parts.run('etcd-members', (stop) => followMembers(options, certificates.etcd, shared, stop));
     const { snapshots } = config;
     if (snapshots && snapshots.everyMs > 0)
-      parts.run('etcd-snapshots', (stop) => snapshotRegularly(dir, config, { clock, log, ...snapshots }, stop));
+      parts.run('etcd-snapshots', (stop) => snapshotEtcdRegularly(dir, config, { clock, log, ...snapshots }, stop));
     parts.run('certificate-renewal', async (stop) => {
       for (;;) {
         await clock.sleep(renewEveryMs, stop);

@@ -27,7 +27,7 @@ import { type DataDir, readFileIfPresent, writeFileAtomically } from '../data-di
 import { findProgram } from '../rung.ts';
 import { certificateFiles } from './certificate-upload.ts';
 import { etcdDataPath } from './etcd-member.ts';
-import { clientUrl, type HostConfig, readList } from './host-config.ts';
+import { clientUrl, type HostConfig, readList, type SnapshotSchedule } from './host-config.ts';
 import { writeStoreTask } from './store-task.ts';
 
 export interface SnapshotInfo {
@@ -101,7 +101,7 @@ export function writeSnapshotPki(dir: DataDir, path: string, network: HostConfig
 }
 
 /** Removes a snapshot with what lies beside it. */
-export function forget(path: string): void {
+function forget(path: string): void {
   rmSync(path, { force: true });
   rmSync(pkiOf(path), { force: true });
 }
@@ -119,26 +119,54 @@ export function listSnapshots(dir: DataDir): readonly SnapshotInfo[] {
     .sort((a, b) => (a.created < b.created ? -1 : 1));
 }
 
-/** Snapshots of their own accord, of which the newest `keep` stay. Those that somebody named otherwise are left alone. */
+/** One that became due while nothing ran is not saved in the middle of the start. */
+const afterStartMs = 60_000;
+
+/** Snapshots of their own accord, the first when the newest of those named `PREFIX...` is old enough, whoever made it. Until `signal` aborts; failures are logged. */
 export async function snapshotRegularly(
   dir: DataDir,
-  config: HostConfig,
-  options: { readonly clock: Clock; readonly log: Logger; readonly everyMs: number; readonly keep: number },
+  prefix: string,
+  options: { readonly clock: Clock; readonly log: Logger; readonly everyMs: number },
+  save: (signal: AbortSignal) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { clock, log, everyMs, keep } = options;
+  const { clock, log, everyMs } = options;
+  const newest = listSnapshots(dir).findLast(({ name }) => name.startsWith(prefix));
+  const ageMs = newest ? clock.now() - Date.parse(newest.created) : 0;
+  let pauseMs = Math.max(everyMs - Math.max(0, ageMs), Math.min(everyMs, afterStartMs));
   for (;;) {
-    await clock.sleep(everyMs, signal);
+    await clock.sleep(pauseMs, signal);
     if (signal.aborted) return;
+    pauseMs = everyMs;
     try {
-      const { path, bytes } = await saveSnapshot(dir, config, { clock });
-      log.info('Saved a snapshot of etcd', { path, bytes });
-      const own = listSnapshots(dir).filter(({ name }) => name.startsWith(`etcd-${config.nodeName}-`));
-      for (const old of own.slice(0, Math.max(0, own.length - keep))) forget(old.path);
+      await save(signal);
     } catch (error) {
-      log.error('Cannot save a snapshot of etcd', { error });
+      if (!signal.aborted) log.error('Cannot save a snapshot', { error });
     }
   }
+}
+
+/** Of those named `PREFIX...` the newest `keep` stay. Those that somebody named otherwise are left alone. */
+export function keepNewest(dir: DataDir, prefix: string, keep: number): void {
+  const own = listSnapshots(dir).filter(({ name }) => name.startsWith(prefix));
+  for (const old of own.slice(0, Math.max(0, own.length - keep))) forget(old.path);
+}
+
+/** Of etcd, from its member on this host. */
+export function snapshotEtcdRegularly(
+  dir: DataDir,
+  config: HostConfig,
+  options: SnapshotSchedule & { readonly clock: Clock; readonly log: Logger },
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock, log, keep } = options;
+  const prefix = `etcd-${config.nodeName}-`;
+  const save = async (): Promise<void> => {
+    const { path, bytes } = await saveSnapshot(dir, config, { clock });
+    log.info('Saved a snapshot of etcd', { path, bytes });
+    keepNewest(dir, prefix, keep);
+  };
+  return snapshotRegularly(dir, prefix, options, save, signal);
 }
 
 /** What lies beside a snapshot. @throws ClusterError */
