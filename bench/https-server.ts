@@ -2,6 +2,8 @@
  * The server of `bench/https.ts`, a process of its own: the production handler chain on the embedded store behind HTTPS, without scheduler and
  * controllers, whose work is not the server's; with a third argument on the etcd that listens there, which others may use too. Says `ready` over IPC and answers `cpu` with `process.cpuUsage()`.
  */
+import { readFileSync } from 'node:fs';
+import { getHeapSpaceStatistics, getHeapStatistics, writeHeapSnapshot } from 'node:v8';
 import { createLogger } from '../src/base/console-log.ts';
 import { createMetricsRegistry } from '../src/base/metrics.ts';
 import { createRealClock } from '../src/base/real-clock.ts';
@@ -52,6 +54,8 @@ const https = await startHttpsServer({
 });
 process.on('message', (message) => {
   if (message === 'cpu') process.send?.({ cpu: process.cpuUsage(), rss: process.memoryUsage.rss() });
+  if (message === 'memory') process.send?.({ memory: memoryBreakdown() });
+  if (message === 'snapshot') process.send?.({ snapshot: writeHeapSnapshot() });
   if (message === 'calibrate') process.send?.({ cpuMs: calibrate() });
   if (message === 'stop') void stop();
 });
@@ -60,6 +64,23 @@ process.once('disconnect', () => process.exit());
 process.send?.({
   ready: { ca: certificates.ca.cert, cert: certificates.admin.cert, key: certificates.admin.key },
 });
+
+/** Where the resident set is, in bytes: what V8 and Node know of, and what the kernel says of mapped files. `--expose-gc`: after a full collection. */
+function memoryBreakdown(): Record<string, number> {
+  (globalThis as { gc?: () => void }).gc?.();
+  const { rss, heapUsed, heapTotal, external, arrayBuffers } = process.memoryUsage();
+  const spaces = getHeapSpaceStatistics().map(({ space_name, space_size }) => [space_name, space_size] as const);
+  const status = readFileSync('/proc/self/status', 'utf8');
+  const kilobytes = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) * 1024;
+  return {
+    rss,
+    anonymous: kilobytes('RssAnon'),
+    files: kilobytes('RssFile'),
+    ...{ heapTotal, heapUsed, external, arrayBuffers },
+    malloced: getHeapStatistics().malloced_memory,
+    ...Object.fromEntries(spaces),
+  };
+}
 
 /** CPU milliseconds of work that never changes: how fast this process's core is just now. */
 function calibrate(): number {

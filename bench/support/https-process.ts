@@ -11,6 +11,10 @@ export interface HttpsProcess {
   /** Milliseconds of CPU since its start, all threads. */
   cpuMs(): Promise<number>;
   rssBytes(): Promise<number>;
+  /** Where its memory is, in bytes by name. Started with `--expose-gc`: after a full collection. */
+  memory(): Promise<Readonly<Record<string, number>>>;
+  /** @returns the file it wrote. */
+  heapSnapshot(): Promise<string>;
   /** What the same work costs it just now: other work on the machine's cores makes all CPU time longer. */
   calibrate(): Promise<number>;
   stop(): Promise<void>;
@@ -57,6 +61,8 @@ export async function startHttpsProcess(
       return (cpu.user + cpu.system) / 1000;
     },
     rssBytes: async () => (await usage()).rss,
+    memory: async () => (await ask<{ memory: Record<string, number> }>('memory')).memory,
+    heapSnapshot: async () => (await ask<{ snapshot: string }>('snapshot')).snapshot,
     calibrate: async () => (await ask<{ cpuMs: number }>('calibrate')).cpuMs,
     async stop() {
       server.send('stop');

@@ -10,7 +10,7 @@
  *     ,"creationTimestamp":...}          body after the hole
  *
  * Invariants: 1. `bytes` are never written to and never a slice of a larger buffer that others use. 2. A CachedObject never changes,
- * except that `value` may be dropped and made again.
+ * except that `value` may be dropped and made again: equal and frozen, but another object.
  */
 import type { JsonObject } from '../../api/json.ts';
 
@@ -39,6 +39,8 @@ export class CachedObject {
   readonly node: string;
   /** The parsed object with its resourceVersion, deep-frozen; see `ValueBudget`. */
   value: JsonObject | undefined;
+  /** Somebody has asked for the value since the budget last looked. */
+  valueUsed = false;
 
   constructor(
     from: { key: string; revision: number; createRevision: number; bytes: Uint8Array },

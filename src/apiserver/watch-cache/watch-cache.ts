@@ -76,7 +76,7 @@ export class WatchCache {
 
   constructor(options: WatchCacheOptions) {
     this.#options = options;
-    this.#budget = new ValueBudget(options.valueBudgetBytes);
+    this.#budget = new ValueBudget(options.valueBudgetBytes, options.clock);
     this.bookmarks = new BookmarkKeeper(options.clock, () => this.#revision);
     for (const resource of options.resources) {
       this.#byPrefix.set(resource.prefix, { resource, cache: this.#cacheFor(resource, 0) });
@@ -100,7 +100,10 @@ export class WatchCache {
 
   /** The parsed object in its storage version with its resourceVersion, deep-frozen. */
   valueOf(object: CachedObject): JsonObject {
-    if (object.value !== undefined) return object.value;
+    if (object.value !== undefined) {
+      object.valueUsed = true;
+      return object.value;
+    }
     const value = this.#withRevision(this.#options.freeze(this.#options.parse(object.bytes)), object.revision);
     object.value = value;
     this.#budget.hold(object);
@@ -171,6 +174,7 @@ export class WatchCache {
       if (!signal.aborted) await clock.sleep(first ? 100 : retryMs, signal);
     }
     this.bookmarks.stop();
+    this.#budget.stop();
     for (const { cache } of this.#byPrefix.values())
       cache.watchers.forEach((watcher) => {
         watcher.close();
