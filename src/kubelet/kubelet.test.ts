@@ -309,6 +309,48 @@ hollow('a pod that does not fit is rejected: Failed, OutOfcpu', async (node) => 
   );
 });
 
+test('kubelet: a pod whose containers have ended makes room, before its volumes are gone', async () => {
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const node = await startHollowNode({ environment: { release: () => released } });
+  try {
+    const containers = [{ name: 'app', image: 'a:1', resources: { requests: { cpu: '3' } } }];
+    node.createPod('old', { containers });
+    await node.clock.advance(100);
+    node.deletePod('old', 1);
+    await node.clock.advance(2000);
+    // The status says so, and the scheduler binds the next one.
+    assert.equal(node.pod('old')?.status?.phase, 'Succeeded');
+    node.createPod('next', { containers });
+    await node.clock.advance(100);
+    assert.equal(node.pod('next')?.status?.phase, 'Running', node.pod('next')?.status?.message ?? '');
+    release();
+    await node.clock.advance(100);
+    assert.equal(node.pod('old'), undefined);
+  } finally {
+    release();
+    await node.stop();
+  }
+});
+
+test('kubelet: a pod taken out of the API by force makes room, while its containers still end', async () => {
+  const node = await startHollowNode();
+  try {
+    const containers = [{ name: 'app', image: 'a:1', resources: { requests: { cpu: '3' } } }];
+    node.createPod('old', { containers }, { annotations: { 'hollow.bireme.dev/stop-seconds': '20' } });
+    await node.clock.advance(100);
+    node.server.remove('/api/v1/namespaces/default/pods/old');
+    await node.clock.advance(100);
+    node.createPod('next', { containers });
+    await node.clock.advance(100);
+    assert.equal(node.pod('next')?.status?.phase, 'Running', node.pod('next')?.status?.message ?? '');
+  } finally {
+    await node.stop();
+  }
+});
+
 hollow('activeDeadlineSeconds ends a pod: Failed, DeadlineExceeded', async (node) => {
   node.createPod('late', { activeDeadlineSeconds: 30 });
   await node.clock.advance(29_000);

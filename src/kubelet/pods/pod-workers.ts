@@ -85,7 +85,7 @@ export interface PodWorkers {
   /** Resolves when nothing of the pod runs any more, or the signal aborts. */
   ended(uid: string, signal: AbortSignal): Promise<void>;
   has(uid: string): boolean;
-  /** Pods that hold resources here: not yet terminated. */
+  /** Pods the node has to keep room for: not those whose containers have ended, nor those taken out of the API by force, as upstream. */
   active(): readonly Pod[];
   runtimeStatus(uid: string): PodRuntimeStatus | undefined;
   /** Waits until no step is under way. Steps in flight are cut off by the options' signal. */
@@ -347,6 +347,8 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
       last = await look(worker, stepSignal);
       if (last.containers.some((container) => container.state === 'running')) return 1000;
     }
+    // Before the status tells it: the scheduler gives the room away as soon as it knows.
+    worker.ended = true;
     if (!worker.gone) tell(worker, last, { terminal: true });
     await environment.release(worker.uid);
     worker.state = 'terminated';
@@ -496,7 +498,7 @@ export function createPodWorkers(options: PodWorkersOptions): PodWorkers {
     active() {
       const pods: Pod[] = [];
       for (const worker of workers.values())
-        if (worker.state !== 'terminated' && !worker.verdict) pods.push(withAllocation(worker.pod, worker.allocation));
+        if (!worker.ended && !worker.gone && !worker.verdict) pods.push(withAllocation(worker.pod, worker.allocation));
       return pods;
     },
     runtimeStatus: (uid) => workers.get(uid)?.runtime,

@@ -11,6 +11,8 @@ export interface Worker {
   pod: Pod;
   state: 'syncing' | 'terminating' | 'terminated';
   gone: boolean;
+  /** None of its containers runs any more, nor will: it needs no room on the node. Its volumes may still be there. */
+  ended: boolean;
   verdict: Verdict | undefined;
   graceSeconds: number | undefined;
   /** Uids of pods that must have ended before this one starts. */
@@ -46,6 +48,7 @@ export function newWorker(pod: Pod): Worker {
     pod,
     state: 'syncing',
     gone: false,
+    ended: false,
     verdict: undefined,
     graceSeconds: undefined,
     after: [],

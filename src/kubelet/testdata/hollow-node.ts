@@ -18,6 +18,7 @@ import { answer, createFakeApiServer, type FakeApiServer } from '../../client/te
 import type { MachineInfo } from '../../host/machine-info.ts';
 import { createHollowRuntime, type HollowRuntime } from '../../runtime/hollow/hollow-runtime.ts';
 import { defaultKubeletConfig, type KubeletConfig } from '../config.ts';
+import type { PodEnvironment } from '../environment.ts';
 import { createHollowEnvironment } from '../environment-hollow.ts';
 import { createKubelet, type Kubelet } from '../kubelet.ts';
 import { createOwnNodeSource } from '../node-source.ts';
@@ -62,7 +63,11 @@ export const testMachine: MachineInfo = {
 const podPath = (name: string): string => `/api/v1/namespaces/default/pods/${name}`;
 
 export async function startHollowNode(
-  options: { readonly config?: Partial<KubeletConfig>; readonly watchesNode?: boolean } = {},
+  options: {
+    readonly config?: Partial<KubeletConfig>;
+    readonly watchesNode?: boolean;
+    readonly environment?: Partial<PodEnvironment>;
+  } = {},
 ): Promise<HollowTestNode> {
   const clock = createVirtualClock();
   const random = createSeededRandom(1);
@@ -106,7 +111,7 @@ export async function startHollowNode(
       events: recorder,
       runtime,
       runtimeChanges: (listener) => runtime.onChange(listener),
-      environment: createHollowEnvironment(objects),
+      environment: { ...createHollowEnvironment(objects), ...options.environment },
       machine: testMachine,
       nodeIPs: ['10.0.0.1'],
       clock,
