@@ -105,7 +105,7 @@ export function flatKeyed(text: string): ReadonlyMap<string, number> {
 }
 
 /** @returns undefined for a file that is not there, or whose group went away while it was read. */
-async function contents(path: string): Promise<string | undefined> {
+export async function contents(path: string): Promise<string | undefined> {
   try {
     return (await readFile(path, 'utf8')).trim();
   } catch (error) {

@@ -2,7 +2,8 @@
 import { access, mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
-import { type CgroupUsage, usageV1, usageV2 } from './cgroup-usage.ts';
+import { type CgroupStats, statsV1, statsV2 } from './cgroup-stats.ts';
+import { type CgroupUsage, contents, usageV1, usageV2 } from './cgroup-usage.ts';
 import { errorCode, HostError } from './host-error.ts';
 import { type MountEntry, parseMountInfo } from './mounts.ts';
 
@@ -25,8 +26,12 @@ export interface Cgroups {
   children(path: string): Promise<readonly string[]>;
   /** @returns undefined when the group is gone, or the kernel counts nothing for it (version 2's root). */
   usage(path: string): Promise<CgroupUsage | undefined>;
+  /** All it counts; dearer than `usage`. @returns undefined as `usage` does */
+  stats(path: string): Promise<CgroupStats | undefined>;
   /** Processes in the group and below. */
   pids(path: string): Promise<readonly number[]>;
+  /** Processes in the group itself. */
+  ownPids(path: string): Promise<readonly number[]>;
 }
 
 /** Controllers whose version 1 groups are made; limits go to cpu, memory and pids. */
@@ -83,7 +88,13 @@ function versionOne(roots: ReadonlyMap<string, string>, unified: string | undefi
         const root = roots.get(controller);
         return root === undefined ? undefined : join(root, path);
       }),
+    stats: (path) =>
+      statsV1((controller, file) => {
+        const root = roots.get(controller);
+        return root === undefined ? Promise.resolve(undefined) : contents(join(root, path, file));
+      }),
     pids: (path) => pidsBelow(join(roots.get('memory')!, path)),
+    ownPids: (path) => pidsIn(join(roots.get('memory')!, path)),
   };
 }
 
@@ -108,7 +119,9 @@ function versionTwo(root: string, clock: Clock): Cgroups {
     remove: (path) => removeTree(join(root, path), clock),
     children: (path) => childrenOf(join(root, path)),
     usage: (path) => usageV2(join(root, path)),
+    stats: (path) => statsV2((file) => contents(join(root, path, file))),
     pids: (path) => pidsBelow(join(root, path)),
+    ownPids: (path) => pidsIn(join(root, path)),
   };
 }
 

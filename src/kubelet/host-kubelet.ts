@@ -18,7 +18,6 @@ import type { Spawner } from '../host/spawner.ts';
 import type { CriRuntime } from '../runtime/cri.ts';
 import { configurationDocument } from './configuration-file.ts';
 import { createNodeCgroups } from './containers/node-cgroups.ts';
-import { podCgroupPath } from './containers/pod-cgroup.ts';
 import { fetchPodRuntimeStatus } from './containers/runtime-status.ts';
 import { createHostEnvironment } from './environment-host.ts';
 import type { Observation, Observations, Signal } from './eviction/thresholds.ts';
@@ -34,6 +33,7 @@ import { probeSeries, registerNodeMetrics, withRuntimeMetrics } from './server/k
 import { createPodCompleter } from './static/complete-pod.ts';
 import { withStaticPods } from './static/mirror-pods.ts';
 import { createStaticPodFeed } from './static/static-pods.ts';
+import { createGroupDetail } from './stats/group-detail.ts';
 import { createHostUsage } from './stats/host-usage.ts';
 import { createStatsProvider, type NodeUsage } from './stats/stats-provider.ts';
 import { createTokenManager } from './volumes/token-manager.ts';
@@ -168,7 +168,7 @@ export async function createHostKubelet(
     stats,
     machine,
     version: options.version,
-    podCgroup: (pod) => podCgroupPath(pod, config.cgroupRoot),
+    groups: cgroups && createGroupDetail(cgroups, { cgroupRoot: config.cgroupRoot, rootDir }),
     ...(config.enableSystemLogHandler ? { logFolder: '/var/log' } : {}),
     probeMetrics,
     configuration: () => configurationDocument(config),

@@ -14,7 +14,9 @@ import { CriError, type CriRuntime } from '../../runtime/cri.ts';
 import { findContainer, labels, type PodRuntimeStatus, type RuntimeContainer } from '../containers/runtime-status.ts';
 import type { PodSource } from '../pod-source.ts';
 import { podUid } from '../pods/pod-info.ts';
-import { cadvisorMetrics, resourceMetrics } from '../stats/metrics-text.ts';
+import { cadvisorPage } from '../stats/cadvisor-page.ts';
+import type { GroupDetail } from '../stats/group-detail.ts';
+import { resourceMetrics } from '../stats/metrics-text.ts';
 import { type StatsProvider, summaryJson } from '../stats/stats-provider.ts';
 import type { LogContext, LogOptions } from './container-log.ts';
 import { containerLogs } from './container-logs-endpoint.ts';
@@ -41,7 +43,8 @@ export interface KubeletHandlerOptions {
   readonly machine?: MachineInfo;
   /** The version told there. */
   readonly version?: string;
-  podCgroup?(pod: Pod): string;
+  /** Control groups, where the node has them. */
+  readonly groups?: GroupDetail | undefined;
   /** The KubeletConfiguration in force, as upstream writes it. */
   configuration?(): JsonObject;
   /** Series of probes; `/metrics/probes`. */
@@ -173,10 +176,11 @@ async function metricsPage(name: string, options: KubeletHandlerOptions): Promis
       if (options.stats && options.machine) {
         const byUid = new Map(options.pods.list().map((pod) => [podUid(pod), pod]));
         return page(
-          cadvisorMetrics(await options.stats.summary(), options.machine, {
+          await cadvisorPage(await options.stats.summary(), options.machine, {
             version: options.version ?? '',
+            nowMs: options.clock.now(),
             pod: (uid) => byUid.get(uid),
-            cgroup: (pod) => options.podCgroup?.(pod) ?? '',
+            detail: options.groups,
           }),
         );
       }
