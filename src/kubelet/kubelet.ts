@@ -95,6 +95,7 @@ async function runKubelet(
       serverPort: config.enableServer ? config.port : 0,
     },
     jitter: () => random.float(),
+    tellStart: !options.runtimeChanges,
     onChange: () => workers.wakeAll(),
     pressure: () => {
       const held = evictions?.conditions();

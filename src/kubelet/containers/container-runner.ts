@@ -6,7 +6,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { EventRecorder } from '../../client/events.ts';
 import { CriError, type CriRuntime, isCriNotFound } from '../../runtime/cri.ts';
-import type { PodSandboxConfig, UserNamespace } from '../../runtime/cri-types.ts';
+import type { Image, PodSandboxConfig, UserNamespace } from '../../runtime/cri-types.ts';
 import { EnvironmentError, type PodEnvironment } from '../environment.ts';
 import { ContainerConfigError, type EnvContext, makeEnvironment } from '../pods/env.ts';
 import { formatPod, gracePeriodSeconds, isSidecar, podRef, podUid } from '../pods/pod-info.ts';
@@ -127,7 +127,15 @@ export function createContainerRunner(options: ContainerRunnerOptions): Containe
     async start(pod, container, { status, sandbox, podIPs, pullSecrets, signal }) {
       const events = containerEvents(options.events, pod);
       checkBackOff(pod, container, status);
-      const image = await images.ensure(pod, container, { sandbox: sandbox.config, pullSecrets, events, signal });
+      const ensure = async (wanted: Container): Promise<Image> => {
+        try {
+          return await images.ensure(pod, wanted, { sandbox: sandbox.config, pullSecrets, events, signal });
+        } catch (error) {
+          if (error instanceof StartError) events.warning(container, 'Failed', `Error: ${error.reason}`);
+          throw error;
+        }
+      };
+      const image = await ensure(container);
 
       const volumeImages = new Map<string, string>();
       for (const { name } of container.volumeMounts ?? []) {
@@ -138,7 +146,7 @@ export function createContainerRunner(options: ContainerRunnerOptions): Containe
           image: source.reference ?? '',
           ...(source.pullPolicy ? { imagePullPolicy: source.pullPolicy } : {}),
         };
-        const pulled = await images.ensure(pod, wanted, { sandbox: sandbox.config, pullSecrets, events, signal });
+        const pulled = await ensure(wanted);
         volumeImages.set(name, pulled.id);
       }
 

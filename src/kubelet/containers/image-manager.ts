@@ -4,7 +4,7 @@
  */
 import type { Container, Pod, Secret } from '../../api/types/core-v1.ts';
 import type { Clock } from '../../base/clock.ts';
-import type { CriRuntime } from '../../runtime/cri.ts';
+import { CriError, type CriRuntime } from '../../runtime/cri.ts';
 import type { AuthConfig, Image, PodSandboxConfig } from '../../runtime/cri-types.ts';
 import { podUid } from '../pods/pod-info.ts';
 import type { BackOff } from './back-off.ts';
@@ -104,11 +104,11 @@ export function createImageManager({
     async ensure(pod, container, { sandbox, pullSecrets, events, signal }) {
       const written = container.image ?? '';
       const image = withDefaultTag(written);
-      if (image === undefined)
-        throw new StartError(
-          'InvalidImageName',
-          `Failed to apply default image tag ${JSON.stringify(written)}: couldn't parse image reference ${JSON.stringify(written)}: invalid reference format`,
-        );
+      if (image === undefined) {
+        const message = `Failed to apply default image tag ${JSON.stringify(written)}: couldn't parse image name ${JSON.stringify(written)}: ${formatProblem(written)}`;
+        events.warning(container, 'InspectFailed', message);
+        throw new StartError('InvalidImageName', message);
+      }
       let present: Image | undefined;
       try {
         present = await inspect(image, signal);
@@ -172,7 +172,9 @@ export function createImageManager({
   };
 }
 
-const text = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+/** What the runtime said, without the words of gRPC around it. */
+const text = (error: unknown): string =>
+  error instanceof CriError ? error.detail : error instanceof Error ? error.message : String(error);
 
 /** Go prints a duration rounded to milliseconds: `850ms`, `1.2s`, `1m3.5s`. */
 function roundedSeconds(ms: number): string {
@@ -196,6 +198,19 @@ export function withDefaultTag(image: string): string | undefined {
     return undefined;
   if (tag === undefined) return `${image}:latest`;
   return /^[\w][\w.-]{0,127}$/.test(tag) ? image : undefined;
+}
+
+/** What is wrong with the name, as the distribution library says it. */
+function formatProblem(image: string): string {
+  const slash = image.indexOf('/');
+  const first = image.slice(0, Math.max(0, slash));
+  const isHost = slash > 0 && (/[.:]/.test(first) || first === 'localhost' || first.toLowerCase() !== first);
+  const path = isHost ? image.slice(slash + 1) : slash < 0 ? `library/${image}` : image;
+  const colon = path.indexOf(':');
+  const name = colon < 0 ? path : path.slice(0, colon);
+  return name.toLowerCase() === name
+    ? 'invalid reference format'
+    : `invalid reference format: repository name (${name}) must be lowercase`;
 }
 
 /** Credentials of dockerconfigjson and dockercfg secrets whose registry is the image's. */

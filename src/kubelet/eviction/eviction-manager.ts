@@ -10,7 +10,7 @@ import type { Logger } from '../../base/log.ts';
 import type { EventRecorder } from '../../client/events.ts';
 import { gracePeriodSeconds, podRef, podUid } from '../pods/pod-info.ts';
 import { isCritical, qosClass } from '../pods/qos.ts';
-import type { Verdict } from '../pods/verdict.ts';
+import { rejection, type Verdict } from '../pods/verdict.ts';
 import type { PodStats, Summary } from '../stats/summary-types.ts';
 import { evictionMessage } from './eviction-message.ts';
 import { hasLocalLimits, overLocalLimit } from './local-limits.ts';
@@ -191,11 +191,7 @@ export function createEvictionManager(options: EvictionOptions): EvictionManager
         const taint = { key: 'node.kubernetes.io/memory-pressure', effect: 'NoSchedule' };
         if (!findUntoleratedTaint([taint], pod.spec?.tolerations, () => true)) return undefined;
       }
-      return {
-        phase: 'Failed',
-        reason: 'Evicted',
-        message: `Pod was rejected: The node had condition: [${[...held].sort().join(' ')}]. `,
-      };
+      return rejection('Evicted', `The node had condition: [${[...held].sort().join(' ')}]. `);
     },
   };
   return manager;

@@ -9,15 +9,9 @@ import { findUntoleratedTaint } from '../../api/pod/tolerations.ts';
 import { parseValue } from '../../api/quantity.ts';
 import type { Node, Pod } from '../../api/types/core-v1.ts';
 import type { PendingResize } from '../pods/resize.ts';
-import type { Verdict } from '../pods/verdict.ts';
+import { rejection, type Verdict } from '../pods/verdict.ts';
 import { isStaticPod } from '../static/static-pods.ts';
 import { refusedSysctl } from './sysctls.ts';
-
-const reject = (reason: string, message: string): Verdict => ({
-  phase: 'Failed',
-  reason,
-  message: `Pod was rejected: ${message}`,
-});
 
 /** @param others the pods the node runs already. @returns undefined when the node takes the pod. */
 export function admitPod(
@@ -27,42 +21,45 @@ export function admitPod(
   allowedUnsafeSysctls: readonly string[] = [],
 ): Verdict | undefined {
   const sysctl = refusedSysctl(pod, allowedUnsafeSysctls);
-  if (sysctl) return reject('SysctlForbidden', sysctl);
+  if (sysctl) return rejection('SysctlForbidden', sysctl);
   if (!node) return undefined;
   if (
     pod.spec?.securityContext?.supplementalGroupsPolicy === 'Strict' &&
     node.status?.features?.supplementalGroupsPolicy !== true
   )
-    return reject(
+    return rejection(
       'SupplementalGroupsPolicyNotSupported',
       'SupplementalGroupsPolicy=Strict is not supported in this node',
     );
   const os = pod.spec?.os?.name;
   const nodeOs = node.status?.nodeInfo?.operatingSystem ?? 'linux';
   if (os !== undefined && os !== nodeOs)
-    return reject('PodOSNotSupported', `Failed to admit pod as the OS field doesn't match node OS`);
+    return rejection('PodOSNotSupported', `Failed to admit pod as the OS field doesn't match node OS`);
   const allocatable = node.status?.allocatable ?? {};
   const maxPods = allocatable.pods === undefined ? Number.POSITIVE_INFINITY : parseValue(allocatable.pods);
   if (others.length + 1 > maxPods)
-    return reject(
+    return rejection(
       'OutOfpods',
       `Node didn't have enough resource: pods, requested: 1, used: ${others.length}, capacity: ${maxPods}`,
     );
   const lack = lackingResource(pod, allocatable, others);
-  if (lack) return reject(`OutOf${lack.name}`, lackMessage(lack));
+  if (lack) return rejection(`OutOf${lack.name}`, lackMessage(lack));
   if (pod.spec && !fitsRequiredNodeAffinity(pod.spec, node))
-    return reject('NodeAffinity', "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector");
+    return rejection(
+      'NodeAffinity',
+      "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
+    );
   const ports = pod.spec ? hostPorts(pod.spec) : [];
   for (const other of ports.length > 0 ? others : [])
     for (const used of other.spec ? hostPorts(other.spec) : [])
       if (ports.some((port) => portsCollide(port, used)))
-        return reject(
+        return rejection(
           'NodePorts',
           "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports",
         );
   const taint = findUntoleratedTaint(node.spec?.taints, pod.spec?.tolerations, ({ effect }) => effect === 'NoExecute');
   if (taint && !isStaticPod(pod))
-    return reject(
+    return rejection(
       'TaintToleration',
       "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate",
     );

@@ -5,7 +5,7 @@
 import { isAlreadyExists, isConflict, isNotFound } from '../../api/errors.ts';
 import type { JsonObject } from '../../api/json.ts';
 import type { Lease } from '../../api/types/coordination-v1.ts';
-import type { ContainerImage, Node } from '../../api/types/core-v1.ts';
+import type { ContainerImage, Node, NodeStatus } from '../../api/types/core-v1.ts';
 import { resources } from '../../api/types/resources.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
@@ -34,6 +34,8 @@ export interface NodeAgentOptions {
   onChange(): void;
   /** Memory, disk or processes are scarce. */
   pressure?(): NodeFacts['pressure'];
+  /** Events tell that the kubelet starts, and what it finds. Thousands of hollow nodes need not. */
+  readonly tellStart?: boolean;
   /** The node is being shut down, in upstream's words; pods are refused then. */
   shutdown?(): string | undefined;
 }
@@ -90,7 +92,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     try {
       if (runtimeVersion === '') {
         const version = await runtime.version({}, call);
-        runtimeVersion = `${version.runtimeName}://${version.runtimeVersion}`;
+        runtimeVersion = `${version.runtimeName}://${plainVersion(version.runtimeVersion)}`;
       }
       const { status, runtimeHandlers: handlers, features } = await runtime.status({}, call);
       runtimeHandlers = handlers;
@@ -181,6 +183,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     );
     reportedAtMs = clock.monotonic();
     await saw(updated, signal);
+    tellPressure(updated, before, next);
     const isReady = next.conditions?.find((c) => c.type === 'Ready')?.status;
     if (wasReady !== isReady)
       events.event(updated, {
@@ -188,6 +191,18 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
         reason: isReady === 'True' ? 'NodeReady' : 'NodeNotReady',
         message: `Node ${name} status is now: ${isReady === 'True' ? 'NodeReady' : 'NodeNotReady'}`,
       });
+  };
+
+  /** What the kubelet finds when it starts is told as well. */
+  let toldPressure = false;
+  const tellPressure = (seen: Node, before: NodeStatus | undefined, now: NodeStatus): void => {
+    for (const type of ['MemoryPressure', 'DiskPressure', 'PIDPressure']) {
+      const of = (status: NodeStatus | undefined) => status?.conditions?.find((c) => c.type === type);
+      const { status, reason = '' } = of(now) ?? {};
+      if (toldPressure ? of(before)?.status === status : !options.tellStart) continue;
+      events.event(seen, { type: 'Normal', reason, message: `Node ${name} status is now: ${reason}` });
+    }
+    toldPressure = true;
   };
 
   const renewLease = async (signal: AbortSignal): Promise<void> => {
@@ -298,6 +313,10 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
           }
         }
       }
+      if (options.tellStart && node) {
+        events.event(node, { type: 'Normal', reason: 'Starting', message: 'Starting kubelet.' });
+        tellPressure(node, undefined, nodeStatus(currentFacts(), node.status));
+      }
       options.onChange();
       reportedAtMs = clock.monotonic();
       const leaseMs = (config.nodeLeaseDurationSeconds * 1000) / 4;
@@ -329,6 +348,13 @@ function withReplacedAddresses(status: ReturnType<typeof nodeStatus>): JsonObjec
 const isOlder = (seen: Node, known: Node): boolean =>
   seen.metadata.uid === known.metadata.uid &&
   compareVersions(seen.metadata.resourceVersion ?? '', known.metadata.resourceVersion ?? '') < 0;
+
+/** As upstream tells versions: a semantic one whole, of any other only its numbers (`1.6.20~ds1` is `1.6.20`). */
+export function plainVersion(text: string): string {
+  const plain = text.replace(/^v/, '');
+  if (/^\d+\.\d+\.\d+(-[\w.-]+)?(\+[\w.-]+)?$/.test(plain)) return plain;
+  return /^\d+(\.\d+)+/.exec(plain)?.[0] ?? plain;
+}
 
 /** RFC 3339 with microseconds. */
 const microTime = (ms: number): string => new Date(ms).toISOString().replace('Z', '000Z');

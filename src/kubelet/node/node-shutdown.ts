@@ -8,7 +8,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { KubeletConfig } from '../config.ts';
 import { gracePeriodSeconds, podUid } from '../pods/pod-info.ts';
-import type { Verdict } from '../pods/verdict.ts';
+import { rejection, type Verdict } from '../pods/verdict.ts';
 
 export interface NodeShutdown {
   /** Why no pod is taken any more. */
@@ -65,14 +65,7 @@ export function createNodeShutdown(options: NodeShutdownOptions): NodeShutdown {
   const groups = shutdownGroups(options.config);
   let begun = false;
   return {
-    admit: () =>
-      begun
-        ? {
-            phase: 'Failed',
-            reason: 'NodeShutdown',
-            message: 'Pod was rejected: Pod was rejected as the node is shutting down.',
-          }
-        : undefined,
+    admit: () => (begun ? rejection('NodeShutdown', 'Pod was rejected as the node is shutting down.') : undefined),
     problem: () => (begun ? 'node is shutting down' : undefined),
     async begin(signal) {
       if (begun || groups.length === 0) return;

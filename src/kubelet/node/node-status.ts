@@ -93,9 +93,17 @@ export function nodeStatus(facts: NodeFacts, previous: NodeStatus | undefined): 
     ...(facts.runtimeFeatures
       ? { features: { supplementalGroupsPolicy: facts.runtimeFeatures.supplementalGroupsPolicy } }
       : {}),
+    declaredFeatures,
     ...(facts.images.length > 0 ? { images: facts.images } : {}),
   };
 }
+
+/** Of upstream's registry (KEP-5328), those that this kubelet has: schedulers and admission keep pods that need others away. */
+const declaredFeatures = [
+  'InPlacePodLevelResourcesVerticalScaling',
+  'InPlacePodVerticalScalingInitContainers',
+  'RestartAllContainersOnContainerExits',
+] as const;
 
 const handlersOf = (handlers: readonly RuntimeHandler[]): readonly NodeRuntimeHandler[] =>
   handlers.map(({ name, features }) => ({
@@ -156,7 +164,12 @@ function allocatableOf(
 const milli = (text: string | undefined): number => (text === undefined ? 0 : parseMilli(text));
 const bytes = (text: string | undefined): number => (text === undefined ? 0 : parseValue(text));
 const threshold = (text: string | undefined, total: number): number =>
-  text === undefined ? 0 : text.endsWith('%') ? Math.ceil((total * Number(text.slice(0, -1))) / 100) : parseValue(text);
+  text === undefined
+    ? 0
+    : text.endsWith('%')
+      ? // Upstream has the share as a 32-bit float, and cuts off.
+        Math.trunc(total * Math.fround(Math.fround(Number(text.slice(0, -1))) / 100))
+      : parseValue(text);
 
 function addressesOf({ nodeIPs, machine, nodeName }: NodeFacts): readonly NodeAddress[] {
   return [
@@ -213,6 +226,7 @@ export function nodeStatusChanged(before: NodeStatus | undefined, after: NodeSta
       status.daemonEndpoints?.kubeletEndpoint?.Port ?? 0,
       status.runtimeHandlers ?? [],
       status.features ?? {},
+      status.declaredFeatures ?? [],
       (status.images ?? []).map((image) => [image.names, image.sizeBytes]),
       (status.conditions ?? [])
         .map((c) => [c.type, c.status, c.reason ?? '', c.message ?? ''])

@@ -25,7 +25,7 @@ import {
   restartingAllContainers,
   restartsAfter,
 } from './restart-rules.ts';
-import type { Verdict } from './verdict.ts';
+import { isRejection, type Verdict } from './verdict.ts';
 
 export interface StatusInputs {
   readonly runtime: PodRuntimeStatus;
@@ -58,6 +58,18 @@ export function generatePodStatus(pod: Pod, given: StatusInputs): PodStatus {
   const spec = pod.spec ?? { containers: [] };
   const now = rfc3339(nowMs);
   const generation = pod.metadata.generation;
+  if (given.verdict && isRejection(given.verdict) && runtime.containers.length === 0) {
+    const { phase, reason, message } = given.verdict;
+    return {
+      ...(generation === undefined ? {} : { observedGeneration: generation }),
+      phase,
+      message,
+      reason,
+      startTime: previous?.startTime ?? now,
+      qosClass: qosClass(pod),
+      conditions: pod.status?.conditions ?? [],
+    };
+  }
   const inits = spec.initContainers ?? [];
   const inputs: StatusInputs = { ...given, restartingAll: mustRestartAll(pod, runtime, previous) };
   const initStatuses = inits.map((c) => containerStatus(pod, c, previous?.initContainerStatuses, inputs, true));
@@ -278,8 +290,8 @@ function terminated(container: RuntimeContainer, inputs: StatusInputs): NonNulla
     exitCode: container.exitCode,
     reason: container.reason || (container.exitCode === 0 ? 'Completed' : 'Error'),
     ...(message === '' ? {} : { message }),
-    // A container that never started has no start: upstream writes null.
-    ...(container.startedAtMs > 0 ? { startedAt: rfc3339(container.startedAtMs) } : {}),
+    // A container that never started did so in 1970, as upstream has it.
+    startedAt: rfc3339(container.startedAtMs),
     ...(container.finishedAtMs > 0 ? { finishedAt: rfc3339(container.finishedAtMs) } : {}),
     containerID: `${inputs.runtimeName}://${container.id}`,
   };

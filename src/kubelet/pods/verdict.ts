@@ -7,6 +7,17 @@ export interface Verdict {
   readonly disruption?: { readonly reason: string; readonly message: string };
 }
 
+const refusal = 'Pod was rejected: ';
+
+/** The pod is not taken: it never ran here. @param message why */
+export const rejection = (reason: string, message: string): Verdict => ({
+  phase: 'Failed',
+  reason,
+  message: `${refusal}${message}`,
+});
+
+export const isRejection = ({ message }: Verdict): boolean => message.startsWith(refusal);
+
 /** A pod is refused, or taken when these others have ended. */
 export type Judgement = Verdict | { readonly after: readonly string[] };
 

@@ -151,7 +151,7 @@ test("kubelet server: logs of a hollow node in process, with upstream's refusals
       ['none', 'app', '', 'pod "none" does not exist'],
       ['web', 'none', '', 'container "none" not found in pod "web"'],
       ['web', 'app', 'previous=true', 'previous terminated container "app" in pod "web" not found'],
-      ['waits', 'app', '', 'container "app" in pod "waits" is waiting to start: rpc error: code = Unknown desc = nope'],
+      ['waits', 'app', '', 'container "app" in pod "waits" is waiting to start: nope'],
     ] as const)
       await assert.rejects(logs(pod, container, query), { message });
 
