@@ -3,6 +3,7 @@ import type { JsonObject, JsonValue } from '../../src/api/json.ts';
 import type { ResourceSchema } from '../../src/api/schema/model.ts';
 import { type Base, loadBases } from './bases.ts';
 import { type Case, type Edit, edited, type Step, toText } from './case.ts';
+import { fragmentsOf } from './fragments.ts';
 import { type Pick, pickFor } from './pick.ts';
 import { randomEdit } from './places.ts';
 import { plausible } from './values.ts';
@@ -109,6 +110,9 @@ export function generate(index: number, options: GenerateOptions): Case {
         ['delete', 2],
         ['list', 3],
         ['text', 4],
+        ['names', 0.7],
+        ['collection', dryOnly.has(resource.kind) || selfWritten.has(resource.kind) ? 0 : 1.5],
+        ...deep(resource.kind),
         ...(resource.subresources.status ? [['status', 6] as [keyof typeof makers, number]] : []),
         ...(Object.keys(resource.subresources).some((name) => name in bodies)
           ? [['subresource', 4] as [keyof typeof makers, number]]
@@ -117,7 +121,7 @@ export function generate(index: number, options: GenerateOptions): Case {
   const allowed = causes.filter(([cause]) => !options.causes || options.causes.has(cause));
   const cause = pick.weighted(allowed.length > 0 ? allowed : causes);
   const name = nameFor(resource, index, options.run ?? '');
-  const context: Context = { pick, base, resource, name, object: named(base.object, resource, name) };
+  const context: Context = { index, pick, base, resource, name, object: named(base.object, resource, name) };
   const { steps, what } = makers[cause](context);
   // What controllers of the server write a moment later is there before the next step.
   const settled = selfWritten.has(resource.kind)
@@ -132,7 +136,22 @@ export function generate(index: number, options: GenerateOptions): Case {
   };
 }
 
+/** The more rules a kind has of which we know, the more often they are put together. */
+function deep(kind: string): [keyof typeof makers, number][] {
+  const { own, pod } = fragmentsOf(kind);
+  const known = own.length + (pod.length > 0 ? 12 : 0);
+  if (known === 0) return [['managers', 3]];
+  const often = Math.min(10 + 3 * known, 50);
+  return [
+    ['compose', often],
+    ['change', often],
+    ['part-patch', often / 4],
+    ['managers', often / 3],
+  ];
+}
+
 interface Context {
+  readonly index: number;
   readonly pick: Pick;
   readonly base: Base;
   readonly resource: ResourceSchema;
@@ -162,6 +181,158 @@ const makers = {
       ? { method: 'PUT', path: withQuery(c, path), headers: json, live: { path, edits } }
       : { method: 'PUT', path: withQuery(c, path), headers: json, text: toText(edited(c.object, edits)) };
     return { steps: [made(c), step], what: shown(edits) };
+  },
+  compose(c: Context): Made {
+    const edits = parts(c);
+    return {
+      steps: [
+        {
+          method: 'POST',
+          path: withQuery(c, collection(c.resource)),
+          headers: json,
+          text: toText(edited(c.object, edits)),
+        },
+      ],
+      what: shown(edits),
+    };
+  },
+  change(c: Context): Made {
+    const path = itemPath(c);
+    const first = c.pick.chance(0.5) && !dryOnly.has(c.resource.kind) ? parts(c) : [];
+    const edits = parts(c);
+    const steps: Step[] = [
+      { ...made(c), text: toText(edited(c.object, first)) },
+      { method: 'PUT', path: withQuery(c, path), headers: json, live: { path, edits } },
+    ];
+    // And back, or on.
+    if (c.pick.chance(0.25))
+      steps.push({ method: 'PUT', path: withQuery(c, path), headers: json, live: { path, edits: parts(c) } });
+    return { steps, what: `${shown(first)} -> ${shown(edits)}` };
+  },
+  'part-patch'(c: Context): Made {
+    const edits = parts(c);
+    const [type, body] = c.pick.weighted<readonly [string, JsonValue]>([
+      [['strategic-merge-patch', keyed(edited({}, edits))], 5],
+      [['merge-patch', mergeOf(edits)], 2],
+      [['json-patch', edits.map(replacement)], 2],
+    ]);
+    const steps: Step[] = [
+      made(c),
+      {
+        method: 'PATCH',
+        path: withQuery(c, itemPath(c)),
+        headers: { 'content-type': `application/${type}+json` },
+        text: toText(body),
+      },
+    ];
+    return { steps, what: `${type} ${shown(edits)}` };
+  },
+  /** Several managers of one object: what each owns, loses, takes and lets go. */
+  managers(c: Context): Made {
+    const { apiVersion, kind } = c.object as { readonly apiVersion: string; readonly kind: string };
+    const identity = { apiVersion, kind, metadata: { name: c.name } };
+    const partial = (edits: readonly Edit[]): JsonValue => keyed(edited(identity, edits));
+    const applied = (manager: string, body: JsonValue, force = false): Step => ({
+      method: 'PATCH',
+      path: `${itemPath(c)}?fieldManager=${manager}${force ? '&force=true' : ''}`,
+      headers: apply,
+      text: toText(body),
+    });
+    const [first, then] = [parts(c), parts(c)];
+    const path = itemPath(c);
+    const steps: Step[] = [
+      c.pick.chance(0.8) ? applied('m1', c.pick.chance(0.5) ? c.object : edited(c.object, first)) : made(c),
+      applied('m2', partial(then), c.pick.chance(0.4)),
+    ];
+    const more: (() => Step)[] = [
+      () => applied('m1', c.object),
+      () => applied('m1', partial([])),
+      () => applied('m2', partial([])),
+      () => applied('m2', partial(parts(c)), c.pick.chance(0.5)),
+      () => applied('m3', partial(then)),
+      () => applied('m1', edited(c.object, then), true),
+      () => ({ method: 'PUT', path: `${path}?fieldManager=u1`, headers: json, live: { path, edits: parts(c) } }),
+      () => ({
+        method: 'PUT',
+        path: `${path}?fieldManager=u1`,
+        headers: json,
+        live: {
+          path,
+          edits: [{ path: ['metadata', 'managedFields'], value: c.pick.one<JsonValue>([[], [{}], null]) }],
+        },
+      }),
+      () => ({
+        method: 'PATCH',
+        path: `${path}?fieldManager=u2`,
+        headers: { 'content-type': 'application/merge-patch+json' },
+        text: toText({ metadata: { labels: { by: 'u2' }, annotations: { 'example.com/k': 'v' } } }),
+      }),
+    ];
+    const count = 1 + c.pick.below(3);
+    for (let i = 0; i < count; i++) steps.push(c.pick.one(more)());
+    return {
+      steps: dryOnly.has(c.resource.kind) ? [made(c), ...steps.slice(1).map(dry)] : steps,
+      what: `${shown(first)} | ${shown(then)}`,
+    };
+  },
+  /** Deletes all with a label: with options in the body or the query. */
+  collection(c: Context): Made {
+    const labels = { only: c.name };
+    const body = c.pick.one<JsonValue | undefined>([
+      undefined,
+      {},
+      { gracePeriodSeconds: 0 },
+      { propagationPolicy: 'Foreground' },
+      { propagationPolicy: 'Orphan' },
+      { dryRun: ['All'] },
+      { preconditions: { uid: 'x' } },
+      { preconditions: { resourceVersion: '1' } },
+      { orphanDependents: false },
+      { propagationPolicy: 'x' },
+      { kind: 'DeleteOptions', apiVersion: `${c.resource.group}/v1` },
+      { ignoreStoreReadErrorWithClusterBreakingPotential: true },
+    ]);
+    const query = c.pick.one([
+      '',
+      '&dryRun=All',
+      '&limit=1',
+      '&gracePeriodSeconds=1',
+      '&propagationPolicy=Background',
+      '&resourceVersion=0',
+      '&fieldSelector=metadata.name%3Dx',
+      '&timeoutSeconds=5',
+    ]);
+    const selected = `${collection(c.resource)}?labelSelector=only%3D${c.name}`;
+    return {
+      steps: [
+        { ...made(c), text: toText(edited(c.object, [{ path: ['metadata', 'labels'], value: labels }])) },
+        {
+          method: 'DELETE',
+          path: `${selected}${query}`,
+          ...(body === undefined ? {} : { headers: json, text: toText(body) }),
+        },
+        { method: 'GET', path: selected },
+      ],
+      what: `${toText(body ?? null)} ${query}`,
+    };
+  },
+  names(c: Context): Made {
+    const generateName = c.pick.one(['gen-', 'g.', 'Bad_', 'x'.repeat(70), 'x'.repeat(260), 'a', '']);
+    const edits: Edit[] = [
+      { path: ['metadata', 'generateName'], value: generateName },
+      c.pick.chance(0.8) ? { path: ['metadata', 'name'] } : { path: ['metadata', 'name'], value: '' },
+    ];
+    return {
+      steps: [
+        {
+          method: 'POST',
+          path: `${collection(c.resource)}?fieldManager=differ&dryRun=All`,
+          headers: json,
+          text: toText(edited(c.object, edits)),
+        },
+      ],
+      what: generateName,
+    };
   },
   status(c: Context): Made {
     const path = itemPath(c);
@@ -580,6 +751,51 @@ const bodies: Readonly<Record<string, (c: Context) => JsonValue>> = {
   finalize: ({ pick }) => ({
     spec: { finalizers: pick.one<JsonValue>([[], ['kubernetes'], ['x'], ['example.com/y']]) },
   }),
+};
+
+/** One to three parts that belong to the kind. Ports and addresses are of the case alone: one that another holds would be refused. */
+function parts({ index, pick, resource }: Context): readonly Edit[] {
+  const { own, pod } = fragmentsOf(resource.kind);
+  const chosen: Edit[] = [];
+  const count = pick.weighted([
+    [1, 6],
+    [2, 3],
+    [3, 1],
+  ]);
+  for (let i = 0; i < count; i++) {
+    const from = own.length > 0 && (pod.length === 0 || pick.chance(resource.kind === 'Pod' ? 0.05 : 0.6)) ? own : pod;
+    chosen.push(...(from.length > 0 ? pick.one(from) : labels));
+  }
+  const text = JSON.stringify(chosen)
+    .replace(/\b30(00[12]|99[89])\b/g, (port) => String(30000 + ((index * 7 + Number(port)) % 2700)))
+    .replaceAll('10.0.77.', `10.0.${20 + (index % 200)}.`);
+  return JSON.parse(text) as readonly Edit[];
+}
+const labels: readonly Edit[] = [
+  { path: ['metadata', 'labels'], value: { a: 'b' } },
+  { path: ['metadata', 'annotations'], value: { 'example.com/a': 'b' } },
+];
+
+/** What is merged by a name needs one. */
+function keyed(value: JsonValue): JsonValue {
+  if (Array.isArray(value)) return value.map(keyed);
+  if (typeof value !== 'object' || value === null) return value;
+  const copy: Record<string, JsonValue> = {};
+  for (const [key, inner] of Object.entries(value as Record<string, JsonValue>))
+    copy[key] =
+      (key === 'containers' || key === 'initContainers') && Array.isArray(inner)
+        ? inner.map((item, i) =>
+            typeof item === 'object' && item !== null && !Array.isArray(item) && !Object.hasOwn(item, 'name')
+              ? { name: 'cde'[i] ?? 'x', ...(keyed(item) as object) }
+              : keyed(item),
+          )
+        : keyed(inner);
+  return copy;
+}
+
+const replacement = ({ path, value }: Edit): JsonValue => {
+  const pointer = `/${path.map((part) => String(part).replaceAll('~', '~0').replaceAll('/', '~1')).join('/')}`;
+  return value === undefined ? { op: 'remove', path: pointer } : { op: 'add', path: pointer, value };
 };
 
 const json = { 'content-type': 'application/json' };

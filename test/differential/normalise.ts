@@ -33,13 +33,16 @@ function protobufText(bytes: Buffer): string {
   return JSON.stringify(decodeProtobuf(bytes, { group, version, kind }, builtinSchema));
 }
 
+/** What of a prefix goes into the name. */
+const generatedFrom = 58;
+
 function mask(original: string, sent: string): string {
   let text = original;
   // Names made from a prefix end in five letters of the server's own.
   for (const [, prefix] of sent.matchAll(/"generateName":"((?:[^"\\]|\\.)+)"/g))
     text = text.replace(
       new RegExp(
-        `(${prefix!.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')})[bcdfghjklmnpqrstvwxz2456789]{5}(?![a-z0-9])`,
+        `(${prefix!.slice(0, generatedFrom).replace(/[.*+?^${}()|[\]\\]/g, '\\$&')})[bcdfghjklmnpqrstvwxz2456789]{5}(?![a-z0-9])`,
         'g',
       ),
       '$1<rand5>',
@@ -118,7 +121,12 @@ export function inFixedOrder(text: string): string {
   const causes =
     typeof value === 'object' && value !== null && value.kind === 'Status' ? value.details?.causes : undefined;
   if (!value || !causes || causes.length < 2) return text;
-  const place = causes.map(({ field = '' }) => field.replace(/\[[^\]]*[^\]\d][^\]]*\](?:\..*)?$/, ''));
+  const place = causes.map(({ field = '' }) =>
+    // New scheduling gates come out of a set, with their index.
+    field
+      .replace(/^spec\.schedulingGates\[.*/, 'spec.schedulingGates')
+      .replace(/\[[^\]]*[^\]\d][^\]]*\](?:\..*)?$/, ''),
+  );
   const sorted = causes
     .map((cause, i) => ({ cause, i }))
     .sort((x, y) => {

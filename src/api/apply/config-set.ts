@@ -9,7 +9,11 @@ import { deduced, memberPlan, type Plan, type StructPlan } from '../managed-fiel
 
 /** @returns `undefined` when there is none. */
 export function fieldSetOf(object: JsonObject, plan: StructPlan): FieldSet | undefined {
-  return below(object, plan, false);
+  const set = below(object, plan, false);
+  // Metadata without anything in it is owned by nobody.
+  if (set?.['f:metadata'] !== leaf) return set;
+  const { 'f:metadata': _empty, ...rest } = set;
+  return isEmpty(rest as JsonObject) ? undefined : Object.freeze(rest);
 }
 
 /** @param owned whether the path to the value itself is in the set whatever the value is. */

@@ -106,7 +106,9 @@ function decodeKnown(
     );
   let decoded: Decoded;
   try {
-    decoded = decodeParsed(parsed, type, options.fieldValidation, node);
+    // Another kind is refused before what it has too much.
+    const strictness = gvk.kind === expected.kind && gvk.group === expected.group ? options.fieldValidation : 'Ignore';
+    decoded = decodeParsed(parsed, type, strictness, node);
   } catch (error) {
     throw cannotHandle(gvk, options, messageOf(error), error);
   }

@@ -251,8 +251,6 @@ export class Canonical {
         if (Array.isArray(given)) return this.#list({ kind: 'scalar', scalar: 'string' }, given, owner);
         break;
       case 'FieldsV1':
-        if (isObject(given)) return this.raw(given);
-        break;
       case 'RawExtension':
       case 'JSON':
       case 'Patch':

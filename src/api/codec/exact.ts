@@ -219,8 +219,6 @@ class ExactWalk {
           return this.#nested(() => node.items.map((item) => this.#scalar(item, { kind: 'scalar', scalar: 'string' })));
         return null;
       case 'FieldsV1':
-        if (node.kind !== 'object') return this.#mismatch(node, goType(type));
-        return rawValue(node);
       case 'RawExtension':
       case 'JSON':
       case 'Patch':

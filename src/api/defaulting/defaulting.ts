@@ -6,6 +6,7 @@
 import { sameJson } from '../edit.ts';
 import { deepFreeze } from '../freeze.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
+import { canonicalResource } from '../quantity.ts';
 import type { FieldSchema, Schema, StructType, TypeName, TypeRef } from '../schema/model.ts';
 
 /**
@@ -38,7 +39,9 @@ export function createDefaulter(schema: Schema, rules: DefaultingRules): Default
           type,
           rule: rules[type.name] as Plan['rule'],
           constants: constantsOf(type),
-          children: type.fields.filter((f) => leadsTo(f.type, reaching)).map((f) => [f.name, f.type] as const),
+          children: type.fields
+            .filter((f) => roundsUp(type, f.type) || leadsTo(f.type, reaching))
+            .map((f) => [f.name, f.type] as const),
         }
       : undefined;
     plans.set(type, plan);
@@ -64,8 +67,9 @@ export function createDefaulter(schema: Schema, rules: DefaultingRules): Default
       case 'map': {
         let copy: Record<string, JsonValue | undefined> | undefined;
         const map = value as JsonObject;
+        const quantities = ref.value.kind === 'special' && ref.value.special === 'Quantity';
         for (const key of Object.keys(map)) {
-          const next = walkRef(map[key]!, ref.value);
+          const next = quantities ? inThousandths(map[key]!) : walkRef(map[key]!, ref.value);
           if (next !== map[key]) (copy ??= { ...map })[key] = next;
         }
         return copy ? Object.freeze(copy) : value;
@@ -198,7 +202,8 @@ function isRealDefault(value: unknown): boolean {
 /** Types that have defaults themselves or below: found by going backwards until nothing is added, so recursive types are no trouble. */
 function typesWithDefaults(schema: Schema, rules: DefaultingRules): ReadonlySet<TypeName> {
   const found = new Set<TypeName>(Object.keys(rules));
-  for (const type of schema.types.values()) if (constantsOf(type).length > 0) found.add(type.name);
+  for (const type of schema.types.values())
+    if (constantsOf(type).length > 0 || type.fields.some((f) => roundsUp(type, f.type))) found.add(type.name);
   for (let size = -1; size !== found.size; ) {
     size = found.size;
     for (const type of schema.types.values())
@@ -206,6 +211,17 @@ function typesWithDefaults(schema: Schema, rules: DefaultingRules): ReadonlySet<
   }
   return found;
 }
+
+/** Core's lists of resources know no less than a thousandth. Source: SetDefaults_ResourceList. */
+const roundsUp = (owner: StructType, ref: TypeRef): boolean =>
+  ref.kind === 'map' &&
+  ref.value.kind === 'special' &&
+  ref.value.special === 'Quantity' &&
+  owner.name.startsWith('core.v1.');
+
+/** A canonical quantity shows by its suffix that there is something to round. */
+const inThousandths = (quantity: JsonValue): JsonValue =>
+  typeof quantity === 'string' && /[nu]$|e-/.test(quantity) ? canonicalResource(quantity) : quantity;
 
 function leadsTo(ref: TypeRef, types: ReadonlySet<TypeName>): boolean {
   if (ref.kind === 'struct') return types.has(ref.type.name);

@@ -4,6 +4,7 @@ import * as policies from './admission-policies.ts';
 import * as apiServices from './api-services.ts';
 import * as certificates from './certificates.ts';
 import * as classes from './classes.ts';
+import { withConditions } from './conditions.ts';
 import * as definitions from './custom-resource-definitions.ts';
 import * as slices from './endpoint-slices.ts';
 import type { ErrorList } from './error-list.ts';
@@ -34,7 +35,10 @@ const webhooks: KindRules = {
 export const clusterRules: Readonly<Record<string, KindRules>> = {
   'admissionregistration.k8s.io/validatingwebhookconfigurations': webhooks,
   'admissionregistration.k8s.io/mutatingwebhookconfigurations': webhooks,
-  'admissionregistration.k8s.io/validatingadmissionpolicies': rules(policies.validateValidatingPolicy),
+  'admissionregistration.k8s.io/validatingadmissionpolicies': withStatus(
+    rules(policies.validateValidatingPolicy),
+    withConditions(),
+  ),
   'admissionregistration.k8s.io/validatingadmissionpolicybindings': rules(policies.validateValidatingBinding),
   'admissionregistration.k8s.io/mutatingadmissionpolicies': rules(policies.validateMutatingPolicy),
   'admissionregistration.k8s.io/mutatingadmissionpolicybindings': rules(policies.validateMutatingBinding),

@@ -75,6 +75,7 @@ const limits = { reportingInstance: 128, action: 128, reason: 128, message: 1024
 export function validateEvent(errors: ErrorList, event: Event, request: RuleRequest): void {
   validateOldEvent(errors, event, request);
   if (request.apiVersion === 'v1') return;
+  errors.invalidEach('metadata.name', event.metadata?.name, checkDns1123Subdomain(event.metadata?.name ?? ''));
   validateSeries(errors, event);
   if (!event.eventTime) errors.required('eventTime');
   if (event.type !== 'Normal' && event.type !== 'Warning')

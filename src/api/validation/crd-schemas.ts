@@ -41,6 +41,10 @@ export function validateCustomSchema(
   validateSchema(errors, schema, { root: true, inMetadata: false }, path);
 }
 
+/** Some value of the schema has a default. */
+export const hasDefaults = (schema: JSONSchemaProps | undefined): boolean =>
+  schema !== undefined && some(schema, (one) => (one.default ?? null) !== null);
+
 const isUnsupported = (schema: JSONSchemaProps): boolean =>
   unsupported.some(([name]) => (schema[name] ?? null) !== null) || Array.isArray(schema.items);
 

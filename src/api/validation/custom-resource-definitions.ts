@@ -14,7 +14,7 @@ import type {
   CustomResourceSubresources,
   JSONSchemaProps,
 } from '../types/apiextensions-v1.ts';
-import { validateCustomSchema } from './crd-schemas.ts';
+import { hasDefaults, validateCustomSchema } from './crd-schemas.ts';
 import { at, type ErrorList, immutable } from './error-list.ts';
 import { validateWebhookService, validateWebhookUrl } from './webhook-client.ts';
 
@@ -97,6 +97,9 @@ function validateSpec(
   if (!shared.schema?.openAPIV3Schema)
     for (const [i, { schema }] of versions.entries())
       if (!schema?.openAPIV3Schema) errors.required(`${at('spec.versions', i)}.schema.openAPIV3Schema`);
+  const schemas = [shared.schema, ...versions.map(({ schema }) => schema)];
+  if (spec.preserveUnknownFields && schemas.some((schema) => hasDefaults(schema?.openAPIV3Schema)))
+    errors.invalid('spec.preserveUnknownFields', true, 'must be false in order to use defaults in the schema');
   for (const [i, version] of versions.entries())
     validateVersion(errors, version, shared.subresources ?? version.subresources, at('spec.versions', i));
   const internal = (): JsonValue =>
@@ -358,7 +361,7 @@ function validateStoredVersions(
 ): void {
   const field = 'status.storedVersions';
   if (stored.length === 0) {
-    errors.invalid(field, stored, 'must have at least one stored version');
+    errors.invalid(field, null, 'must have at least one stored version');
     return;
   }
   for (const { name, storage } of versions)

@@ -2,7 +2,7 @@
 import { sameJson } from '../edit.ts';
 import { checkConfigMapKey } from '../names.ts';
 import type { ConfigMap, Secret } from '../types/core-v1.ts';
-import { at, type ErrorList, immutable } from './error-list.ts';
+import { at, type ErrorList, immutable, nowhere } from './error-list.ts';
 
 const maxDataBytes = 1024 * 1024;
 const marked = 'field is immutable when `immutable` is set';
@@ -14,13 +14,13 @@ export function validateConfigMap(errors: ErrorList, map: ConfigMap): void {
     errors.invalidEach(at('data', key), key, checkConfigMapKey(key));
     if (binaryData && Object.hasOwn(binaryData, key))
       errors.invalid(at('data', key), key, 'duplicate of key present in binaryData');
-    bytes += Buffer.byteLength(data[key]!);
+    bytes += Buffer.byteLength(data[key] ?? '');
   }
   for (const key in binaryData) {
     errors.invalidEach(at('binaryData', key), key, checkConfigMapKey(key));
-    bytes += Buffer.byteLength(binaryData[key]!, 'base64');
+    bytes += Buffer.byteLength(binaryData[key] ?? '', 'base64');
   }
-  if (bytes > maxDataBytes) errors.tooLong('', maxDataBytes);
+  if (bytes > maxDataBytes) errors.tooLong(nowhere, maxDataBytes);
 }
 
 export function validateConfigMapUpdate(errors: ErrorList, next: ConfigMap, previous: ConfigMap): void {

@@ -6,6 +6,9 @@
 import { encodeText } from '../codec/index.ts';
 import type { FieldError } from '../errors.ts';
 
+/** How Go prints the path of no field at all. */
+export const nowhere = '[]';
+
 export class ErrorList {
   readonly errors: FieldError[] = [];
 

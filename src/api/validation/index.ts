@@ -5,6 +5,7 @@ import type { Pod } from '../types/core-v1.ts';
 import * as autoscaling from './autoscaling.ts';
 import * as claims from './claims.ts';
 import { clusterRules } from './cluster-rules.ts';
+import { withConditions } from './conditions.ts';
 import * as core from './core.ts';
 import * as data from './data.ts';
 import { ErrorList } from './error-list.ts';
@@ -112,7 +113,7 @@ export const kindRules: Readonly<Record<string, KindRules>> = {
   'batch/cronjobs': { create: jobs.validateCronJob, update: jobs.validateCronJobUpdate },
   'policy/poddisruptionbudgets': withStatus(
     rules(autoscaling.validatePodDisruptionBudget),
-    status.validateDisruptionBudgetStatus,
+    withConditions(status.validateDisruptionBudgetStatus),
   ),
   'autoscaling/horizontalpodautoscalers': withStatus(
     rules(autoscaling.validateHorizontalPodAutoscaler),

@@ -2,7 +2,7 @@
 import { sameJson } from '../edit.ts';
 import { qosClassOf } from '../pod/qos.ts';
 import type { Container, Pod, PodSpec, ResourceRequirements } from '../types/core-v1.ts';
-import { at, type ErrorList } from './error-list.ts';
+import { at, type ErrorList, nowhere } from './error-list.ts';
 import { mirror } from './pod-annotations.ts';
 import { validatePod } from './pods.ts';
 
@@ -12,7 +12,7 @@ export function validatePodResize(errors: ErrorList, next: Pod, previous: Pod): 
   validatePod(errors, next);
   const only = (why: string): void => {
     errors.errors.length = 0;
-    errors.forbidden('', why);
+    errors.forbidden(nowhere, why);
   };
   if (previous.metadata.annotations?.[mirror] !== undefined) {
     only('static pods cannot be resized');

@@ -3,7 +3,7 @@
 import { sameJson } from '../edit.ts';
 import { shownField } from '../explicit-empty.ts';
 import type { Container, NodeAffinity, NodeSelectorTerm, Pod, PodSpec, Toleration } from '../types/core-v1.ts';
-import { at, type ErrorList } from './error-list.ts';
+import { at, type ErrorList, nowhere } from './error-list.ts';
 import { internalForm, internalList } from './internal-form.ts';
 import { mirror, validatePodAnnotationsUpdate } from './pod-annotations.ts';
 import { validatePod } from './pods.ts';
@@ -163,7 +163,7 @@ export function validateEphemeralContainersUpdate(errors: ErrorList, next: Pod, 
   validatePodAnnotationsUpdate(errors, next.metadata, previous.metadata, next.spec ?? ({} as PodSpec));
   if (previous.metadata.annotations?.[mirror] !== undefined) {
     errors.errors.length = 0;
-    errors.forbidden('', 'static pods do not support ephemeral containers');
+    errors.forbidden(nowhere, 'static pods do not support ephemeral containers');
     return;
   }
   const field = 'spec.ephemeralContainers';

@@ -10,7 +10,7 @@ import {
   validateImageWhitespace,
   validateInitContainers,
 } from './containers.ts';
-import { at, type ErrorList } from './error-list.ts';
+import { at, type ErrorList, nowhere } from './error-list.ts';
 import { internalForm } from './internal-form.ts';
 import { validateAnnotations, validateLabels } from './metadata.ts';
 import { containersOf, mirror, validatePodAnnotations, validateProfilesAgree } from './pod-annotations.ts';
@@ -168,7 +168,7 @@ function validateClaims(
   const seen = new Set<string>();
   for (const [i, claim] of claims.entries()) {
     if (isMirror) {
-      errors.forbidden('', 'static pods do not support resource claims');
+      errors.forbidden(nowhere, 'static pods do not support resource claims');
       continue;
     }
     const path = at(field, i);

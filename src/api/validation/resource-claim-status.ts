@@ -9,6 +9,7 @@ import type {
   ResourceClaimConsumerReference,
 } from '../types/resource-v1.ts';
 import { validateNodeSelector } from './affinity.ts';
+import { validateObservedConditions } from './conditions.ts';
 import { at, type ErrorList, immutable } from './error-list.ts';
 import { internalForm } from './internal-form.ts';
 import {
@@ -111,41 +112,6 @@ function validateShare(errors: ErrorList, share: string | undefined, field: stri
       ? 'uid must be in RFC 4122 normalized form, `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx` with lowercase hexadecimal characters'
       : `error validating uid: ${[32, 36, 38, 45].includes(length) ? 'invalid UUID format' : `invalid UUID length: ${length}`}`,
   );
-}
-
-interface ObservedCondition {
-  readonly type?: string;
-  readonly status?: string;
-  readonly observedGeneration?: number;
-  readonly lastTransitionTime?: string | null;
-  readonly reason?: string;
-  readonly message?: string;
-}
-
-/** Conditions of the common form. Source: apimachinery/pkg/apis/meta/v1/validation (ValidateConditions). */
-function validateObservedConditions(errors: ErrorList, conditions: readonly ObservedCondition[], field: string): void {
-  const types = new Set<string>();
-  for (const [i, condition] of conditions.entries()) {
-    const path = at(field, i);
-    const { type = '', status = '', observedGeneration = 0, reason = '', message = '' } = condition;
-    if (types.has(type)) errors.duplicate(`${path}.type`, type);
-    types.add(type);
-    errors.invalidEach(`${path}.type`, type, checkQualifiedName(type));
-    if (!['True', 'False', 'Unknown'].includes(status))
-      errors.notSupported(`${path}.status`, status, ['False', 'True', 'Unknown']);
-    if (observedGeneration < 0)
-      errors.invalid(`${path}.observedGeneration`, observedGeneration, 'must be greater than or equal to zero');
-    if (!condition.lastTransitionTime) errors.required(`${path}.lastTransitionTime`);
-    if (reason === '') errors.required(`${path}.reason`);
-    else if (!/^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/.test(reason))
-      errors.invalid(
-        `${path}.reason`,
-        reason,
-        "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric characters or '_,:', and must end with an alphanumeric character or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName',  or 'ReasonA,ReasonB',  or 'ReasonA:ReasonB', regex used for validation is '[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?')",
-      );
-    if (Buffer.byteLength(reason) > 1024) errors.tooLong(`${path}.reason`, 1024);
-    if (Buffer.byteLength(message) > 32 * 1024) errors.tooLong(`${path}.message`, 32 * 1024);
-  }
 }
 
 function validateAllocation(errors: ErrorList, allocation: AllocationResult, names: RequestNames): void {

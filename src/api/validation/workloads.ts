@@ -264,10 +264,8 @@ function asPodsOf({ template, volumeClaimTemplates = [] }: StatefulSetSpec): Pod
   const pod = template?.spec;
   if (!pod || (!pod.hostname && !pod.subdomain && volumeClaimTemplates.length === 0)) return template;
   const { hostname: _hostname, subdomain: _subdomain, ...rest } = pod;
-  const claims: readonly Volume[] = volumeClaimTemplates.map(({ metadata }) => ({
-    name: metadata?.name ?? '',
-    persistentVolumeClaim: { claimName: metadata?.name ?? '' },
-  }));
+  const names = new Set(volumeClaimTemplates.map(({ metadata }) => metadata?.name ?? ''));
+  const claims: readonly Volume[] = [...names].map((name) => ({ name, persistentVolumeClaim: { claimName: name } }));
   const volumes = [...claims, ...(pod.volumes ?? []).filter(({ name }) => !claims.some((c) => c.name === name))];
   return { ...template, spec: { ...rest, ...(volumes.length > 0 ? { volumes } : {}) } };
 }

@@ -110,10 +110,7 @@ class Judge {
     const field = `${path}.default`;
     if (isObject(value) && !root) {
       const { unknown } = prune({ value: value as JsonValue }, { type: 'object', properties: { value: schema } });
-      if (unknown.length > 0) {
-        this.#errors.invalid(field, value, 'must not have unknown fields');
-        return;
-      }
+      if (unknown.length > 0) this.#errors.invalid(field, value, 'must not have unknown fields');
     }
     const cleaned = isObject(value) ? withoutNulls(value as JsonObject, schema) : value;
     for (const { type, field: below, message } of new SchemaValidator(schema).validate(cleaned))

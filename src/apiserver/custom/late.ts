@@ -1,4 +1,5 @@
 /** What custom resources need of expressions and regular expressions, loaded when a definition asks for it (decision 18). */
+import type { FieldError } from '../../api/errors.ts';
 import type { JsonObject } from '../../api/json.ts';
 import type { CustomResourceDefinition } from '../../api/types/apiextensions-v1.ts';
 import type { Random } from '../../base/random.ts';
@@ -26,14 +27,25 @@ export function withDefinitionRules(
     },
     validate(object, request) {
       const errors = strategy.validate?.(object, request) ?? [];
-      return errors.length > 0 ? errors : judge!.definitionErrors(object, undefined);
+      return withSchemas(errors, () => judge!.definitionErrors(object, undefined));
     },
     validateUpdate(next, previous, request) {
       const errors = strategy.validateUpdate?.(next, previous, request) ?? [];
-      return errors.length > 0 ? errors : judge!.definitionErrors(next, previous);
+      return withSchemas(errors, () => judge!.definitionErrors(next, previous));
     },
   };
   return { ...strategies, [id]: more };
+}
+
+/** What is judged after a definition's schemas. */
+const afterSchemas =
+  /^(?:spec\.(?:versions\[\d+\]\.)?(?:selectableFields|subresources|additionalPrinterColumns)|spec\.conversion|status)\b/;
+
+/** Schemas that are structural are looked into, whatever else is wrong with the definition. */
+function withSchemas(errors: readonly FieldError[], judge: () => readonly FieldError[]): readonly FieldError[] {
+  if (errors.length === 0) return judge();
+  if (errors.some(({ field }) => !afterSchemas.test(field ?? ''))) return errors;
+  return [...judge(), ...errors];
 }
 
 export async function kindOptions(

@@ -155,7 +155,8 @@ async function tryCreate(
   const strategy = strategyOf(served, stored);
   if (strategy.load) await strategy.load();
   let next = toStored(registry, filledForCreate(object, registry.random.uuid(), now), served, stored);
-  next = strategy.prepareForCreate?.(next, { now, user: context.user }) ?? next;
+  next =
+    strategy.prepareForCreate?.(next, { now, user: context.user, warn: (text) => context.warnings.push(text) }) ?? next;
   const { dryRun } = subject;
   const reservation = await hooks.reserve(stored, next, undefined, { dryRun, signal: context.signal });
   let committed = false;

@@ -280,6 +280,7 @@ function propagation(
   before: readonly string[],
   { orphanDependents, propagationPolicy }: DeleteRequest,
 ): 'orphan' | 'foreground' | 'background' {
+  if (stored.strategy.defaultGarbageCollection === 'none') return 'background';
   if (orphanDependents !== undefined) return orphanDependents ? 'orphan' : 'background';
   if (propagationPolicy === 'Orphan') return 'orphan';
   if (propagationPolicy === 'Foreground') return 'foreground';

@@ -84,6 +84,12 @@ export const methodNotAllowed = (): ApiError =>
     details: {},
   });
 
+/** Where upstream makes the schemes of the groups that its other parts serve: its messages name the place. */
+const schemes: Readonly<Record<string, string>> = {
+  'apiextensions.k8s.io': 'pkg/apiserver/apiserver.go:55',
+  'apiregistration.k8s.io': 'pkg/apiserver/scheme/scheme.go:28',
+};
+
 export class ResourceHandler {
   readonly #options: ResourceHandlerOptions;
 
@@ -415,6 +421,7 @@ export class ResourceHandler {
       type,
       fieldValidation,
       mediaType,
+      ...(Object.hasOwn(schemes, expected.group) ? { scheme: schemes[expected.group]! } : {}),
     });
     const { object, warnings, asStored } = decoded instanceof Promise ? await decoded : decoded;
     for (const warning of warnings) context.warnings.push(warning);

@@ -26,7 +26,7 @@ const inSpec = (prefix: string): readonly Disabled[] =>
   ofPods.map((disabled) => ({ ...disabled, path: [...prefix.split('.'), ...disabled.path] }));
 
 const disabled: Readonly<Record<string, readonly Disabled[]>> = {
-  '/pods': inSpec('spec'),
+  '/pods': [...inSpec('spec'), one('status.nodeAllocatableResourceClaimStatuses')],
   '/podtemplates': inSpec('template.spec'),
   '/replicationcontrollers': inSpec('spec.template.spec'),
   'apps/deployments': inSpec('spec.template.spec'),
@@ -35,7 +35,7 @@ const disabled: Readonly<Record<string, readonly Disabled[]>> = {
   'apps/statefulsets': [...inSpec('spec.template.spec'), one('spec.updateStrategy.rollingUpdate.maxUnavailable')],
   'batch/jobs': inSpec('spec.template.spec'),
   'batch/cronjobs': inSpec('spec.jobTemplate.spec.template.spec'),
-  '/nodes': [one('spec.configSource')],
+  '/nodes': [one('spec.configSource'), one('status.config')],
   'discovery.k8s.io/endpointslices': [one('endpoints[].deprecatedTopology')],
   'coordination.k8s.io/leases': [one('spec.strategy'), one('spec.preferredHolder')],
   'resource.k8s.io/resourceslices': [
@@ -61,6 +61,9 @@ export function disabledFieldsStrategy(id: string): Strategy | undefined {
   return {
     prepareForCreate: (object) => without(object, undefined),
     prepareForUpdate: (next, previous) => without(next, previous),
+    ...(fields.some(({ path }) => path[0] === 'status')
+      ? { subresources: { status: { prepareForUpdate: (next, previous) => without(next, previous) } } }
+      : {}),
   };
 }
 

@@ -118,6 +118,9 @@ export function builtinStrategies(schema: Schema): Readonly<Record<string, Strat
   return out;
 }
 
+/** A change of a field that is dropped still counts as one. */
+const dropsLast = new Set(['discovery.k8s.io/endpointslices', 'resource.k8s.io/resourceslices']);
+
 function strategyOf(id: string, resource: ResourceSchema): Strategy {
   const { type } = resource;
   const common = commonStrategy({
@@ -136,7 +139,7 @@ function strategyOf(id: string, resource: ResourceSchema): Strategy {
   const own = ownStrategy(id, resource);
   if (own) strategy = combine(strategy, own);
   const disabled = disabledFieldsStrategy(id);
-  if (disabled) strategy = combine(disabled, strategy);
+  if (disabled) strategy = dropsLast.has(id) ? combine(strategy, disabled) : combine(disabled, strategy);
   const validateName = nameRules[id];
   if (validateName) strategy = { ...strategy, validateName };
   strategy = withWarnings(id, withRules(id, strategy));
@@ -197,6 +200,8 @@ function ownStrategy(id: string, { type }: ResourceSchema): Strategy | undefined
       return persistentVolumeStrategy(type);
     case '/persistentvolumeclaims':
       return persistentVolumeClaimStrategy(type);
+    case '/events':
+      return { defaultGarbageCollection: 'none' };
     case '/replicationcontrollers':
       return { defaultGarbageCollection: 'orphan' };
     case 'apps/daemonsets':

@@ -11,7 +11,10 @@ export function namespaceStrategy(type: StructType): Strategy {
   return {
     prepareForCreate: (object) => {
       const given = ((object.spec as JsonObject | undefined)?.finalizers ?? []) as readonly string[];
+      const metadata = metadataOf(object);
       return rebuildKind(object, type, {
+        // Also where the server made the name.
+        metadata: { ...metadata, labels: sorted({ ...metadata.labels, 'kubernetes.io/metadata.name': metadata.name }) },
         spec: { finalizers: given.includes(finalizer) ? given : [...given, finalizer] },
         status: { phase: 'Active' },
       });

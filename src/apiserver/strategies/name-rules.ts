@@ -13,7 +13,7 @@ const anyPrefix: NameRule = (name, { prefix }) =>
   prefix ? checkPathSegmentName(name, { prefix }) : checkDns1123Subdomain(name);
 
 export const nameRules: Readonly<Record<string, NameRule>> = {
-  '/events': anyPrefix,
+  '/events': pathSegment,
   '/namespaces': label,
   '/replicationcontrollers': anyPrefix,
   '/services': label,

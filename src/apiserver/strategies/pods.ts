@@ -4,13 +4,14 @@ import type { JsonObject } from '../../api/json.ts';
 import { qosClassOf } from '../../api/pod/qos.ts';
 import type { StructType } from '../../api/schema/model.ts';
 import type { Container, Pod, PodSpec } from '../../api/types/core-v1.ts';
+import { withAppArmorFields } from './app-armor.ts';
 import { contentOf, metadataOf, rebuildKind } from './common.ts';
 import type { Strategy, UpdateStrategy } from './strategy.ts';
 
 /** Runs after the common strategy, which empties the status on create. */
 export function podStrategy(type: StructType): Strategy {
   return {
-    prepareForCreate: (object, { now }) => {
+    prepareForCreate: (object, { now, warn }) => {
       const pod = object as unknown as Pod;
       const gated = (pod.spec?.schedulingGates?.length ?? 0) > 0;
       const conditions = gated
@@ -26,6 +27,7 @@ export function podStrategy(type: StructType): Strategy {
           ]
         : undefined;
       return rebuildKind(object, type, {
+        spec: withAppArmorFields(pod, warn),
         status: { phase: 'Pending', ...(conditions ? { conditions } : {}), qosClass: qosClassOf(pod) },
       });
     },

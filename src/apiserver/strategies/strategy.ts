@@ -10,6 +10,8 @@ import type { JsonObject } from '../../api/json.ts';
 export interface StrategyContext {
   /** RFC 3339 seconds, for the few kinds whose strategy stamps a time. */
   readonly now: string;
+  /** What the caller is told of what the strategy made of the object. */
+  readonly warn?: (text: string) => void;
   readonly user: {
     readonly name: string;
     readonly uid?: string;
@@ -48,8 +50,8 @@ export interface Strategy extends UpdateStrategy {
   gracePeriodSeconds?(object: JsonObject, requested: number | undefined): number | undefined;
   /** What a deletion changes before anything else: a finalizer that the kind puts on, for one. */
   prepareForDelete?(object: JsonObject, now: string): JsonObject;
-  /** Default propagation when the request names none. */
-  readonly defaultGarbageCollection?: 'background' | 'orphan';
+  /** Default propagation when the request names none; `none`: the kind owns nothing, whatever the request says. */
+  readonly defaultGarbageCollection?: 'background' | 'orphan' | 'none';
   /** Update strategies of subresources that write the same object: `status`, `resize`, `ephemeralcontainers`, `approval`, `finalize`. */
   readonly subresources?: Readonly<Record<string, UpdateStrategy>>;
 }

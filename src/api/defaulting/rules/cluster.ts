@@ -5,7 +5,7 @@ import type {
   RuleWithOperations,
   ValidatingWebhook,
 } from '../../types/admissionregistration-v1.ts';
-import type { CustomResourceDefinitionSpec } from '../../types/apiextensions-v1.ts';
+import type { CustomResourceDefinition, CustomResourceDefinitionSpec } from '../../types/apiextensions-v1.ts';
 import type { EndpointPort } from '../../types/discovery-v1.ts';
 import type {
   ExemptPriorityLevelConfiguration,
@@ -78,6 +78,12 @@ export const clusterRules: DefaultingRules = {
     },
     ...(spec.conversion === undefined ? { conversion: { strategy: 'None' } } : {}),
   }),
+  'apiextensions.v1.CustomResourceDefinition': ({ spec, status }: CustomResourceDefinition) => {
+    const stored = spec?.versions?.find(({ storage }) => storage)?.name;
+    if (stored === undefined || status?.storedVersions?.length) return undefined;
+    const { conditions = null, acceptedNames = { plural: '', kind: '' } } = status ?? {};
+    return { status: { ...status, conditions, acceptedNames, storedVersions: [stored] } };
+  },
   'apiextensions.v1.ServiceReference': servicePort,
   'apiregistration.v1.ServiceReference': servicePort,
   'flowcontrol.v1.FlowSchemaSpec': (spec: FlowSchemaSpec) =>

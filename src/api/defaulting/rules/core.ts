@@ -56,9 +56,13 @@ export const coreRules: DefaultingRules = {
       ...(!metadata?.labels || Object.keys(metadata.labels).length === 0 ? { metadata: { ...metadata, labels } } : {}),
     };
   },
-  'core.v1.PersistentVolumeSpec': (spec: PersistentVolumeSpec) => ({
-    ...(spec.persistentVolumeReclaimPolicy ? {} : { persistentVolumeReclaimPolicy: 'Retain' }),
-    ...(spec.volumeMode === undefined ? { volumeMode: 'Filesystem' } : {}),
+  // Of the volume alone: the same spec within a VolumeAttachment has no defaults.
+  'core.v1.PersistentVolume': ({ spec }: { readonly spec?: PersistentVolumeSpec }) => ({
+    spec: {
+      ...spec,
+      ...(spec?.persistentVolumeReclaimPolicy ? {} : { persistentVolumeReclaimPolicy: 'Retain' }),
+      ...(spec?.volumeMode === undefined ? { volumeMode: 'Filesystem' } : {}),
+    },
   }),
   'core.v1.PersistentVolumeStatus': (status: { readonly phase?: string }) =>
     status.phase ? undefined : { phase: 'Pending' },

@@ -1,5 +1,6 @@
 /** Defaults of apps, batch, autoscaling and policy. */
 import { sortedKeys } from '../../codec/own.ts';
+import { givenEmpty } from '../../explicit-empty.ts';
 import type {
   DaemonSet,
   DaemonSetSpec,
@@ -156,6 +157,8 @@ function withScaling(defaults: HPAScalingRules, given: HPAScalingRules | undefin
         ([name, value]) => value !== undefined && !(name === 'policies' && value === null),
       ),
     ),
+    // No policies at all are not the default ones: validation refuses them.
+    ...(givenEmpty(given, 'policies') === undefined ? {} : { policies: [] }),
   };
 }
 

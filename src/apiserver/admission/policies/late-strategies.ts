@@ -41,16 +41,33 @@ export function withExpressionRules(
 /** The parts of a policy in which expressions stand, in the order in which they are judged. */
 const parts = ['matchConditions', 'variables', 'validations', 'auditAnnotations', 'mutations', 'reinvocationPolicy'];
 
-/** What is wrong with an expression stands among what is wrong with its neighbours, not behind all of it. Webhooks have no such parts. */
+/** Of a condition the expression is judged first, then its name, then whether another has the name; of other parts the name comes first. */
+function within(part: string, own: string, type: FieldError['type']): number {
+  if (type === 'FieldValueDuplicate') return 3;
+  if (/^(name|key|patchType)$/.test(own)) return part === 'matchConditions' ? 2 : 0;
+  return /expression$/i.test(own) ? 1 : 2;
+}
+
+/** The parts of a webhook that are judged after all others. */
+const lastOfWebhook = ['matchConditions', 'admissionReviewVersions'];
+
+/** What is wrong with an expression stands among what is wrong with its neighbours, not behind all of it. */
 function inPlace(errors: readonly FieldError[]): readonly FieldError[] {
-  const rank = ({ field = '' }: FieldError): readonly number[] => {
+  const rank = ({ field = '', type }: FieldError): readonly number[] => {
+    const webhook = /^webhooks\[(\d+)\]\.(\w+)(?:\[(\d+)\](?:\.(.*))?)?$/.exec(field);
+    if (webhook) {
+      const [, index, part = '', inner = '-1', own = ''] = webhook;
+      const at = part === 'name' && type === 'FieldValueDuplicate' ? lastOfWebhook.length : lastOfWebhook.indexOf(part);
+      return part === 'matchConditions'
+        ? [Number(index), at, Number(inner), within(part, own, type)]
+        : [Number(index), at, 0, 0];
+    }
     const [, part = '', index = '-1', own = ''] = /^spec\.(\w+)(?:\[(\d+)\](?:\.(.*))?)?$/.exec(field) ?? [];
     const at = parts.indexOf(part);
-    if (at < 0) return [-1, 0, 0];
-    return [at, Number(index), /^(name|key|patchType)$/.test(own) ? 0 : /expression$/i.test(own) ? 1 : 2];
+    return at < 0 ? [-1, 0, 0, 0] : [at, Number(index), within(part, own, type), 0];
   };
   return errors
     .map((error) => ({ error, at: rank(error) }))
-    .sort((a, b) => a.at[0]! - b.at[0]! || a.at[1]! - b.at[1]! || a.at[2]! - b.at[2]!)
+    .sort(({ at: a }, { at: b }) => a[0]! - b[0]! || a[1]! - b[1]! || a[2]! - b[2]! || a[3]! - b[3]!)
     .map(({ error }) => error);
 }
