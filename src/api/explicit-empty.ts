@@ -17,6 +17,12 @@ export function markEmpty(out: object, name: string, kind: 'list' | 'map'): void
   marked[mark] = { ...marked[mark], [name]: kind === 'list' ? emptyList : emptyMap };
 }
 
+/** Passes the marks on to an object that is built anew; those of fields that it has do no harm. */
+export function keepMarks(from: object, to: object): void {
+  const marked = (from as Marked)[mark];
+  if (marked !== undefined) (to as { [mark]?: Readonly<Record<string, JsonValue>> })[mark] = marked;
+}
+
 /** @returns `[]` or `{}` where the absent field was given so, else undefined. */
 export const givenEmpty = (object: object | null | undefined, name: string): JsonValue | undefined =>
   (object as Marked | null | undefined)?.[mark]?.[name];

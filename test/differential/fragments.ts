@@ -927,7 +927,6 @@ const byKind: Readonly<Record<string, readonly Fragment[]>> = {
     [at('spec.ttlSecondsAfterFinished', 10), at('spec.backoffLimit', 2)],
     [at('spec.parallelism', 5), at('spec.completions', 7)],
     [at('spec.template.spec.restartPolicy', 'Always')],
-    [at('metadata.name', 'x'.repeat(63))],
   ],
   CronJob: [
     ...each('spec.timeZone', ['Etc/UTC', 'Local', '', 'America/New_York', 'Bad Zone', 'UTC']),

@@ -21,7 +21,21 @@ const annotationOf = {
   conditions: 'autoscaling.alpha.kubernetes.io/conditions',
   behavior: 'autoscaling.alpha.kubernetes.io/behavior',
 } as const;
-const ownAnnotations: ReadonlySet<string> = new Set(Object.values(annotationOf));
+const ownAnnotations: ReadonlySet<string> = new Set([
+  ...Object.values(annotationOf),
+  'autoscaling.alpha.kubernetes.io/scale-down-tolerance',
+  'autoscaling.alpha.kubernetes.io/scale-up-tolerance',
+]);
+
+/** In v2 the annotations say nothing and are not kept. */
+export const withoutV1Annotations = (object: JsonObject): JsonObject =>
+  Object.keys(part(part(object, 'metadata'), 'annotations')).some((name) => ownAnnotations.has(name))
+    ? Object.freeze({ ...object, metadata: withAnnotations(object, withoutOwn(object)) as JsonValue })
+    : object;
+
+/** Metrics of a v1 object besides the CPU utilization that has a field. */
+export const hasAnnotatedMetrics = (object: JsonObject): boolean =>
+  annotatedList(object, annotationOf.metrics) !== undefined;
 
 export function autoscalerToV1(object: JsonObject, type: StructType): JsonObject {
   const spec = part(object, 'spec');

@@ -4,6 +4,7 @@
  * in schema order.
  */
 import { sameJson } from '../edit.ts';
+import { keepMarks } from '../explicit-empty.ts';
 import { deepFreeze } from '../freeze.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { canonicalResource } from '../quantity.ts';
@@ -155,6 +156,7 @@ function merged(object: JsonObject, type: StructType, changes: Changes): JsonObj
     else out[name] = value;
   }
   for (; due < changed.length; due++) put(out, changed[due]!.name, changes);
+  keepMarks(object, out);
   return Object.freeze(out);
 }
 
@@ -162,6 +164,7 @@ function merged(object: JsonObject, type: StructType, changes: Changes): JsonObj
 function sorted(object: JsonObject, type: StructType, changes: Changes): JsonObject {
   const out: Record<string, JsonValue> = {};
   for (const { name } of type.fields) put(out, name, Object.hasOwn(changes, name) ? changes : object);
+  keepMarks(object, out);
   return Object.freeze(out);
 }
 
@@ -181,6 +184,7 @@ function inSchemaOrder(value: JsonValue, ref: TypeRef): JsonValue {
     const child = object[field.name];
     if (child !== undefined) out[field.name] = inSchemaOrder(child, field.type);
   }
+  keepMarks(object, out);
   return out;
 }
 

@@ -110,7 +110,10 @@ type Check<T> = (errors: ErrorList, source: T, field: string) => void;
 const needs =
   <T>(...names: (keyof T & string)[]): Check<T> =>
   (errors, source, field) => {
-    for (const name of names) if (!source[name]) errors.required(`${field}.${name}`);
+    for (const name of names) {
+      const value: unknown = source[name];
+      if (!value || (Array.isArray(value) && value.length === 0)) errors.required(`${field}.${name}`);
+    }
   };
 
 const partition = (errors: ErrorList, value: number | undefined, field: string): void => {

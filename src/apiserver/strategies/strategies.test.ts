@@ -130,7 +130,11 @@ const cases: readonly { name: string; got: () => unknown; want: unknown }[] = [
   {
     name: 'a namespace is active and held by its finalizer',
     got: () => create('/namespaces', { metadata: { name: 'a' } }),
-    want: { metadata: { name: 'a' }, spec: { finalizers: ['kubernetes'] }, status: { phase: 'Active' } },
+    want: {
+      metadata: { name: 'a', labels: { 'kubernetes.io/metadata.name': 'a' } },
+      spec: { finalizers: ['kubernetes'] },
+      status: { phase: 'Active' },
+    },
   },
   {
     name: 'a PUT without allocated values keeps them',

@@ -139,7 +139,7 @@ function requestsFromLimits(resources: ResourceRequirements | undefined): Resour
   return { ...resources, requests };
 }
 
-const podLevelNames = (name: string): boolean => name === 'cpu' || name === 'memory' || name.startsWith('hugepages-');
+const podLevelNames = (name: string): boolean => name === 'cpu' || name === 'memory' || isHugePages(name);
 
 /** Pod-level requests follow what the containers ask for together, then the pod's own limits (KEP-2837). */
 function podLevelResources(
@@ -148,25 +148,33 @@ function podLevelResources(
   initContainers: readonly Container[],
 ): ResourceRequirements | undefined {
   const { resources } = spec;
-  if (!resources) return undefined;
-  const requests: Record<string, string> = { ...resources.requests };
-  const before = Object.keys(requests).length;
-  for (const [name, quantity] of sumOfRequests([
-    ...containers,
-    ...initContainers.filter((c) => c.restartPolicy === 'Always'),
-  ])) {
-    if (requests[name] === undefined && podLevelNames(name)) requests[name] = quantity;
+  const requests: Record<string, string> = { ...resources?.requests };
+  const limits: Record<string, string> = { ...resources?.limits };
+  const [asked, limited] = [Object.keys(requests).length, Object.keys(limits).length];
+  if (!resources || asked + limited === 0) return undefined;
+  const running = [...containers, ...initContainers.filter((c) => c.restartPolicy === 'Always')];
+  // Huge pages have limits first: what is asked of them is what they are limited to.
+  for (const [name, quantity] of summed(running, 'limits'))
+    if (isHugePages(name) && requests[name] === undefined) limits[name] ??= quantity;
+  if (Object.keys(limits).length > 0) {
+    for (const [name, quantity] of summed(running, 'requests'))
+      if (podLevelNames(name) && !isHugePages(name)) requests[name] ??= quantity;
+    for (const [name, quantity] of Object.entries(limits)) if (podLevelNames(name)) requests[name] ??= quantity;
   }
-  for (const [name, quantity] of Object.entries(resources.limits ?? {}))
-    if (requests[name] === undefined && podLevelNames(name)) requests[name] = quantity;
-  if (Object.keys(requests).length === before) return undefined;
-  return { ...resources, requests: sortedByKey(requests) };
+  if (Object.keys(requests).length === asked && Object.keys(limits).length === limited) return undefined;
+  return {
+    ...resources,
+    ...(Object.keys(limits).length > 0 ? { limits: sortedByKey(limits) } : {}),
+    ...(Object.keys(requests).length > 0 ? { requests: sortedByKey(requests) } : {}),
+  };
 }
 
-function sumOfRequests(containers: readonly Container[]): Map<string, string> {
+const isHugePages = (name: string): boolean => name.startsWith('hugepages-');
+
+function summed(containers: readonly Container[], part: 'limits' | 'requests'): Map<string, string> {
   const sums = new Map<string, string>();
   for (const container of containers) {
-    for (const [name, quantity] of Object.entries(container.resources?.requests ?? {})) {
+    for (const [name, quantity] of Object.entries(container.resources?.[part] ?? {})) {
       const known = sums.get(name);
       sums.set(
         name,

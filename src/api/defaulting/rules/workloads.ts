@@ -1,6 +1,8 @@
 /** Defaults of apps, batch, autoscaling and policy. */
 import { sortedKeys } from '../../codec/own.ts';
+import { hasAnnotatedMetrics } from '../../conversion/horizontal-pod-autoscaler.ts';
 import { givenEmpty } from '../../explicit-empty.ts';
+import type { JsonObject } from '../../json.ts';
 import type {
   DaemonSet,
   DaemonSetSpec,
@@ -112,10 +114,9 @@ export const workloadRules: DefaultingRules = {
     ...(spec.failedJobsHistoryLimit === undefined ? { failedJobsHistoryLimit: 1 } : {}),
   }),
   // No CPU target where other metrics stand in the annotation: that is a v2 object seen through v1.
-  'autoscaling.v1.HorizontalPodAutoscaler': ({ metadata, spec }: HpaV1) =>
-    spec.targetCPUUtilizationPercentage === undefined &&
-    metadata.annotations?.['autoscaling.alpha.kubernetes.io/metrics'] === undefined
-      ? { spec: { ...spec, targetCPUUtilizationPercentage: 80 } }
+  'autoscaling.v1.HorizontalPodAutoscaler': (scaler: HpaV1) =>
+    scaler.spec.targetCPUUtilizationPercentage === undefined && !hasAnnotatedMetrics(scaler as unknown as JsonObject)
+      ? { spec: { ...scaler.spec, targetCPUUtilizationPercentage: 80 } }
       : {},
   'autoscaling.v1.HorizontalPodAutoscalerSpec': (spec: HpaV1Spec) =>
     spec.minReplicas === undefined ? { minReplicas: 1 } : {},

@@ -54,7 +54,7 @@ const lastOfWebhook = ['matchConditions', 'admissionReviewVersions'];
 /** What is wrong with an expression stands among what is wrong with its neighbours, not behind all of it. */
 function inPlace(errors: readonly FieldError[]): readonly FieldError[] {
   const rank = ({ field = '', type }: FieldError): readonly number[] => {
-    const webhook = /^webhooks\[(\d+)\]\.(\w+)(?:\[(\d+)\](?:\.(.*))?)?$/.exec(field);
+    const webhook = /^webhooks\[(\d+)\]\.(\w+)(?:\[(\d+)\](?:\.(.*))?)?/.exec(field);
     if (webhook) {
       const [, index, part = '', inner = '-1', own = ''] = webhook;
       const at = part === 'name' && type === 'FieldValueDuplicate' ? lastOfWebhook.length : lastOfWebhook.indexOf(part);
