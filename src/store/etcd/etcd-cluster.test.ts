@@ -5,9 +5,9 @@ import { requires } from '../../../test/requirements.ts';
 import { silentLogger } from '../../base/console-log.ts';
 import { createRealClock } from '../../base/real-clock.ts';
 import { StoreError } from '../store.ts';
-import { failuresTolerated, openEtcdCluster } from './etcd-cluster.ts';
+import { type EtcdCluster, failuresTolerated, openEtcdCluster } from './etcd-cluster.ts';
 import { openEtcdStore } from './etcd-store.ts';
-import { mindOnce } from './mind-cluster.ts';
+import { mindOnce, relieveEtcd } from './mind-cluster.ts';
 import { startEtcd } from './testdata/etcd-process.ts';
 
 const clock = createRealClock();
@@ -59,6 +59,55 @@ test('etcd cluster: tolerance is votes less a majority', () => {
   assert.equal(failuresTolerated([...votes(2), { learner: true }]), 0);
 });
 
+/** Until etcd has refused one and told of it. */
+async function fill(cluster: EtcdCluster, write: (i: number) => Promise<unknown>): Promise<void> {
+  const full = await (async () => {
+    for (let i = 0; i < 100; i++)
+      try {
+        await write(i);
+      } catch (error) {
+        return error;
+      }
+    return undefined;
+  })();
+  assert.ok(full instanceof StoreError && full.code === 'noSpace', String(full));
+  // The alarm is raised a moment after the first refusal.
+  for (let i = 0; i < 50 && (await cluster.alarms()).length === 0; i++) await clock.sleep(50);
+}
+
+test('etcd cluster: one that is full of what is wanted takes writes again soon after some of it was deleted', {
+  timeout: 60_000,
+}, async (t) => {
+  if (!requires(t, { commands: ['etcd'] })) return;
+  const etcd = await startEtcd(undefined, { args: ['--quota-backend-bytes', String(4 * 1024 * 1024)] });
+  t.after(() => etcd.end());
+  const endpoints = { endpoints: [etcd.endpoint], clock };
+  const [cluster, store] = [await openEtcdCluster(endpoints), await openEtcdStore(endpoints)];
+  const value = Buffer.alloc(256 * 1024, 'x');
+  const put = (i: number) => store.txn({ compare: [], success: [{ type: 'put', key: `/${i}`, value }] });
+  await fill(cluster, put);
+  let looks = 0;
+  const looked = { ...cluster, alarms: (signal?: AbortSignal) => (looks++, cluster.alarms(signal)) };
+  const ending = new AbortController();
+  const options = { cluster: looked, store, clock, log: silentLogger, endpoint: etcd.endpoint, intervalMs: 50 };
+  const relieving = relieveEtcd(options, ending.signal);
+  t.after(async () => {
+    ending.abort();
+    await relieving;
+    cluster.close();
+    await store.close();
+  });
+  const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
+    while (!(await holds())) await clock.sleep(50);
+  };
+  // Several looks on, there is nothing to gain: the objects are wanted. The first look may have disarmed it for a moment.
+  await until(() => looks > 4);
+  await fill(cluster, (i) => put(100 + i));
+  await store.txn({ compare: [], success: [{ type: 'delete', key: '/', end: '/9' }] });
+  await until(async () => (await cluster.alarms()).length === 0);
+  await put(0);
+});
+
 test('etcd cluster: one that is full is writable again after a look', { timeout: 60_000 }, async (t) => {
   if (!requires(t, { commands: ['etcd'] })) return;
   const etcd = await startEtcd(undefined, { args: ['--quota-backend-bytes', String(4 * 1024 * 1024)] });
@@ -71,18 +120,7 @@ test('etcd cluster: one that is full is writable again after a look', { timeout:
   });
   const value = Buffer.alloc(256 * 1024, 'x');
   const write = () => store.txn({ compare: [], success: [{ type: 'put', key: 'a', value }] });
-  const full = await (async () => {
-    for (let i = 0; i < 100; i++)
-      try {
-        await write();
-      } catch (error) {
-        return error;
-      }
-    return undefined;
-  })();
-  assert.ok(full instanceof StoreError && full.code === 'noSpace', String(full));
-  // The alarm is raised a moment after the first refusal.
-  for (let i = 0; i < 50 && (await cluster.alarms()).length === 0; i++) await clock.sleep(50);
+  await fill(cluster, write);
   const done = await mindOnce({ cluster, store, clock, log: silentLogger });
   assert.deepEqual(
     done.map((line) => line.split(' ')[0]),

@@ -36,11 +36,13 @@ export async function mindEtcd(options: MindOptions, signal: AbortSignal): Promi
 
 const lookDefaultMs = 5000;
 const turnMs = 15_000;
-const lookMaxMs = 300_000;
+/** Less than this part of a file is not worth the pause while etcd refuses writes anyway. */
+const gainPart = 0.1;
 
 /**
  * Answers NOSPACE alarms until `signal` aborts. Every API server does, without a Lease: under that alarm nobody can renew one. They take turns by the
- * order of members, so that the second finds it done. What stays full (the objects themselves take the space) is looked at less and less often.
+ * order of members, so that the second finds it done. What stays full (the objects themselves take the space) is only defragmented again when objects
+ * have been deleted: writes go on soon after.
  * @param options.endpoint of this host's own member.
  */
 export async function relieveEtcd(
@@ -48,40 +50,56 @@ export async function relieveEtcd(
   signal: AbortSignal,
 ): Promise<void> {
   const { cluster, clock, log, endpoint, intervalMs = lookDefaultMs } = options;
-  let pauseMs = intervalMs;
+  const isFull = async (): Promise<boolean> => (await cluster.alarms(signal)).some(({ alarm }) => alarm === 'NOSPACE');
+  let tried = false;
   while (!signal.aborted) {
     try {
-      const isFull = async (): Promise<boolean> =>
-        (await cluster.alarms(signal)).some(({ alarm }) => alarm === 'NOSPACE');
-      if (await isFull()) {
+      if (!(await isFull())) tried = false;
+      else if (!tried || (await canGain(options, signal))) {
         const members = await cluster.members(signal);
         const turn = members.findIndex(({ clientUrls }) => clientUrls.includes(endpoint));
         await clock.sleep(Math.max(0, turn) * turnMs, signal);
         if (!signal.aborted && (await isFull())) await mindOnce(options, signal);
-        pauseMs = Math.min(pauseMs * 2, lookMaxMs);
-      } else pauseMs = intervalMs;
+        tried = true;
+      }
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof StoreError)) throw error;
       log.warn('Cannot ask etcd for its alarms', { error });
     }
-    await clock.sleep(pauseMs, signal);
+    await clock.sleep(intervalMs, signal);
   }
 }
 
+/** Compacts, which etcd does in its own time: what was deleted before an earlier look can be given back now. */
+async function canGain(options: MindOptions, signal: AbortSignal): Promise<boolean> {
+  await compactAll(options, signal);
+  const all = await statuses(options.cluster, options.log, signal);
+  return all.some(({ dbSizeBytes, dbSizeInUseBytes }) => dbSizeBytes - dbSizeInUseBytes >= dbSizeBytes * gainPart);
+}
+
+/** Who watches a moment behind keeps the events it has not had yet. */
+const watchedMs = 1000;
+
+async function compactAll({ store, clock }: MindOptions, signal?: AbortSignal): Promise<number> {
+  const revision = await store.currentRevision(signal);
+  await clock.sleep(watchedMs, signal);
+  await store.compact(revision, signal).catch((error: unknown) => {
+    if (!(error instanceof StoreError) || error.code !== 'compacted') throw error;
+  });
+  return revision;
+}
+
 /** One look. @returns what was done, for the log and the tests. */
-export async function mindOnce({ cluster, store, log }: MindOptions, signal?: AbortSignal): Promise<readonly string[]> {
+export async function mindOnce(options: MindOptions, signal?: AbortSignal): Promise<readonly string[]> {
+  const { cluster, log } = options;
   const done: string[] = [];
   const full = (await cluster.alarms(signal)).filter(({ alarm }) => alarm === 'NOSPACE');
   if (full.length > 0) {
     log.error('etcd has no space left under its quota: compacting and defragmenting it', {
       members: full.map(({ memberId }) => memberId),
     });
-    const revision = await store.currentRevision(signal);
-    await store.compact(revision, signal).catch((error: unknown) => {
-      if (!(error instanceof StoreError) || error.code !== 'compacted') throw error;
-    });
-    done.push(`compacted to ${revision}`);
+    done.push(`compacted to ${await compactAll(options, signal)}`);
   }
   for (const status of await statuses(cluster, log, signal)) {
     const loose = status.dbSizeBytes - status.dbSizeInUseBytes;
