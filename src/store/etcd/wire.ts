@@ -7,6 +7,7 @@ import type { Type } from 'protobufjs';
 import type { Clock } from '../../base/clock.ts';
 import { commonJs } from '../../base/common-js.ts';
 import { connectWithin, endWithin } from './dial.ts';
+import { createUnaryCaller } from './unary.ts';
 
 export interface Tls {
   /** PEM. */
@@ -80,6 +81,8 @@ export async function loadWire(clock: Clock): Promise<{ connect(endpoint: string
 }
 
 const connectTimeoutMs = 2000;
+/** Longer calls are grpc-js's, whose pings notice that a member is gone. */
+const shortMs = 30_000;
 const same = (bytes: Buffer): Buffer => bytes;
 const encode = (type: Type, value: object): Buffer => Buffer.from(type.encode(type.fromObject(value)).finish());
 
@@ -114,10 +117,20 @@ function connect(
     // One connection for each store, not one shared by address.
     'grpc.use_local_subchannel_pool': 1,
   });
+  const caller = createUnaryCaller(host, Number(/:(\d+)$/.exec(address)?.[1] ?? 2379), tls, clock);
   return {
-    unary: (name, request, deadlineMs, signal) =>
-      new Promise((resolve, reject) => {
-        const method = methodOf(name);
+    unary: async (name, request, deadlineMs, signal) => {
+      const method = methodOf(name);
+      if (deadlineMs <= shortMs)
+        return method.response.decode(
+          await caller.call(
+            method.path,
+            method.request.encode(method.request.fromObject(request)).finish(),
+            deadlineMs,
+            signal,
+          ),
+        );
+      return new Promise((resolve, reject) => {
         const abort = (): void => {
           active.cancel();
           reject(signal?.reason);
@@ -136,7 +149,8 @@ function connect(
           },
         );
         signal?.addEventListener('abort', abort, { once: true });
-      }),
+      });
+    },
     duplex: (name) => {
       const method = methodOf(name);
       const metadata = new grpc.Metadata();
@@ -168,7 +182,10 @@ function connect(
         },
       };
     },
-    close: () => client.close(),
+    close: () => {
+      caller.close();
+      client.close();
+    },
   };
 }
 
