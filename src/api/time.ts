@@ -77,6 +77,22 @@ export function parseDurationNanoseconds(text: string): bigint | undefined {
   return sign * total;
 }
 
+/** What Go's parser says of a text that is no duration. Source: time.ParseDuration. */
+export function durationProblem(text: string): string {
+  const quoted = JSON.stringify(text);
+  let rest = text.replace(/^[-+]/, '');
+  while (rest !== '') {
+    const number = /^(\d+\.?\d*|\.\d+)/.exec(rest)?.[0];
+    if (number === undefined) break;
+    rest = rest.slice(number.length);
+    const unit = /^[^.\d]*/.exec(rest)![0];
+    if (unit === '') return `time: missing unit in duration ${quoted}`;
+    if (nanosecondsOf[unit] === undefined) return `time: unknown unit ${JSON.stringify(unit)} in duration ${quoted}`;
+    rest = rest.slice(unit.length);
+  }
+  return `time: invalid duration ${quoted}`;
+}
+
 /** Milliseconds of a Go duration, or `undefined`. */
 export function parseDuration(text: string): number | undefined {
   const nanoseconds = parseDurationNanoseconds(text);

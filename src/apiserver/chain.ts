@@ -6,7 +6,7 @@ import { encode as encodeJson, encodePretty } from '../api/codec/index.ts';
 import { ApiError } from '../api/errors.ts';
 import type { ApiHandler, ApiRequest, ApiResponse } from '../api/exchange.ts';
 import type { JsonObject } from '../api/json.ts';
-import { parseDuration } from '../api/time.ts';
+import { durationProblem, parseDuration } from '../api/time.ts';
 import type { Clock } from '../base/clock.ts';
 import type { HealthSlis } from '../base/health-slis.ts';
 import type { Logger } from '../base/log.ts';
@@ -19,16 +19,18 @@ import type { UserInfo } from './authentication/authenticator.ts';
 import type { Authenticate } from './authentication/chain.ts';
 import { impersonated } from './authentication/impersonation.ts';
 import type { AuthorizationAttributes, Authorizer } from './authorization/authorizer.ts';
-import { forbidden } from './authorization/forbidden.ts';
+import { forbidden, RefusedRequest } from './authorization/forbidden.ts';
 import type { RemoteDiscoveryGroup } from './discovery/discovery.ts';
+import { isAstray, isMalformed } from './discovery/router.ts';
 import type { RemoteDocuments } from './discovery/routes.ts';
 import type { Deadlines } from './flow/deadlines.ts';
 import { type Flight, type FlowControl, isLongRunning } from './flow/index.ts';
 import { negotiateError } from './negotiation/negotiation.ts';
 import { type Encoder, encoderFor } from './output/encoders.ts';
 import type { RequestContext } from './registry/context.ts';
-import { methodNotAllowed, type ResourceHandler } from './registry/resource-handler.ts';
+import type { ResourceHandler } from './registry/resource-handler.ts';
 import { errorResponse, notFoundPage, textResponse } from './registry/respond.ts';
+import { methodNotAllowed, unknownResource } from './registry/unrouted.ts';
 import { parseRequestInfo, type RequestInfo } from './request-info.ts';
 import type { RequestMetrics } from './request-metrics.ts';
 
@@ -77,6 +79,7 @@ export interface Chain {
 export function createChain(options: ChainOptions): Chain {
   const { clock, deadlines } = options;
   const run = async (request: ApiRequest, known: UserInfo | undefined): Promise<ApiResponse> => {
+    if (isMalformed(request.path)) return malformed();
     const started = clock.monotonic();
     const query = new URLSearchParams(request.query);
     const info = parseRequestInfo(request.method, request.path, query);
@@ -201,7 +204,11 @@ async function settled(
       const written = state.trail?.received();
       if (written) await written;
     }
-    const user = impersonates(request) ? await impersonated(request, caller, options.authorizer) : caller;
+    // Before anything that looks at who asks: such an answer names no flow schema.
+    checkTimeout(info, query);
+    const user = impersonates(request)
+      ? await impersonated(request, attributesOf(info, caller, info.verb), options.authorizer)
+      : caller;
     if (user !== caller) state.trail?.impersonates(user);
     const flight = options.flow.classify(user, info);
     if (flight) {
@@ -222,6 +229,9 @@ async function settled(
     if (seat) options.flow.leave(seat);
   }
 }
+
+/** Nothing is known of such a request: no user, no id, no record. */
+const malformed = (): ApiResponse => textResponse(400, '400 Bad Request', { connection: 'close' });
 
 const tooManyRequests = (): ApiResponse =>
   textResponse(429, 'Too many requests, please try again later.\n', {
@@ -277,7 +287,6 @@ async function answer(
   user: UserInfo,
   { warnings, trail }: RequestState,
 ): Promise<ApiResponse> {
-  checkTimeout(info, query);
   const attributes = attributesOf(info, user, info.verb);
   const asked = options.authorizer.authorize(attributes, request.signal);
   const decision = asked instanceof Promise ? await asked : asked;
@@ -285,7 +294,9 @@ async function answer(
     trail.annotate('authorization.k8s.io/decision', decision.kind === 'allow' ? 'allow' : 'forbid');
     trail.annotate('authorization.k8s.io/reason', decision.reason);
   }
-  if (decision.kind !== 'allow') throw forbidden(attributes, decision.reason);
+  if (decision.kind !== 'allow') throw new RefusedRequest(forbidden(attributes, decision.reason));
+  if (isAstray(request.path)) return notFoundPage();
+  if (info.verb === 'proxy') throw unknownResource();
   // Who may watch was asked; a write on such a path would be one that nobody was asked about.
   if (info.verbByPath && (info.verb !== 'watch' || !isRead(request))) throw methodNotAllowed();
   const remote = options.aggregation?.find(info);
@@ -315,9 +326,7 @@ function checkTimeout(info: RequestInfo, query: URLSearchParams): void {
   const timeout = query.get('timeout');
   if (timeout === null || timeout === '' || info.verb === 'watch') return;
   if (parseDuration(timeout) === undefined)
-    throw ApiError.badRequest(
-      `invalid timeout specified in the request URL - time: invalid duration ${JSON.stringify(timeout)}`,
-    );
+    throw ApiError.badRequest(`invalid timeout specified in the request URL - ${durationProblem(timeout)}`);
 }
 
 function attributesOf(info: RequestInfo, user: UserInfo, verb: string): AuthorizationAttributes {
@@ -348,15 +357,13 @@ const metricsType = { 'content-type': 'text/plain; version=0.0.4; charset=utf-8'
 async function other(options: ChainOptions, request: ApiRequest, query: URLSearchParams): Promise<ApiResponse> {
   const { log } = options;
   const path = request.path;
-  if (isRead(request)) {
-    const failed = (name: string, reason: string): void => {
-      log.info('A health check failed', { check: name, reason });
-    };
-    const checked = await health(path, query, options.checks, failed, options.healthSlis.observe);
-    if (checked) return checked;
-    if (path === '/metrics') return textResponse(200, await options.metricsText(), metricsType);
-    if (path === '/metrics/slis') return textResponse(200, await options.healthSlis.text(), metricsType);
-  }
+  const failed = (name: string, reason: string): void => {
+    log.info('A health check failed', { check: name, reason });
+  };
+  const checked = await health(path, query, options.checks, failed, options.healthSlis.observe);
+  if (checked) return checked;
+  if (path === '/metrics') return textResponse(200, await options.metricsText(), metricsType);
+  if (path === '/metrics/slis') return textResponse(200, await options.healthSlis.text(), metricsType);
   return (await options.documents(request)) ?? notFoundPage();
 }
 
@@ -372,11 +379,13 @@ async function failure(
     : mediaType === 'application/json' && !pretty
       ? undefined
       : await encoderFor(mediaType, pretty, options.protobufEncoder);
-  return errorResponse(expected(options, request, error), {
+  const response = errorResponse(expected(options, request, error), {
     contentType: mediaType,
     warnings,
     ...(encode ? { encode } : {}),
   });
+  if (!(error instanceof RefusedRequest)) return response;
+  return { ...response, headers: { ...response.headers, 'x-content-type-options': 'nosniff' } };
 }
 
 /** Expected failures carry their Status; the store's are turned into one; anything else is a bug: logged with its stack, answered with 500. */

@@ -48,6 +48,7 @@ import { compactRegularly } from './compaction.ts';
 import { customPrinter } from './custom/columns.ts';
 import { CustomResources } from './custom/custom-resources.ts';
 import { kindOptions, withDefinitionRules } from './custom/late.ts';
+import { oneForm } from './discovery/router.ts';
 import { createDocumentRoutes } from './discovery/routes.ts';
 import { Deadlines } from './flow/deadlines.ts';
 import { createFlowControl } from './flow/index.ts';
@@ -404,7 +405,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     aggregation,
     extensions: new Map(extensions.map((extension) => [extension.discovery.name, extension])),
     documents: async (request) =>
-      security.documents?.get(request.path) ?? (await zPages(request)) ?? (await documents(request)),
+      oneForm(security.documents, request) ?? (await zPages(request)) ?? (await documents(request)),
     checks,
     healthSlis: createHealthSlis(),
     metricsText: () => metrics.text(),

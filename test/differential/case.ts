@@ -7,6 +7,14 @@ export interface Step {
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly text?: string;
+  /** A body that is no text. */
+  readonly base64?: string;
+  /** Without the caller's credentials and the headers that other steps have. */
+  readonly bare?: boolean;
+  /** The answer has no end: reads this long after the steps in `during`, then closes. */
+  readonly readMs?: number;
+  /** Sent, one after the other, while the answer is read; their answers are not compared. */
+  readonly during?: readonly Step[];
   /** The body is what a GET of this path answers, edited: an update as a controller does it. */
   readonly live?: { readonly path: string; readonly edits: readonly Edit[] };
   /** Waits first, for controllers of the other server that write the object too. */

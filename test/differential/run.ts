@@ -13,9 +13,11 @@ import type { JsonValue } from '../../src/api/json.ts';
 import { type Case, edited, type Step, toText } from './case.ts';
 import { generate, preparation } from './generate.ts';
 import { explain, inFixedOrder, type Normal, normalise } from './normalise.ts';
-import { type Answer, inProcess, overHttps, type Target } from './target.ts';
+import { generateProtocol, protocolPreparation } from './protocol/generate.ts';
+import { namesOfUids, wholeAnswer } from './protocol/whole-answer.ts';
+import { type Answer, inProcess, overHttps, type Sent, type Target } from './target.ts';
 
-type Request = Parameters<Target['send']>[0];
+type Request = Sent;
 
 interface Outcome {
   /** What the second server was sent. */
@@ -46,10 +48,16 @@ const { values } = parseArgs({
     report: { type: 'string' },
     record: { type: 'string' },
     width: { type: 'string', default: '4' },
+    /** `bodies` of built-in kinds, or the `protocol` around them, which needs two servers with the same flags. */
+    set: { type: 'string', default: 'bodies' },
   },
 });
 
 const recordedMax = 2500;
+const explainedMax = 24;
+/** A watch is there before what it shall see, and sees one thing after the other. */
+const beforeWritesMs = 400;
+const betweenWritesMs = 50;
 const optional = (value: string | undefined): ReadonlySet<string> | undefined =>
   value === undefined ? undefined : new Set(value.split(','));
 const seed = Number(values.seed);
@@ -66,7 +74,14 @@ const theirs = overHttps('theirs', values.other, {
   ...(values.cert ? { certFile: values.cert } : {}),
   ...(values.key ? { keyFile: values.key } : {}),
 });
-for (const target of [ours, theirs]) for (const step of preparation) await target.send(sendable(step, undefined));
+const protocol = values.set === 'protocol';
+for (const target of [ours, theirs])
+  for (const step of protocol ? protocolPreparation : preparation) {
+    if (step.pauseMs !== undefined) await setTimeout(step.pauseMs);
+    const { status, bytes } = await target.send(sendable(step, undefined));
+    if (status >= 400 && status !== 409) console.log(`${target.name}: ${step.path}: ${bytes.toString().slice(0, 300)}`);
+  }
+const uids = protocol ? { ours: await namesOfUids(ours), theirs: await namesOfUids(theirs) } : undefined;
 
 const indexes =
   values.only === undefined
@@ -77,7 +92,7 @@ let next = 0;
 await Promise.all(
   Array.from({ length: Number(values.width) }, async () => {
     for (let i = next++; i < indexes.length; i = next++) {
-      const one = generate(indexes[i]!, {
+      const one = (protocol ? generateProtocol : generate)(indexes[i]!, {
         seed,
         run: values.run,
         ...(kinds ? { kinds } : {}),
@@ -98,7 +113,10 @@ async function compare(one: Case): Promise<Outcome> {
   one.steps.forEach((step, i) => {
     const left = a.answers[i]!;
     const right = b.answers[i]!;
-    const [x, y] = [normalise(left, a.sent.join('\n')), normalise(right, b.sent.join('\n'))];
+    const sent = [a.sent.join('\n'), b.sent.join('\n')] as const;
+    const [x, y] = uids
+      ? [wholeAnswer(left, sent[0], uids.ours, step), wholeAnswer(right, sent[1], uids.theirs, step)]
+      : [normalise(left, sent[0]), normalise(right, sent[1])];
     normals.push(y);
     if (step.quiet) {
       if (left.status !== right.status && i < one.steps.length - 3)
@@ -113,7 +131,8 @@ async function compare(one: Case): Promise<Outcome> {
     for (const name of new Set([...Object.keys(x.headers), ...Object.keys(y.headers)]))
       if (x.headers[name] !== y.headers[name])
         found.push(`header ${name}`, `  ours:   ${x.headers[name]}`, `  theirs: ${y.headers[name]}`);
-    if (x.text !== y.text && inFixedOrder(x.text) !== inFixedOrder(y.text)) found.push(...explain(x.text, y.text));
+    if (x.text !== y.text && inFixedOrder(x.text) !== inFixedOrder(y.text))
+      found.push(...explain(x.text, y.text).slice(0, explainedMax));
     if (found.length > 0) lines.push(`step ${i} ${step.method} ${step.path}`, ...found);
   });
   // A panic of the other server is nothing to follow.
@@ -137,20 +156,35 @@ async function play(
     if (step.pauseMs !== undefined) await setTimeout(step.pauseMs);
     const live = step.live ? await target.send({ method: 'GET', path: step.live.path }) : undefined;
     const request = sendable(step, live);
+    const reading = Promise.withResolvers<void>();
     // What came from the server itself is no given value.
     sent.push(step.live ? `${step.path} ${JSON.stringify(step.live.edits)}` : `${step.path} ${request.text ?? ''}`);
     requests.push(request);
-    answers.push(await target.send(request));
+    const answer = target.send(step.readMs === undefined ? request : { ...request, until: reading.promise });
+    if (step.readMs !== undefined) {
+      if (step.during) await setTimeout(beforeWritesMs);
+      for (const write of step.during ?? []) {
+        await target.send(sendable(write, undefined));
+        await setTimeout(betweenWritesMs);
+      }
+      await Promise.race([setTimeout(step.readMs), answer]);
+      reading.resolve();
+    }
+    answers.push(await answer);
   }
   return { answers, sent, requests };
 }
 
-function sendable(
-  { method, path, headers, text, live }: Step,
-  found: Answer | undefined,
-): Parameters<Target['send']>[0] {
+function sendable({ method, path, headers, text, base64, bare, live }: Step, found: Answer | undefined): Sent {
   const body = live && found ? toText(edited(JSON.parse(found.bytes.toString()) as JsonValue, live.edits)) : text;
-  return { method, path, ...(headers ? { headers } : {}), ...(body === undefined ? {} : { text: body }) };
+  return {
+    method,
+    path,
+    ...(headers ? { headers } : {}),
+    ...(body === undefined ? {} : { text: body }),
+    ...(base64 === undefined ? {} : { base64 }),
+    ...(bare ? { bare } : {}),
+  };
 }
 
 function summarise(): void {

@@ -13,14 +13,20 @@ export interface Answer {
   readonly bytes: Buffer;
 }
 
+export interface Sent {
+  readonly method: string;
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly text?: string;
+  readonly base64?: string;
+  readonly bare?: boolean;
+  /** The answer has no end: when this resolves, what came is the answer. */
+  readonly until?: Promise<void>;
+}
+
 export interface Target {
   readonly name: string;
-  send(step: {
-    readonly method: string;
-    readonly path: string;
-    readonly headers?: Readonly<Record<string, string>>;
-    readonly text?: string;
-  }): Promise<Answer>;
+  send(step: Sent): Promise<Answer>;
   stop(): Promise<void>;
 }
 
@@ -67,8 +73,9 @@ export function overHttps(name: string, url: string, options: RemoteOptions): Ta
     ...(options.keyFile ? { key: readFileSync(options.keyFile) } : {}),
   });
   const { hostname, port } = new URL(url);
-  const once: Target['send'] = ({ method, path, headers = {}, text }) =>
+  const once: Target['send'] = ({ method, path, headers = {}, text, base64, bare, until }) =>
     new Promise((resolve, reject) => {
+      const body = base64 === undefined ? text : Buffer.from(base64, 'base64');
       const request = httpsRequest(
         {
           agent,
@@ -77,27 +84,37 @@ export function overHttps(name: string, url: string, options: RemoteOptions): Ta
           method,
           path,
           headers: {
-            'user-agent': 'differ',
-            accept: 'application/json',
+            ...(bare ? {} : { 'user-agent': 'differ', accept: 'application/json' }),
+            ...(bare || !options.token ? {} : { authorization: `Bearer ${options.token}` }),
+            ...(body === undefined || headers['transfer-encoding'] !== undefined
+              ? {}
+              : { 'content-length': String(Buffer.byteLength(body)) }),
             ...headers,
-            ...(options.token ? { authorization: `Bearer ${options.token}` } : {}),
-            ...(text === undefined ? {} : { 'content-length': String(Buffer.byteLength(text)) }),
           },
         },
         (response) => {
           const chunks: Buffer[] = [];
           response.on('data', (chunk: Buffer) => chunks.push(chunk));
-          response.on('error', reject);
-          response.on('end', () => {
+          response.on('error', (error) => {
+            if (!left) reject(error);
+          });
+          let left = false;
+          void until?.then(() => {
+            left = true;
+            finish();
+            request.destroy();
+          });
+          const finish = (): void => {
             const plain: Record<string, string> = {};
             for (const [key, value] of Object.entries(response.headers))
               if (value !== undefined) plain[key] = Array.isArray(value) ? value.join(', ') : value;
             resolve({ status: response.statusCode ?? 0, headers: plain, bytes: Buffer.concat(chunks) });
-          });
+          };
+          response.on('end', finish);
         },
       );
       request.on('error', reject);
-      request.end(text);
+      request.end(body);
     });
   return {
     name,
@@ -107,7 +124,9 @@ export function overHttps(name: string, url: string, options: RemoteOptions): Ta
           return await once(step);
         } catch (error) {
           // A kept connection that the server has just closed: once more, on another. Closed again, the handler panicked.
-          if (!(error instanceof Error && 'code' in error && error.code === 'ECONNRESET')) throw error;
+          if (!(error instanceof Error && 'code' in error)) throw error;
+          if (error.code !== 'ECONNRESET')
+            return { status: 999, headers: {}, bytes: Buffer.from(`no answer: ${String(error.code)}`) };
           if (attempt > 0) return { status: 0, headers: {}, bytes: Buffer.from('connection closed without an answer') };
         }
       }

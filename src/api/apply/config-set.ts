@@ -34,7 +34,8 @@ function below(value: JsonValue, plan: Plan, owned: boolean): FieldSet | undefin
       if (isEmpty(object)) return leaf;
       if (plan.rest !== undefined) {
         for (const key of sortedKeys(undefined, object))
-          add(`f:${key}`, below(object[key]!, memberPlan(plan, key), !plan.names.includes(key)));
+          if (!plan.hidden?.has(key))
+            add(`f:${key}`, below(object[key]!, memberPlan(plan, key), !plan.names.includes(key)));
         break;
       }
       const { names, elements, plans } = plan;

@@ -97,7 +97,9 @@ function decodeKnown(
   const versionless = actual.version === '' && (actual.group === '' || actual.group === expected.group);
   const gvk = versionless ? { ...expected, kind } : { ...actual, kind };
   const same = gvk.kind === expected.kind && gvk.group === expected.group && gvk.version === expected.version;
-  const type = same ? options.type : schema.byGvk(gvk);
+  const found = same ? options.type : schema.byGvk(gvk);
+  // Options are looked up among the kinds of every group, which have no others beside them.
+  const type = options.bare && found && !same && !found.name.startsWith('meta.v1.') ? undefined : found;
   if (!type)
     throw cannotHandle(
       gvk,
@@ -117,7 +119,7 @@ function decodeKnown(
       throw cannotHandle(
         gvk,
         options,
-        `converting (${gvk.version}.${gvk.kind}) to (${internalPackage(expected.group)}.${expected.kind}): unknown conversion`,
+        `converting (${gvk.version}.${gvk.kind}) to (${options.bare ? expected.version : internalPackage(expected.group)}.${expected.kind}): unknown conversion`,
       );
     throw ApiError.badRequest(
       `the API version in the data (${versionOf(gvk)}) does not match the expected API version (${versionOf(expected)})`,

@@ -4,6 +4,7 @@
  * Source: apiextensions-apiserver/pkg/apiserver/customresource_handler.go (unstructuredSchemaCoercer).
  */
 import type { JsonObject, JsonValue } from '../json.ts';
+import { goType, goValue } from '../patch/go-format.ts';
 import type { StructType } from '../schema/model.ts';
 import { withoutNulls } from '../structural/defaults.ts';
 import { prune } from '../structural/prune.ts';
@@ -59,7 +60,9 @@ class Coercion {
     for (const key of ['kind', 'apiVersion']) {
       const given = value[key];
       if (given !== undefined && typeof given !== 'string')
-        throw new DecodeError(`.${key} accessor error: ${JSON.stringify(given)} is of the wrong type, expected string`);
+        throw new DecodeError(
+          `.${key} accessor error: ${goValue(given)} is of the type ${given === null ? '<nil>' : goType(given)}, expected string`,
+        );
     }
     const metadata = value.metadata === undefined ? undefined : this.#meta(value.metadata, '');
     const pruned = prune(value, this.#schema);

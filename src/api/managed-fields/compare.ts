@@ -84,7 +84,9 @@ class Walk {
     if (isEmpty(before) && isEmpty(after)) return this.#leaf(old, next);
     const gained = new Draft(old === undefined);
     const removed = new Draft(next === undefined);
+    const hidden = plan.kind === 'struct' ? plan.hidden : undefined;
     for (const key of sortedKeys(before, after)) {
+      if (hidden?.has(key)) continue;
       const a = before !== undefined && Object.hasOwn(before, key) ? before[key] : undefined;
       const b = after !== undefined && Object.hasOwn(after, key) ? after[key] : undefined;
       if (a === b) continue;

@@ -24,6 +24,8 @@ export interface StructPlan {
   readonly plans: readonly Plan[];
   /** Members without a name here; absent: there are none. */
   readonly rest?: Plan;
+  /** Of an open struct: members that are not tracked, although any name is one of its. */
+  readonly hidden?: ReadonlySet<string>;
 }
 
 export interface KeyPlan {
@@ -153,7 +155,7 @@ function without(plan: StructPlan, stripped: ReadonlySet<string>): StructPlan {
     names: kept.map((i) => plan.names[i]!),
     elements: kept.map((i) => plan.elements[i]!),
     plans: kept.map((i) => plan.plans[i]!),
-    ...(plan.rest ? { rest: plan.rest } : {}),
+    ...(plan.rest ? { rest: plan.rest, hidden: stripped } : {}),
   };
 }
 

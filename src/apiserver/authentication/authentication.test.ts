@@ -6,6 +6,7 @@ import type { ApiRequest } from '../../api/exchange.ts';
 import type { TokenRequest } from '../../api/types/authentication-v1.ts';
 import { createSeededRandom } from '../../base/seeded-random.ts';
 import { createVirtualClock } from '../../base/virtual-clock.ts';
+import type { AuthorizationAttributes } from '../authorization/authorizer.ts';
 import type { UserInfo } from './authenticator.ts';
 import {
   createAuthenticate,
@@ -302,37 +303,95 @@ test('self review: says who the caller is', () => {
   });
 });
 
-test('impersonation: each part is authorized, and the result is in system:authenticated', async () => {
+const listing = (user: UserInfo): AuthorizationAttributes => ({
+  user,
+  verb: 'list',
+  namespace: 'x',
+  apiGroup: '',
+  apiVersion: 'v1',
+  resource: 'pods',
+  subresource: '',
+  name: '',
+  resourceRequest: true,
+  path: '/api/v1/namespaces/x/pods',
+});
+
+/** Allows what `allowed` says; remembers every question. */
+function questions(allowed: (question: string) => boolean) {
   const asked: string[] = [];
-  const authorizer = {
-    authorize: (a: { resource: string; subresource: string; name: string }) => {
-      asked.push(`${a.resource}/${a.subresource} ${a.name}`);
-      return { kind: 'allow', reason: '' } as const;
+  return {
+    asked,
+    authorizer: {
+      authorize: ({ verb, resource, subresource, name }: AuthorizationAttributes) => {
+        const question = `${verb} ${resource}${subresource === '' ? '' : `/${subresource}`} ${name}`.trim();
+        asked.push(question);
+        return { kind: allowed(question) ? 'allow' : 'noOpinion', reason: '' } as const;
+      },
     },
   };
+}
+
+test('impersonation: each part is authorized, and the result is in system:authenticated', async () => {
+  const { asked, authorizer } = questions((question) => question.startsWith('impersonate '));
   const caller: UserInfo = { name: 'admin', groups: [] };
   const headers = { 'impersonate-user': 'bob', 'impersonate-group': 'g1', 'impersonate-extra-scopes': 'a' };
-  assert.deepEqual(await impersonated(request({ headers }), caller, authorizer), {
+  assert.deepEqual(await impersonated(request({ headers }), listing(caller), authorizer), {
     name: 'bob',
     groups: ['g1', 'system:authenticated'],
     extra: { scopes: ['a'] },
   });
-  assert.deepEqual(asked, ['users/ bob', 'groups/ g1', 'userextras/scopes a']);
-  assert.equal(await impersonated(request(), caller, authorizer), caller);
+  assert.deepEqual(asked, [
+    'impersonate-on:user-info:list pods',
+    'impersonate users bob',
+    'impersonate groups g1',
+    'impersonate userextras/scopes a',
+  ]);
+  assert.equal(await impersonated(request(), listing(caller), authorizer), caller);
   await assert.rejects(
-    impersonated(request({ headers: { 'impersonate-group': 'g1' } }), caller, authorizer),
+    impersonated(request({ headers: { 'impersonate-group': 'g1' } }), listing(caller), authorizer),
     status(
       400,
       /^requested &user\.DefaultInfo\{Name:"", UID:"", Groups:\[\]string\{"g1"\}, Extra:map\[string\]\[\]string\(nil\)\} without impersonating a user name$/,
     ),
   );
-  const no = { authorize: () => ({ kind: 'noOpinion', reason: '' }) as const };
   await assert.rejects(
-    impersonated(request({ headers }), caller, no),
+    impersonated(request({ headers }), listing(caller), questions(() => false).authorizer),
     status(
       403,
-      /^users "bob" is forbidden: User "admin" cannot impersonate resource "users" in API group "" at the cluster scope$/,
+      /^pods is forbidden: User "admin" cannot impersonate-on:user-info:list resource "pods" in API group "" in the namespace "x"$/,
     ),
+  );
+});
+
+test('impersonation: the constrained modes ask for the request and for the user, and fill in what they know', async () => {
+  const agent: UserInfo = {
+    name: 'system:serviceaccount:kube-system:agent',
+    groups: [],
+    extra: { 'authentication.kubernetes.io/node-name': ['n1'] },
+  };
+  const as = (name: string, more = {}) => request({ headers: { 'impersonate-user': name, ...more } });
+  const constrained = questions((question) => !question.startsWith('impersonate '));
+  assert.deepEqual(await impersonated(as('system:node:n1'), listing(agent), constrained.authorizer), {
+    name: 'system:node:n1',
+    groups: ['system:nodes', 'system:authenticated'],
+  });
+  assert.deepEqual(constrained.asked, [
+    'impersonate-on:associated-node:list pods',
+    'impersonate:associated-node nodes *',
+  ]);
+  const other = questions((question) => !question.startsWith('impersonate '));
+  await impersonated(as('system:node:n2'), listing(agent), other.authorizer);
+  assert.deepEqual(other.asked, ['impersonate-on:arbitrary-node:list pods', 'impersonate:arbitrary-node nodes n2']);
+  const account = await impersonated(as('system:serviceaccount:x:y'), listing(agent), constrained.authorizer);
+  assert.deepEqual(account.groups, ['system:serviceaccounts', 'system:serviceaccounts:x', 'system:authenticated']);
+  // What only the old way allows is never given by a constrained one.
+  await assert.rejects(
+    impersonated(as('bob', { 'impersonate-group': 'system:masters' }), listing(agent), constrained.authorizer),
+    status(403, /impersonating the system:masters group is not allowed$/),
+  );
+  await assert.rejects(
+    impersonated(as('system:node:n1', { 'impersonate-uid': 'u' }), listing(agent), constrained.authorizer),
+    status(403, /cannot impersonate resource "users"/),
   );
 });
 

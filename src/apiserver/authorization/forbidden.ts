@@ -2,6 +2,13 @@
 import { ApiError } from '../../api/errors.ts';
 import type { AuthorizationAttributes } from './authorizer.ts';
 
+/** An answer given before any handler saw the request: browsers are told not to guess what it is. Source: responsewriters.RespondWithError. */
+export class RefusedRequest extends ApiError {
+  constructor({ status }: ApiError) {
+    super(status);
+  }
+}
+
 /** @param reason the authorizers' own; appended when there is one */
 export function forbidden(attributes: AuthorizationAttributes, reason = ''): ApiError {
   const text = forbiddenText(attributes);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { decodeProtobuf } from '../../api/codec/protobuf/index.ts';
+import { ApiError } from '../../api/errors.ts';
 import type { ApiRequest, ApiResponse } from '../../api/exchange.ts';
 import type { JsonArray } from '../../api/json.ts';
 import { builtinSchema } from '../../api/schema/builtin.ts';
@@ -104,10 +105,39 @@ test('discovery: the root lists every path, sorted', async () => {
     assert.ok(paths.includes(path), path);
 });
 
-test('discovery: other paths, unknown groups and other methods are for the rest of the server', async () => {
-  for (const path of ['/api/v1/pods', '/apis/none', '/apis/apps/v9', '/apis/resource.k8s.io/v1beta1', '/healthz'])
+test('discovery: other paths and unknown groups are for the rest of the server', async () => {
+  for (const path of ['/apis/none', '/apis/none/v1', '/healthz', '/nosuch'])
     assert.equal(await routes(request(path)), undefined, path);
-  assert.equal(await routes(request('/apis', {}, 'POST')), undefined);
+});
+
+const refusals: readonly (readonly [method: string, path: string, accept: string, code: number])[] = [
+  ['GET', '/apis/apps/v9', '', 404],
+  ['GET', '/apis/resource.k8s.io/v1beta1', '', 404],
+  ['GET', '/version/x', '', 404],
+  ['GET', '/api/v2', '', 404],
+  ['POST', '/version', '', 405],
+  ['HEAD', '/api', '', 405],
+  ['POST', '/apis/apps/v1', '', 405],
+  ['PUT', '/apis/apiregistration.k8s.io', '', 405],
+  ['GET', '/version', 'application/yaml', 406],
+];
+for (const [method, path, accept, code] of refusals)
+  test(`discovery: behind the router ${method} ${path} is answered ${code}`, async () => {
+    await assert.rejects(
+      async () => routes(request(path, accept === '' ? {} : { accept }, method)),
+      (error) => error instanceof ApiError && error.code === code,
+    );
+  });
+
+test('discovery: documents without a router do not look at the method, routed ones not at further slashes', async () => {
+  for (const [method, path] of [
+    ['POST', '/apis'],
+    ['DELETE', '/apis/apps'],
+    ['PUT', '/index.html'],
+    ['GET', '/apis/apps/v1//'],
+    ['GET', '/version/'],
+  ] as const)
+    assert.equal((await routes(request(path, {}, method)))?.status, 200, path);
 });
 
 test('discovery: YAML when asked for', async () => {
@@ -127,8 +157,8 @@ test("discovery: protobuf when asked for, as upstream's controller manager does"
   );
 });
 
-test('discovery: the version is indented JSON whatever is asked for', async () => {
-  const { text, headers } = await get('/version', { accept: 'application/yaml' });
+test('discovery: the version is indented JSON', async () => {
+  const { text, headers } = await get('/version', { accept: 'text/html, */*' });
   assert.equal(headers['content-type'], 'application/json');
   assert.match(text, /^\{\n {2}"major": "1",\n {2}"minor": "36",\n/);
 });

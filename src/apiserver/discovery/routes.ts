@@ -11,6 +11,7 @@ import { type AcceptClause, parseAccept } from '../negotiation/accept-header.ts'
 import { type Endpoint, negotiateAccept, wantsPretty } from '../negotiation/negotiation.ts';
 import type { OpenApiDocuments } from '../openapi/documents.ts';
 import { tagged, taggedAnswer } from '../openapi/etag.ts';
+import { methodNotAllowed, unknownResource } from '../registry/unrouted.ts';
 import {
   aggregatedList,
   coreVersions,
@@ -23,6 +24,7 @@ import {
   rootPaths,
   withRemoteGroups,
 } from './discovery.ts';
+import { requireMediaType, routerOf } from './router.ts';
 
 export interface DocumentOptions {
   /** A function when kinds come and go (custom resources): documents are built again when it returns another schema. */
@@ -60,7 +62,6 @@ export function createDocumentRoutes(options: DocumentOptions): DocumentRoutes {
   const currentSchema = typeof options.schema === 'function' ? options.schema : constant(options.schema);
   let documents: Documents | undefined;
   return async (request) => {
-    if (request.method !== 'GET' && request.method !== 'HEAD') return undefined;
     const schema = currentSchema();
     const remote = options.remote?.groups() ?? noRemoteGroups;
     if (documents?.schema !== schema || documents.remote !== remote)
@@ -87,6 +88,8 @@ class Documents {
   readonly remote: readonly RemoteDiscoveryGroup[];
   /** What this server itself answers. */
   readonly #own: readonly DiscoveryGroup[];
+  /** Groups with other than users' kinds. */
+  readonly #builtIn: ReadonlySet<string>;
   readonly #options: DocumentOptions;
   readonly #groups: readonly DiscoveryGroup[];
   /** Path -> document in the plain form. */
@@ -111,6 +114,7 @@ class Documents {
     if (before?.schema === schema) this.#openApi = before.#openApi;
     this.#previous = before && (before.#openApi ?? before.#previous);
     this.#own = discoveryGroups(schema, options.serves);
+    this.#builtIn = new Set(schema.resources.filter(({ custom }) => custom === undefined).map(({ group }) => group));
     this.#groups = withRemoteGroups(this.#own, remote, (group) => options.remote?.priorityOf(group) ?? 0);
     const groups = this.#groups;
     const plain = new Map<string, () => JsonObject>();
@@ -129,9 +133,14 @@ class Documents {
 
   async answer(request: ApiRequest): Promise<ApiResponse | undefined> {
     if (request.path.startsWith('/openapi/')) return (await this.#openApiDocuments()).answer(request);
-    const path = request.path !== '/' && request.path.endsWith('/') ? request.path.slice(0, -1) : request.path;
-    const plain = this.#plain.get(path);
-    if (!plain) return undefined;
+    const router = routerOf(request.path, (group) => this.#builtIn.has(group));
+    const path = router === undefined ? request.path.replace(/(?<=.)\/$/, '') : request.path.replace(/\/+$/, '');
+    const plain = this.#plain.get(path === '/index.html' ? '/' : path);
+    if (!plain) {
+      if (router === undefined) return undefined;
+      throw unknownResource();
+    }
+    if (router !== undefined && request.method !== 'GET') throw methodNotAllowed();
     if (path === '/api' || path === '/apis') {
       const mediaType = aggregatedType(request.headers.accept);
       if (mediaType) return this.#answerAggregated(path, mediaType, request);
@@ -159,7 +168,8 @@ class Documents {
 
   /** API objects come in whatever form the client takes; `/` and `/version` are always indented JSON. */
   async #answerPlain(path: string, make: () => JsonObject, request: ApiRequest): Promise<ApiResponse> {
-    if (path === '/' || path === '/version')
+    if (path === '/version') requireMediaType(request, 'application/json');
+    if (path === '/' || path === '/index.html' || path === '/version')
       return answerBytes(
         'application/json',
         this.#cached(path, () => encodePretty(make())),

@@ -29,6 +29,8 @@ export interface Negotiated {
 export interface Endpoint {
   /** Objects of built-in kinds have a protobuf form, custom ones do not. */
   readonly protobuf: boolean;
+  /** Custom kinds stand behind no router, and have protobuf only for their metadata. */
+  readonly custom?: boolean;
   /** Whether the route (not the request) also serves watches: every GET of a collection. */
   readonly collection: boolean;
   /** This request is a watch: its answer is a stream of events. */
@@ -53,12 +55,13 @@ export function negotiateAccept(request: Pick<ApiRequest, 'headers' | 'query'>, 
   const supported = mediaTypes(endpoint.protobuf);
   const pretty = wantsPretty(request);
   if (header.trim() === '' || header === json || header === '*/*') return answer(json, undefined, pretty, endpoint);
-  requireProduced(header, supported, endpoint);
+  if (!endpoint.custom) requireProduced(header, supported, endpoint);
   for (const clause of parseAccept(header)) {
     for (const mediaType of supported) {
       if (!matches(clause, mediaType)) continue;
       const found = readParameters(clause, mediaType, endpoint);
       if (!found) continue;
+      if (endpoint.custom && mediaType === protobuf && !found.as) continue;
       if (endpoint.watch && mediaType === yaml) break;
       return answer(mediaType, found.as, pretty || found.pretty, endpoint);
     }
@@ -177,12 +180,9 @@ export function wantsPretty(request: Pick<ApiRequest, 'headers' | 'query'>): boo
 }
 
 /** The media type of a create's or update's body. @throws ApiError 415 */
-export function negotiateBody(
-  contentType: string | undefined,
-  options: { readonly protobuf: boolean } = { protobuf: true },
-): MediaType {
+export function negotiateBody(contentType: string | undefined): MediaType {
   if (contentType === undefined || contentType === '' || contentType === json) return json;
-  const supported = mediaTypes(options.protobuf);
+  const supported = mediaTypes(true);
   const bare = bareType(contentType);
   for (const mediaType of supported) if (mediaType === bare) return mediaType;
   throw unsupportedMediaType(supported);

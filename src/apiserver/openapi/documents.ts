@@ -104,7 +104,7 @@ export class OpenApiDocuments {
 
   /** @returns undefined for paths below `/openapi/` that do not exist. */
   async answer(request: ApiRequest): Promise<ApiResponse | undefined> {
-    const path = request.path.replace(/\/$/, '');
+    const { path } = request;
     if (path === '/openapi/v2') {
       this.#v2 ??= this.#buildV2();
       return answer(request.headers, await this.#v2, 'v2', {});
@@ -122,7 +122,8 @@ export class OpenApiDocuments {
       };
     }
     const name = path.slice('/openapi/v3/'.length);
-    if (!path.startsWith('/openapi/v3/') || !this.#names().includes(name)) return undefined;
+    if (!path.startsWith('/openapi/v3/')) return undefined;
+    if (!this.#names().includes(name)) return { status: 404, headers: {}, body: { kind: 'empty' } };
     return this.#answerVersion(name, request);
   }
 

@@ -70,8 +70,10 @@ test('openapi: every document of the index exists, others do not', async () => {
     assert.equal(openapi, '3.0.0');
     assert.ok(Object.keys(own).length > 0, name);
   }
-  for (const path of ['/openapi/v3/apis/none/v1', '/openapi/v3/apis/resource.k8s.io/v1beta1', '/openapi/v1'])
-    assert.equal(await ask(path), undefined);
+  for (const path of ['/openapi/v3/', '/openapi/v3/apis/none/v1', '/openapi/v3/apis/resource.k8s.io/v1beta1'])
+    assert.deepEqual(await ask(path), { status: 404, headers: {}, body: { kind: 'empty' } });
+  assert.equal(await ask('/openapi/v1'), undefined);
+  assert.equal(await ask('/openapi/v2/'), undefined);
 });
 
 test('openapi: patching says which kind it patches and that fields are validated', async () => {

@@ -159,7 +159,7 @@ export class FormFactory {
       list: (objects, metadata) => ({
         kind: served.schema.custom?.listKind ?? `${served.gvk.kind}List`,
         apiVersion: served.apiVersion,
-        metadata,
+        metadata: served.schema.custom ? { continue: '', ...metadata } : metadata,
         items: objects.map((object) => {
           if (served.schema.custom) return one(object, object.revision);
           const { kind: _kind, apiVersion: _apiVersion, ...item } = one(object, object.revision);

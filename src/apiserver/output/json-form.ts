@@ -21,6 +21,8 @@ export class JsonForm implements Form {
   readonly #frameHeads: Readonly<Record<'ADDED' | 'MODIFIED' | 'DELETED', Uint8Array>>;
   /** Items of built-in lists carry no kind and apiVersion; those of custom ones do. */
   readonly #itemHead: Uint8Array;
+  /** Lists of custom kinds say `continue` even when there is nothing more. */
+  readonly #continues: boolean;
   readonly #valueOf: (object: CachedObject) => JsonObject;
   readonly #bookmarkBody: JsonObject;
 
@@ -39,6 +41,7 @@ export class JsonForm implements Form {
     this.#listKind = options.listKind ?? `${kind}List`;
     this.#apiVersion = apiVersion;
     this.#head = latin(`{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(apiVersion)},`);
+    this.#continues = !builtin;
     this.#itemHead = builtin ? latin('{') : this.#head;
     this.#valueOf = options.valueOf;
     this.#bookmarkBody = empty;
@@ -103,7 +106,8 @@ export class JsonForm implements Form {
     return new ValueFrame('ERROR', status);
   }
 
-  list(objects: readonly CachedObject[], meta: ListMeta): ReturnType<Form['list']> {
+  list(objects: readonly CachedObject[], given: ListMeta): ReturnType<Form['list']> {
+    const meta = this.#continues ? { continue: '', ...given } : given;
     const head = latin(
       `{"kind":"${this.#listKind}","apiVersion":"${this.#apiVersion}","metadata":${JSON.stringify(meta)},"items":[`,
     );

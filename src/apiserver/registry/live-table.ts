@@ -38,6 +38,9 @@ export class LiveTable implements ResourceTable {
   hasGroup(group: string): boolean {
     return this.#base.hasGroup(group) || this.#versions.has(group);
   }
+  hasBuiltInGroup(group: string): boolean {
+    return this.#base.hasGroup(group);
+  }
   hasVersion(group: string, version: string): boolean {
     return this.#base.hasVersion(group, version) || (this.#versions.get(group)?.has(version) ?? false);
   }

@@ -49,12 +49,12 @@ export function parseInteger(text: string): number {
 
 export function parseListOptions(query: URLSearchParams): ListRequest {
   const get = (name: string): string => query.get(name) ?? '';
-  const limit = get('limit');
-  const timeout = get('timeoutSeconds');
+  const limit = query.get('limit');
+  const timeout = query.get('timeoutSeconds');
   const initial = query.get('sendInitialEvents');
   return {
     watch: isTrue(query.get('watch')),
-    limit: limit === '' ? 0 : parseInteger(limit),
+    limit: limit === null ? 0 : parseInteger(limit),
     continue: get('continue'),
     resourceVersion: get('resourceVersion'),
     resourceVersionMatch: get('resourceVersionMatch'),
@@ -62,7 +62,7 @@ export function parseListOptions(query: URLSearchParams): ListRequest {
     fieldSelector: get('fieldSelector'),
     allowWatchBookmarks: isTrue(query.get('allowWatchBookmarks')),
     sendInitialEvents: initial === null ? undefined : isTrue(initial),
-    timeoutSeconds: timeout === '' ? undefined : parseInteger(timeout),
+    timeoutSeconds: timeout === null ? undefined : parseInteger(timeout),
   };
 }
 
@@ -180,7 +180,7 @@ function fromQuery(query: URLSearchParams, errors: FieldError[]): DeleteRequest 
   const orphan = query.get('orphanDependents');
   return {
     dryRun: dryRunErrors(query.getAll('dryRun'), errors),
-    gracePeriodSeconds: grace === null || grace === '' ? undefined : parseInteger(grace),
+    gracePeriodSeconds: grace === null ? undefined : parseInteger(grace),
     preconditions: {},
     orphanDependents: orphan === null ? undefined : isTrue(orphan),
     propagationPolicy: query.get('propagationPolicy') ?? undefined,

@@ -57,6 +57,8 @@ export const strategyOf = (served: ServedResource, stored: StoredResource): Stra
 export interface ResourceTable {
   /** Whether any version of the group is served. */
   hasGroup(group: string): boolean;
+  /** Custom kinds of users do not make a group built-in. */
+  hasBuiltInGroup(group: string): boolean;
   hasVersion(group: string, version: string): boolean;
   find(group: string, version: string, resource: string): ServedResource | undefined;
   readonly stored: readonly StoredResource[];
@@ -117,6 +119,7 @@ export function buildResourceTable(
   }
   return {
     hasGroup: (group) => versionsOf.has(group),
+    hasBuiltInGroup: (group) => versionsOf.has(group),
     hasVersion: (group, version) => versionsOf.get(group)?.has(version) ?? false,
     find: (group, version, resource) => table.get(`${group}/${version}/${resource}`),
     stored: [...stored.values()],

@@ -96,8 +96,10 @@ export function encodeWatchFrame(type: string, object: Uint8Array): Uint8Array {
  * @param expected stands in for what the envelope does not say. @throws Error with upstream's message.
  */
 export function decodeProtobuf(bytes: Uint8Array, expected: GroupVersionKind, schema: Schema): JsonObject {
+  if (bytes.length === 0) throw new Error('empty data');
   if (bytes.length < magic.length || magic.some((byte, i) => bytes[i] !== byte))
     throw new Error(`provided data does not appear to be a protobuf message, expected prefix [${magic.join(' ')}]`);
+  if (bytes.length === magic.length) throw new Error('empty body');
   const envelope = readEnvelope(bytes.subarray(magic.length));
   const own = expected.group === '' ? expected.version : `${expected.group}/${expected.version}`;
   const apiVersion = envelope.apiVersion === '' ? own : envelope.apiVersion;
@@ -125,6 +127,8 @@ function readEnvelope(bytes: Uint8Array): { apiVersion: string; kind: string; ra
     }
   } catch (error) {
     if (error instanceof RangeError) throw new Error('unexpected EOF', { cause: error });
+    const wireType = error instanceof Error ? /^invalid wire type (\d)/.exec(error.message)?.[1] : undefined;
+    if (wireType !== undefined) throw new Error(`proto: illegal wireType ${wireType}`, { cause: error });
     throw error;
   }
   return out;

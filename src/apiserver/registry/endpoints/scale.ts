@@ -15,7 +15,7 @@ import { metadataOf, requireUrlName, withMeta, withUrlName } from '../object-met
 import { parseWriteOptions } from '../options.ts';
 import { patchedObject, patchOf, withPatchRetries } from '../patch.ts';
 import { readObject } from '../read.ts';
-import { endpoint, methodNotAllowed } from '../resource-handler.ts';
+import { endpointOf, methodNotAllowed } from '../resource-handler.ts';
 import { type ServedResource, strategyOf } from '../resources.ts';
 import type { SubresourceHandler, SubresourceRequest } from '../subresources.ts';
 import { type UpdateRequest, updateObject } from '../update.ts';
@@ -29,10 +29,9 @@ export const scaleHandler: SubresourceHandler = async (request) => {
   const { registry } = handler;
   const { stored } = served;
   if (!stored) throw new Error(`${served.schema.resource} has a scale but is not stored`);
-  const negotiated = negotiateAccept(context.request, endpoint);
+  const negotiated = negotiateAccept(context.request, endpointOf(served));
   switch (context.request.method) {
-    case 'GET':
-    case 'HEAD': {
+    case 'GET': {
       const object = await readObject(registry, context, served, stored, namespace, name);
       return handler.value(
         200,
