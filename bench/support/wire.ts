@@ -24,15 +24,25 @@ export interface Wire {
 const json = 'application/json';
 
 export function http2Wire(port: number, credentials: Credentials, sessions: number): Wire {
-  const open = Array.from({ length: sessions }, () =>
-    http2.connect(`https://127.0.0.1:${port}`, { ...credentials, settings: { initialWindowSize: 8 << 20 } }),
-  );
-  for (const session of open) session.once('connect', () => session.setLocalWindowSize(64 << 20));
+  const connection = (): http2.ClientHttp2Session => {
+    const session = http2.connect(`https://127.0.0.1:${port}`, {
+      ...credentials,
+      settings: { initialWindowSize: 8 << 20 },
+    });
+    session.once('connect', () => session.setLocalWindowSize(64 << 20));
+    return session;
+  };
+  const open = Array.from({ length: sessions }, connection);
+  /** One that nothing was asked on for a while was closed by the server. */
+  const live = (i: number): http2.ClientHttp2Session => {
+    if (open[i]!.closed || open[i]!.destroyed) open[i] = connection();
+    return open[i]!;
+  };
   let next = 0;
   return {
     send: ({ method, path, body, contentType = json, accept = json }, take) =>
       new Promise((resolve, reject) => {
-        const session = open[next++ % sessions]!;
+        const session = live(next++ % sessions);
         const stream = session.request(
           { ':method': method, ':path': path, accept, ...(body ? { 'content-type': contentType } : {}) },
           { endStream: body === undefined },

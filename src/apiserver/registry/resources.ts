@@ -117,14 +117,25 @@ export function buildResourceTable(
     if (!versions) versionsOf.set(group, (versions = new Set()));
     versions.add(version);
   }
+  const byGroup = new Map<string, Map<string, StoredResource>>();
+  const name = (group: string, resource: string, one: StoredResource | undefined): void => {
+    if (one === undefined) return;
+    const names = byGroup.get(group);
+    if (names) names.set(resource, one);
+    else byGroup.set(group, new Map([[resource, one]]));
+  };
+  for (const one of stored.values()) name(one.group, one.resource, one);
+  for (const id in home) {
+    const [group = '', resource = ''] = id.split('/');
+    name(group, resource, stored.get(`${home[id]!.group}/${resource}`));
+  }
   return {
     hasGroup: (group) => versionsOf.has(group),
     hasBuiltInGroup: (group) => versionsOf.has(group),
     hasVersion: (group, version) => versionsOf.get(group)?.has(version) ?? false,
     find: (group, version, resource) => table.get(`${group}/${version}/${resource}`),
     stored: [...stored.values()],
-    storedResource: (group, resource) =>
-      stored.get(home[`${group}/${resource}`] ? `/${resource}` : `${group}/${resource}`),
+    storedResource: (group, resource) => byGroup.get(group)?.get(resource),
     served: [...table.values()],
   };
 }

@@ -5,13 +5,26 @@
 import type { JsonObject, JsonValue } from '../../api/json.ts';
 import type { Strategy } from './strategy.ts';
 
+/** A field, and whether its elements or its members are meant. */
+interface Step {
+  readonly name: string;
+  readonly of: 'itself' | 'elements' | 'members';
+}
+
 interface Disabled {
-  readonly path: readonly string[];
+  readonly path: readonly Step[];
   /** The struct around it goes too when nothing else is in it. */
   readonly takesEmptyParent?: boolean;
 }
 
-const one = (path: string, takesEmptyParent = false): Disabled => ({ path: path.split('.'), takesEmptyParent });
+const one = (path: string, takesEmptyParent = false): Disabled => ({ path: stepsOf(path), takesEmptyParent });
+
+function stepsOf(path: string): readonly Step[] {
+  return path.split('.').map((step) => {
+    if (step.endsWith('[]')) return { name: step.slice(0, -2), of: 'elements' };
+    return step.endsWith('{}') ? { name: step.slice(0, -2), of: 'members' } : { name: step, of: 'itself' };
+  });
+}
 
 /** Of a pod template's spec. */
 const ofPods: readonly Disabled[] = [
@@ -23,7 +36,7 @@ const ofPods: readonly Disabled[] = [
   one('ephemeralContainers[].lifecycle.stopSignal', true),
 ];
 const inSpec = (prefix: string): readonly Disabled[] =>
-  ofPods.map((disabled) => ({ ...disabled, path: [...prefix.split('.'), ...disabled.path] }));
+  ofPods.map((disabled) => ({ ...disabled, path: [...stepsOf(prefix), ...disabled.path] }));
 
 const disabled: Readonly<Record<string, readonly Disabled[]>> = {
   '/pods': [...inSpec('spec'), one('status.nodeAllocatableResourceClaimStatuses')],
@@ -61,24 +74,20 @@ export function disabledFieldsStrategy(id: string): Strategy | undefined {
   return {
     prepareForCreate: (object) => without(object, undefined),
     prepareForUpdate: (next, previous) => without(next, previous),
-    ...(fields.some(({ path }) => path[0] === 'status')
+    ...(fields.some(({ path }) => path[0]?.name === 'status')
       ? { subresources: { status: { prepareForUpdate: (next, previous) => without(next, previous) } } }
       : {}),
   };
 }
 
-function has(value: JsonValue | undefined, path: readonly string[], at: number): boolean {
+function has(value: JsonValue | undefined, path: readonly Step[], at: number): boolean {
   if (value === undefined || value === null) return false;
   if (at === path.length) return true;
-  const step = path[at]!;
-  const object = value as JsonObject;
-  if (step.endsWith('{}')) {
-    const map = object[step.slice(0, -2)] as JsonObject | undefined | null;
-    return Object.values(map ?? {}).some((item) => has(item, path, at + 1));
-  }
-  if (!step.endsWith('[]')) return has(object[step], path, at + 1);
-  const list = object[step.slice(0, -2)] as readonly JsonValue[] | undefined | null;
-  if (list === undefined || list === null) return false;
+  const { name, of } = path[at]!;
+  const child = (value as JsonObject)[name];
+  if (of === 'itself' || child === undefined || child === null) return has(child, path, at + 1);
+  if (of === 'members') return Object.values(child).some((item) => has(item, path, at + 1));
+  const list = child as readonly JsonValue[];
   for (let i = 0; i < list.length; i++) if (has(list[i], path, at + 1)) return true;
   return false;
 }
@@ -86,17 +95,15 @@ function has(value: JsonValue | undefined, path: readonly string[], at: number):
 function dropped(value: JsonValue, field: Disabled, at: number): JsonValue {
   if (typeof value !== 'object' || value === null) return value;
   const { path } = field;
-  const step = path[at]!;
+  const { name, of } = path[at]!;
   const object = value as JsonObject;
-  const isList = step.endsWith('[]');
-  const isMap = step.endsWith('{}');
-  const name = isList || isMap ? step.slice(0, -2) : step;
   const child = object[name];
   if (child === undefined || child === null) return value;
   let next: JsonValue | undefined;
   if (at === path.length - 1) next = undefined;
-  else if (isList) next = Object.freeze((child as readonly JsonValue[]).map((item) => dropped(item, field, at + 1)));
-  else if (isMap)
+  else if (of === 'elements')
+    next = Object.freeze((child as readonly JsonValue[]).map((item) => dropped(item, field, at + 1)));
+  else if (of === 'members')
     next = Object.freeze(
       Object.fromEntries(
         Object.entries(child as JsonObject).map(([key, item]) => [key, dropped(item ?? null, field, at + 1)]),
