@@ -222,20 +222,27 @@ for (const [name, over] of [
     test('an aborted request rejects with the reason and aborts on the server', () =>
       over({}, async (transport, fake) => {
         const stop = new AbortController();
-        let serverSaw = false;
+        let aborted: () => void;
+        const serverSaw = new Promise<void>((resolve) => {
+          aborted = resolve;
+        });
+        let arrived: () => void;
+        const there = new Promise<void>((resolve) => {
+          arrived = resolve;
+        });
         fake.intercept = (request) =>
-          new Promise((resolve) =>
+          new Promise((resolve) => {
             request.signal.addEventListener('abort', () => {
-              serverSaw = true;
+              aborted();
               resolve(failure(ApiError.timeout('gone', 1)));
-            }),
-          );
+            });
+            arrived();
+          });
         const asking = transport.request({ method: 'GET', path: '/api/v1/pods', signal: stop.signal });
-        await clock.sleep(20);
+        await there;
         stop.abort(new Error('enough'));
         await assert.rejects(asking, /enough/);
-        await clock.sleep(20);
-        assert.ok(serverSaw);
+        await serverSaw;
       }));
 
     test('an answer that is no Status still becomes an error with its code', () =>

@@ -236,11 +236,7 @@ class Http1Sink implements Sink {
    */
   writeFrames(frames: readonly WatchFrame[]): boolean {
     const { socket } = this.#response;
-    if (socket === null || this.#response.writableLength > 0) {
-      let room = true;
-      for (const frame of frames) room = this.#response.write(frame.bytes());
-      return room;
-    }
+    if (socket === null || this.#response.writableLength > 0) return this.#response.write(this.#joiner.plain(frames));
     return socket.write(this.#joiner.chunk(frames));
   }
 

@@ -20,6 +20,9 @@ import { listenError } from './listen-error.ts';
 import { peerAuthorities } from './peer.ts';
 import { Serving, type StreamsBody } from './serving.ts';
 
+/** The first that the client also speaks; with none in common the handshake ends with `no_application_protocol`. */
+const served = ['h2', 'http/1.1'];
+
 /** PEM texts. A chain in `cert` starts with the leaf. */
 export interface ServerCertificates {
   readonly key: string;
@@ -79,7 +82,8 @@ export async function startHttpsServer(options: HttpsServerOptions): Promise<Htt
   const server = createServer(
     {
       ...secureContext(options),
-      ALPNProtocols: ['h2', 'http/1.1'],
+      // Not ALPNProtocols: Node copies that list for each connection, into a slice of the 64 KiB pool that the connection then keeps alive.
+      ALPNCallback: ({ protocols }) => served.find((protocol) => protocols.includes(protocol)),
       requestCert: options.clientCa !== undefined,
       rejectUnauthorized: false,
       minVersion: 'TLSv1.2',

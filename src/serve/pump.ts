@@ -7,41 +7,58 @@ import type { Sink } from './sink.ts';
 /** After so many bytes other work gets its turn: a fast peer on loopback never fills its window (decision 11). */
 const yieldBytes = 2 * 1024 * 1024;
 
-/** Bytes of one write of a watch: what one watcher that does not read holds, times three (the joined frames, TLS's copy, the next piece's). */
+/** Bytes of one write of a watch: what one watcher that does not read holds, twice (the joined frames, and TLS's copy of them). */
 const watchPieceBytes = 64 * 1024;
 
 /** Ends when the watch ends or the peer goes away; closes the stream in either case. */
 export async function pumpWatch(stream: WatchStream, sink: Sink): Promise<void> {
+  const pump = new WatchPump(stream, sink);
   try {
     while (!sink.closed) {
-      const frames = stream.take();
-      if (frames === undefined) {
-        sink.end();
-        return;
+      switch (pump.writePiece()) {
+        case 'room':
+          break;
+        case 'full':
+          await sink.drained();
+          break;
+        case 'nothing':
+          await stream.ready();
+          break;
+        case 'ended':
+          sink.end();
+          return;
       }
-      if (frames.length === 0) await stream.ready();
-      else if (frames.length === 1) {
-        if (!sink.writeFrames(frames)) await sink.drained();
-      } else await pumpFrames(frames, sink);
     }
   } finally {
     stream.close();
   }
 }
 
-/** A thousand frames may have gathered while the peer did not read: joined all at once they would be a copy for each such peer. */
-async function pumpFrames(frames: readonly WatchFrame[], sink: Sink): Promise<void> {
-  let from = 0;
-  let bytes = 0;
-  for (let i = 0; i < frames.length; i++) {
-    bytes += frames[i]!.bytes().length;
-    const last = i === frames.length - 1;
-    if (bytes < watchPieceBytes && !last) continue;
-    const room = sink.writeFrames(last && from === 0 ? frames : frames.slice(from, i + 1));
-    if (!room) await sink.drained();
-    if (sink.closed) return;
-    from = i + 1;
-    bytes = 0;
+/** Remembers no frame that was written: while the pump waits, a slow peer must not keep what it was sent. */
+class WatchPump {
+  readonly #stream: WatchStream;
+  readonly #sink: Sink;
+  /** Taken and not written yet, from `from` on. A thousand may have gathered while the peer did not read: joined all at once they would be a copy for each such peer. */
+  #frames: readonly WatchFrame[] | undefined;
+  #from = 0;
+
+  constructor(stream: WatchStream, sink: Sink) {
+    this.#stream = stream;
+    this.#sink = sink;
+  }
+
+  writePiece(): 'room' | 'full' | 'nothing' | 'ended' {
+    const frames = this.#frames ?? this.#stream.take();
+    if (frames === undefined) return 'ended';
+    if (frames.length === 0) return 'nothing';
+    const from = this.#from;
+    let end = from;
+    for (let bytes = 0; end < frames.length && bytes < watchPieceBytes; end++) bytes += frames[end]!.bytes().length;
+    const last = end === frames.length;
+    this.#frames = last ? undefined : frames;
+    this.#from = last ? 0 : end;
+    const piece = last && from === 0 ? frames : frames.slice(from, end);
+    return this.#sink.writeFrames(piece) ? 'room' : 'full';
   }
 }
 

@@ -40,6 +40,8 @@ export class ResourceCache {
   readonly #tree = orderedTree<CachedObject>();
   readonly #byNode = new Map<string, Map<string, CachedObject>>();
   readonly #byLabel = new LabelIndex();
+  /** What was selected whole since the last change, by namespace: a thousand watches or lists that start together share it. */
+  readonly #whole = new Map<string, readonly CachedObject[]>();
   readonly watchers = new WatcherIndex();
   readonly history: History;
   readonly #listeners: ((change: ObjectChange) => void)[] = [];
@@ -81,6 +83,7 @@ export class ResourceCache {
     const previous = this.#tree.get(key);
     if (previous === undefined) return undefined;
     this.#tree.delete(key);
+    this.#whole.clear();
     this.bytes -= previous.bytes.length;
     this.#byLabel.replace(previous, undefined);
     if (previous.node !== '') this.#dropFromNode(previous);
@@ -90,6 +93,7 @@ export class ResourceCache {
 
   #put(object: CachedObject, previous: CachedObject | undefined): void {
     this.#tree.set(object.key, object);
+    this.#whole.clear();
     this.bytes += object.bytes.length - (previous?.bytes.length ?? 0);
     this.#byLabel.replace(previous, object);
     if (!this.#indexNodes) return;
@@ -136,8 +140,16 @@ export class ResourceCache {
   }
 
   /** Everything selected now, in key order. */
-  select(selection: Selection): CachedObject[] {
-    const { labels, key, node } = selection;
+  select(selection: Selection): readonly CachedObject[] {
+    const { labels, key, node, namespace, match, startKey } = selection;
+    if (match === undefined && key === undefined && startKey === undefined && (node === undefined || node === '')) {
+      let whole = this.#whole.get(namespace);
+      if (whole === undefined) {
+        whole = selectFrom(this.#tree, selection);
+        this.#whole.set(namespace, whole);
+      }
+      return whole;
+    }
     if (labels !== undefined && key === undefined && (node === undefined || node === '')) {
       const tree = this.#tree;
       const candidates = this.#byLabel.candidates(labels, tree.size, () => tree.values());
@@ -183,6 +195,7 @@ export class ResourceCache {
     this.seen.fills++;
     this.bytes = 0;
     this.#tree.clear();
+    this.#whole.clear();
     this.#byNode.clear();
     this.#byLabel.clear();
     this.#snapshots.length = 0;

@@ -185,3 +185,33 @@ test('watch cache: an object without uid, and one in a foreign order, get their 
     assert.equal(body.kind, 'ConfigMap', name);
   }
 });
+
+test('watch: what is there comes in batches of few bytes, so that a peer that does not read holds little', async () => {
+  const names = Array.from({ length: 24 }, (_, i) => `big-${String(i).padStart(2, '0')}`);
+  for (const name of names) await t.create(maps, { ...map(name), data: { text: 'x'.repeat(4_000) } });
+  const stream = await t.watch(`${maps}?watch=1`);
+  const batches: string[][] = [];
+  for (let frames = stream.take(); frames && frames.length > 0; frames = stream.take())
+    batches.push(frames.map((frame) => `${frame.type} ${(frame.object().metadata as { name: string }).name}`));
+  assert.deepEqual(
+    batches.flat(),
+    names.map((name) => `ADDED ${name}`),
+  );
+  assert.deepEqual(
+    batches.map((batch) => batch.length),
+    [8, 8, 8],
+  );
+});
+
+test('watch cache: who selects all of a namespace between two changes shares the selection, and a change leaves it as it was', async () => {
+  await t.create(maps, map('one'));
+  const cache = t.server.registry.cache.resource('configmaps');
+  const keys = (objects: readonly { readonly key: string }[]): string[] => objects.map(({ key }) => key);
+  const before = cache.select({ namespace: 'a' });
+  assert.equal(cache.select({ namespace: 'a' }), before);
+  await t.create(maps, map('two'));
+  assert.deepEqual(keys(before), ['a/one']);
+  assert.deepEqual(keys(cache.select({ namespace: 'a' })), ['a/one', 'a/two']);
+  await t.send('DELETE', `${maps}/one`);
+  assert.deepEqual(keys(cache.select({ namespace: 'a' })), ['a/two']);
+});

@@ -12,6 +12,8 @@ export type Match = (object: CachedObject) => boolean;
 
 /** How many initial objects one `take` turns into frames: bounds the work between two yields. */
 const initialBatch = 250;
+/** And their encoded bytes: what a peer that does not read is left holding, besides what the kernel took. */
+const initialBatchBytes = 32 * 1024;
 const nothing: readonly WatchFrame[] = Object.freeze([]);
 
 export class Watcher implements WatchStream {
@@ -113,9 +115,11 @@ export class Watcher implements WatchStream {
       return undefined;
     }
     const frames: WatchFrame[] = [];
-    const end = Math.min(initial.length, this.#initialAt + initialBatch);
-    for (let i = this.#initialAt; i < end; i++) {
-      const object = initial[i]!;
+    const most = Math.min(initial.length, this.#initialAt + initialBatch);
+    let end = this.#initialAt;
+    for (let bytes = 0; end < most && bytes < initialBatchBytes; end++) {
+      const object = initial[end]!;
+      bytes += object.bytes.byteLength;
       frames.push(new SharedFrame('ADDED', this.form, object, object.revision));
     }
     this.#initialAt = end;
