@@ -143,6 +143,19 @@ const cases: readonly { name: string; got: () => unknown; want: unknown }[] = [
     want: ['spec: Invalid value: "": Pod QOS Class may not change as a result of resizing'],
   },
   {
+    name: 'a resize may not rename containers',
+    got: () =>
+      lines(
+        validateSubresourceChange(
+          '/pods',
+          'resize',
+          pod({ containers: [container({ name: 'other' })] }),
+          pod({ containers: [container({ name: 'one' })] }),
+        ),
+      ),
+    want: ['spec.containers[0].name: Forbidden: containers may not be renamed or reordered on resize'],
+  },
+  {
     name: 'several ports need names',
     got: () => service({ ports: [{ port: 80 }, { port: 81, name: 'b' }] }),
     want: ['spec.ports[0].name: Required value'],

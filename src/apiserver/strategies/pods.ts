@@ -1,5 +1,5 @@
 /** Pods: quality of service, phase, scheduling gates, and the endpoints that may each write one part. */
-import { setIn } from '../../api/edit.ts';
+import { sameJson, setIn } from '../../api/edit.ts';
 import type { JsonObject } from '../../api/json.ts';
 import { qosClassOf } from '../../api/pod/qos.ts';
 import type { StructType } from '../../api/schema/model.ts';
@@ -82,23 +82,18 @@ function resize(type: StructType): UpdateStrategy {
         before: readonly Container[] | undefined,
         after: readonly Container[] | undefined,
       ): readonly Container[] | undefined =>
-        // Containers that come or go are validation's to refuse.
-        (before?.length ?? 0) !== (after?.length ?? 0)
+        // Containers that come, go, move or get another name are validation's to refuse.
+        (before?.length ?? 0) !== (after?.length ?? 0) || before?.some(({ name }, i) => name !== after![i]!.name)
           ? after
-          : (before?.map((container) => {
-              const wanted = after?.find((c) => c.name === container.name);
-              return wanted
-                ? setIn(
-                    setIn(container as unknown as JsonObject, ['resources'], wanted.resources ?? {}),
-                    ['resizePolicy'],
-                    wanted.resizePolicy,
-                  )
-                : container;
+          : (before?.map((container, i) => {
+              const { resources, resizePolicy } = after![i]!;
+              const given = setIn(container as unknown as JsonObject, ['resources'], resources ?? {});
+              return setIn(given, ['resizePolicy'], resizePolicy);
             }) as readonly Container[] | undefined);
       return oneField(next, previous, type, (old) => {
         const before = old as unknown as PodSpec;
         let changed = setIn(old, ['containers'], resized(before.containers, spec.containers));
-        if (before.initContainers)
+        if (before.initContainers || spec.initContainers?.length)
           changed = setIn(changed, ['initContainers'], resized(before.initContainers, spec.initContainers));
         return setIn(changed, ['resources'], spec.resources);
       });
@@ -115,7 +110,7 @@ function oneField(
 ): JsonObject {
   const before = previous.spec as JsonObject;
   const spec = change(before);
-  const generation = Number(metadataOf(previous).generation ?? 0) + (spec === before ? 0 : 1);
+  const generation = Number(metadataOf(previous).generation ?? 0) + (sameJson(spec, before) ? 0 : 1);
   return rebuildKind(next, type, {
     ...contentOf(previous, type, ['metadata']),
     spec,

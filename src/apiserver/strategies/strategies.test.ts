@@ -55,6 +55,36 @@ const cases: readonly { name: string; got: () => unknown; want: unknown }[] = [
     want: 4,
   },
   {
+    name: 'a resize changes resources only, and leaves renamed or moved containers for validation to refuse',
+    got: () => {
+      const c = (name: string, more: object = {}) => ({ name, image: 'i', resources: {}, ...more });
+      const pod = (...containers: object[]) => ({ metadata: { name: 'p', generation: 1 }, spec: { containers } });
+      const resized = (...containers: object[]): unknown => {
+        const { metadata, spec: now } = sub('/pods', 'resize', pod(...containers), pod(c('a'), c('b'))) as never as {
+          metadata: { generation: number };
+          spec: { containers: { name: string; image: string; resources: object }[] };
+        };
+        return [
+          metadata.generation,
+          ...now.containers.map((r) => `${r.name} ${r.image} ${JSON.stringify(r.resources)}`),
+        ];
+      };
+      const more = { resources: { requests: { cpu: '1' } } };
+      return [
+        resized(c('a', { ...more, image: 'other' }), c('b')),
+        resized(c('a'), c('b', { image: 'other' })),
+        resized(c('b'), c('a')),
+        resized(c('a'), c('other', more)),
+      ];
+    },
+    want: [
+      [2, 'a i {"requests":{"cpu":"1"}}', 'b i {}'],
+      [1, 'a i {}', 'b i {}'],
+      [2, 'b i {}', 'a i {}'],
+      [2, 'a i {}', 'other i {"requests":{"cpu":"1"}}'],
+    ],
+  },
+  {
     name: 'a replica set does not',
     got: () =>
       generation(

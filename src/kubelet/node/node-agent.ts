@@ -200,7 +200,9 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
       const of = (status: NodeStatus | undefined) => status?.conditions?.find((c) => c.type === type);
       const { status, reason = '' } = of(now) ?? {};
       if (toldPressure ? of(before)?.status === status : !options.tellStart) continue;
-      events.event(seen, { type: 'Normal', reason, message: `Node ${name} status is now: ${reason}` });
+      // The condition's KubeletHasNoDiskPressure is the event's NodeHasNoDiskPressure.
+      const what = reason.replace(/^Kubelet/, 'Node');
+      events.event(seen, { type: 'Normal', reason: what, message: `Node ${name} status is now: ${what}` });
     }
     toldPressure = true;
   };
