@@ -72,6 +72,25 @@ test("upstream's kube-apiserver beside ours on one etcd: each sees the other's w
     await maps.delete(name, { namespace });
     await assert.rejects(writer.resource(resources.configMaps).get(name, { namespace }), isNotFound);
   }
+  // Node ports come from one allocation, which each writes in its own form.
+  const ports = new Set<number>();
+  for (const [i, client] of [theirs, ours, theirs, ours].entries()) {
+    const spec = { type: 'NodePort', ports: [{ port: 80 }] };
+    const made = await client
+      .resource(resources.services)
+      .create({ metadata: { name: `ports-${i}`, namespace }, spec });
+    ports.add(made.spec?.ports?.[0]?.nodePort ?? 0);
+  }
+  assert.equal(ports.size, 4, [...ports].join());
+  const [taken = 0] = ports;
+  for (const client of [ours, theirs])
+    await assert.rejects(
+      client.resource(resources.services).create({
+        metadata: { name: 'taken', namespace },
+        spec: { type: 'NodePort', ports: [{ port: 80, nodePort: taken }] },
+      }),
+      /provided port is already allocated/,
+    );
   const names = async (client: Client, ref: ResourceRef<KubeObject>): Promise<readonly string[]> =>
     (await client.resource(ref).list()).items
       .map(({ metadata }) => `${metadata.namespace ?? ''}/${metadata.name} ${metadata.uid} ${metadata.resourceVersion}`)

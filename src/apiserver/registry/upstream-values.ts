@@ -4,6 +4,7 @@
  */
 import { decodeObject, encode } from '../../api/codec/index.ts';
 import { decodeProtobuf } from '../../api/codec/protobuf/index.ts';
+import { decodeRangeAllocation } from '../../api/codec/protobuf/range-allocation.ts';
 import type { Schema } from '../../api/schema/model.ts';
 import type { Transformer } from './transformer.ts';
 
@@ -21,6 +22,7 @@ export function createUpstreamValues(schema: Schema, inner: Transformer): Transf
       const [first = '', second] = String(value.apiVersion).split('/');
       const [group, version] = second === undefined ? ['', first] : [first, second];
       const type = schema.byGvk({ group, version, kind: String(value.kind) });
+      if (value.kind === 'RangeAllocation') return encode({ ...value, ...decodeRangeAllocation(bytes) });
       if (!type) return encode(value);
       return encode(decodeObject({ value }, type, { fieldValidation: 'Ignore' }).object);
     },
