@@ -97,6 +97,7 @@ const byResource = new Map<unknown, unknown>([
 ]);
 const informers: InformerFactory = {
   informer: <T extends KubeObject>(ref: ResourceRef<T>) => byResource.get(ref) as Informer<T>,
+  synced: true,
   waitForSync: async () => undefined,
   stop: async () => undefined,
 };

@@ -8,7 +8,9 @@ import type { ApiRequest } from '../api/exchange.ts';
 import type { SubjectAccessReviewSpec } from '../api/types/authorization-v1.ts';
 import { resources } from '../api/types/resources.ts';
 import type { Clock } from '../base/clock.ts';
+import type { MetricsRegistry } from '../base/metrics.ts';
 import type { Client } from './client.ts';
+import { createReviewMeters } from './delegated-metrics.ts';
 
 export interface DelegatedUser {
   readonly name: string;
@@ -28,6 +30,8 @@ export interface DelegatedAuthOptions {
   readonly tokenTtlMs?: number;
   readonly allowedTtlMs?: number;
   readonly deniedTtlMs?: number;
+  /** Absent: nothing is counted. */
+  readonly metrics?: MetricsRegistry | undefined;
 }
 
 export interface DelegatedAuth {
@@ -48,17 +52,25 @@ export function createDelegatedAuth({
   tokenTtlMs = 120_000,
   allowedTtlMs = 300_000,
   deniedTtlMs = 30_000,
+  metrics,
 }: DelegatedAuthOptions): DelegatedAuth {
-  const users = remember<DelegatedUser | undefined>(clock, (user) => (user ? tokenTtlMs : unknownTokenTtlMs));
+  const meters = metrics && createReviewMeters(metrics, clock);
+  const users = remember<DelegatedUser | undefined>(
+    clock,
+    (user) => (user ? tokenTtlMs : unknownTokenTtlMs),
+    meters?.token,
+  );
   const rights = remember<boolean>(clock, (allowed) => (allowed ? allowedTtlMs : deniedTtlMs));
 
   const review = async (token: string, signal: AbortSignal): Promise<DelegatedUser | undefined> => {
-    const { status } = await client
-      .resource(resources.tokenReviews)
-      .create(
-        { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', metadata: {}, spec: { token } },
-        { signal },
-      );
+    const ask = () =>
+      client
+        .resource(resources.tokenReviews)
+        .create(
+          { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', metadata: {}, spec: { token } },
+          { signal },
+        );
+    const { status } = await (meters ? meters.authentication(ask) : ask());
     const user = status?.user;
     if (!status?.authenticated || !user?.username) return undefined;
     return {
@@ -85,21 +97,23 @@ export function createDelegatedAuth({
     async authorize(user, attributes, signal) {
       if (user.groups.includes('system:masters')) return true;
       return rights(JSON.stringify([user, attributes]), async () => {
-        const { status } = await client.resource(resources.subjectAccessReviews).create(
-          {
-            apiVersion: 'authorization.k8s.io/v1',
-            kind: 'SubjectAccessReview',
-            metadata: {},
-            spec: {
-              user: user.name,
-              groups: user.groups,
-              ...(user.uid ? { uid: user.uid } : {}),
-              ...(user.extra ? { extra: user.extra } : {}),
-              ...attributes,
+        const ask = () =>
+          client.resource(resources.subjectAccessReviews).create(
+            {
+              apiVersion: 'authorization.k8s.io/v1',
+              kind: 'SubjectAccessReview',
+              metadata: {},
+              spec: {
+                user: user.name,
+                groups: user.groups,
+                ...(user.uid ? { uid: user.uid } : {}),
+                ...(user.extra ? { extra: user.extra } : {}),
+                ...attributes,
+              },
             },
-          },
-          { signal },
-        );
+            { signal },
+          );
+        const { status } = await (meters ? meters.authorization(ask) : ask());
         return status?.allowed === true;
       });
     },
@@ -107,12 +121,16 @@ export function createDelegatedAuth({
 }
 
 /** Answers by key for as long as `ttl` says; failures are not remembered. */
-function remember<T>(clock: Clock, ttlMs: (value: T) => number) {
+function remember<T>(
+  clock: Clock,
+  ttlMs: (value: T) => number,
+  measured: (hit: boolean, answer: () => Promise<T>) => Promise<T> = (_, answer) => answer(),
+) {
   const known = new Map<string, { readonly value: T; readonly untilMs: number }>();
   return async (key: string, ask: () => Promise<T>): Promise<T> => {
     const hit = known.get(key);
-    if (hit && clock.monotonic() < hit.untilMs) return hit.value;
-    const value = await ask();
+    if (hit && clock.monotonic() < hit.untilMs) return measured(true, () => Promise.resolve(hit.value));
+    const value = await measured(false, ask);
     known.delete(key);
     known.set(key, { value, untilMs: clock.monotonic() + ttlMs(value) });
     if (known.size > rememberedMax) known.delete(known.keys().next().value!);

@@ -5,11 +5,13 @@ import { encode } from '../api/codec/index.ts';
 import type { WatchEventType } from '../api/exchange.ts';
 import type { JsonObject } from '../api/json.ts';
 import type { Clock } from '../base/clock.ts';
+import type { MetricsRegistry } from '../base/metrics.ts';
 import { type CredentialSource, createTokenReader, readCredential } from './credential-source.ts';
 import { decodeObject, errorOf } from './decode.ts';
 import { createHttp1Wire } from './http1-wire.ts';
 import { createHttp2Wire } from './http2-wire.ts';
 import { encodeQuery } from './in-process-transport.ts';
+import { createRestMeter, type RestRun } from './rest-metrics.ts';
 import { withRetries } from './retry.ts';
 import { asRaw, type Transport, TransportError, type TransportRequest, type TransportWatchEvent } from './transport.ts';
 import { readAll, toTransportError, type Wire, type WireAnswer } from './wire.ts';
@@ -28,6 +30,8 @@ export interface HttpsTransportOptions {
   readonly tlsServerName?: string;
   readonly insecureSkipTlsVerify?: boolean;
   readonly userAgent?: string;
+  /** Absent: nothing is counted. */
+  readonly metrics?: MetricsRegistry | undefined;
   /** Act as somebody else, if allowed: `Impersonate-User` and so on. */
   readonly impersonate?: { readonly user: string; readonly groups?: readonly string[]; readonly uid?: string };
 }
@@ -38,6 +42,7 @@ const connectTimeoutMs = 30_000;
 export function createHttpsTransport(options: HttpsTransportOptions): Transport {
   const server = parseServer(options.server);
   const prefix = server.pathname.replace(/\/+$/, '');
+  const meter = options.metrics && createRestMeter(options.metrics, options.clock, server.host);
   const tokenOf = createTokenReader(options.token, options.clock);
   let wire: Promise<Wire> | undefined;
   let closed = false;
@@ -50,14 +55,24 @@ export function createHttpsTransport(options: HttpsTransportOptions): Transport 
     });
     return wire;
   };
-  const send = async (request: TransportRequest): Promise<WireAnswer> => {
+  const send = async (request: TransportRequest): Promise<{ answer: WireAnswer; run: RestRun | undefined }> => {
     const path = `${prefix}${request.path}${request.query ? `?${encodeQuery(request.query)}` : ''}`;
     const body = request.body === undefined ? undefined : encode(request.body);
+    let run: RestRun | undefined;
     const { answer } = await withRetries(request, options.clock, async () => {
       if (closed) throw new TransportError('closed', `The transport to ${server.origin} is closed`);
       request.signal?.throwIfAborted();
       const headers = headersOf(request, options, await tokenOf());
-      const got = await (await getWire()).send({ method: request.method, path, headers, body, signal: request.signal });
+      const mine = meter?.start(request.method, body?.byteLength ?? 0);
+      run = mine;
+      let got: WireAnswer;
+      try {
+        got = await (await getWire()).send({ method: request.method, path, headers, body, signal: request.signal });
+      } catch (error) {
+        mine?.answered('<error>');
+        throw error;
+      }
+      mine?.answered(String(got.status));
       const after = got.headers['retry-after'];
       return {
         status: got.status,
@@ -66,12 +81,18 @@ export function createHttpsTransport(options: HttpsTransportOptions): Transport 
         discard: () => got.body.resume(),
       };
     });
-    if (answer.status >= 400) throw errorOf(answer.status, asObject(await text(answer, request)), what(request));
-    return answer;
+    if (answer.status >= 400)
+      throw errorOf(answer.status, asObject(await text({ answer, run }, request)), what(request));
+    return { answer, run };
   };
-  const text = async (answer: WireAnswer, request: TransportRequest): Promise<string> => {
+  const text = async (
+    { answer, run }: { answer: WireAnswer; run: RestRun | undefined },
+    request: TransportRequest,
+  ): Promise<string> => {
     try {
-      return (await readAll(answer.body)).toString('utf8');
+      const bytes = await readAll(answer.body);
+      run?.read(bytes.length);
+      return bytes.toString('utf8');
     } catch (error) {
       request.signal?.throwIfAborted();
       throw toTransportError(error, server.origin);
@@ -84,10 +105,10 @@ export function createHttpsTransport(options: HttpsTransportOptions): Transport 
       return body === '' ? {} : decodeObject(body, what(request));
     },
     async watch(request) {
-      return events(await send(request), request, server.origin);
+      return events((await send(request)).answer, request, server.origin);
     },
     async stream(request) {
-      return bytes(await send(asRaw(request)), request, server.origin);
+      return bytes((await send(asRaw(request))).answer, request, server.origin);
     },
     async close() {
       closed = true;

@@ -41,6 +41,10 @@ export function createInformerFactory(client: Client, options: InformerFactoryOp
       });
       return informer;
     },
+    get synced() {
+      for (const informer of informers.values()) if (!informer.synced) return false;
+      return true;
+    },
     async waitForSync(signal) {
       // Asked again each round: a controller that starts meanwhile may ask for more.
       for (let waited = 0; waited < informers.size; ) {

@@ -46,6 +46,8 @@ export interface InformerOptions {
  */
 export interface InformerFactory {
   informer<T extends KubeObject>(ref: ResourceRef<T>, options?: InformerOptions): Informer<T>;
+  /** Every informer asked for so far is synced. */
+  readonly synced: boolean;
   /** Waits until every informer asked for so far is synced. */
   waitForSync(signal?: AbortSignal): Promise<void>;
   /** Ends all watches and waits for it. */

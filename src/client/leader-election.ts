@@ -10,6 +10,7 @@ import type { Lease } from '../api/types/coordination-v1.ts';
 import { resources } from '../api/types/resources.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
+import type { MetricsRegistry } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
 import { withinTime } from '../base/within-time.ts';
 import type { Client } from './client.ts';
@@ -31,6 +32,31 @@ export interface LeaderElectionOptions {
   readonly retryPeriodMs?: number;
   /** Hears of each leader seen, itself too. */
   readonly onNewLeader?: (identity: string) => void;
+  /** `leader_election_master_status`. Absent: nothing is told. */
+  readonly metrics?: MetricsRegistry | undefined;
+  readonly health?: LeaderHealth | undefined;
+}
+
+/** The health check `leaderElection`: who leads must have renewed its lease. One for a candidate. */
+export class LeaderHealth {
+  readonly #clock: Clock;
+  #renewedMs: number | undefined;
+  #limitMs = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+  /** Told by the election: leading, the lease is good for so long; undefined: not leading. */
+  renewed(goodForMs: number | undefined): void {
+    this.#renewedMs = goodForMs === undefined ? undefined : this.#clock.monotonic();
+    this.#limitMs = goodForMs ?? 0;
+  }
+  /** Upstream gives it this much more than the lease lasts. */
+  check(): string | undefined {
+    if (this.#renewedMs === undefined || this.#clock.monotonic() - this.#renewedMs <= this.#limitMs + 20_000)
+      return undefined;
+    return 'failed election to renew leadership on lease';
+  }
 }
 
 /** The lease was lost while leading. Upstream's components exit then; ours stop with this error. */
@@ -67,6 +93,12 @@ export async function runLeaderElection(
       `Leader election: renewDeadline ${renewDeadlineMs} ms must be greater than ${jitterFactor} times retryPeriod ${retryPeriodMs} ms`,
     );
   const lock = createLock(options, leaseDurationMs);
+  const status = options.metrics?.gauge<'name'>({
+    name: 'leader_election_master_status',
+    help: 'Gauge of if the reporting system is master of the relevant lease, 0 indicates backup, 1 indicates master.',
+    labels: ['name'],
+  });
+  status?.set({ name }, 0);
 
   const attempt = async (attemptSignal: AbortSignal): Promise<boolean> => {
     try {
@@ -81,6 +113,8 @@ export async function runLeaderElection(
     await clock.sleep(retryPeriodMs * (1 + jitterFactor * random.float()), signal);
   if (signal.aborted) return;
   log.info('Became leader', { lease: name, identity });
+  status?.set({ name }, 1);
+  options.health?.renewed(leaseDurationMs);
   const recordEvent = (what: string): void => {
     const lease = lock.lease();
     if (lease) events?.event(lease, { type: 'Normal', reason: 'LeaderElection', message: `${identity} ${what}` });
@@ -101,7 +135,10 @@ export async function runLeaderElection(
       const cut = (): void => limit.abort();
       leading.signal.addEventListener('abort', cut, { once: true });
       const timer = clock.timer(renewedAt + renewDeadlineMs - clock.monotonic(), cut);
-      if (await attempt(limit.signal)) renewedAt = clock.monotonic();
+      if (await attempt(limit.signal)) {
+        renewedAt = clock.monotonic();
+        options.health?.renewed(leaseDurationMs);
+      }
       timer.cancel();
       leading.signal.removeEventListener('abort', cut);
       if (!leading.signal.aborted && clock.monotonic() - renewedAt >= renewDeadlineMs) {
@@ -118,6 +155,8 @@ export async function runLeaderElection(
     await renewing;
     recordEvent('stopped leading');
     log.info('Stopped leading', { lease: name, identity, lost });
+    status?.set({ name }, 0);
+    options.health?.renewed(undefined);
     if (!lost) {
       try {
         await withinTime(clock, releaseMs, (limit) => lock.release(limit));

@@ -31,12 +31,12 @@ export async function runLeading(
   };
   if (identity === undefined) return once(signal);
   const candidate = createComponent(transport, name, surroundings, source);
-  const { client, clock, random, log, events } = candidate;
+  const { client, clock, random, log, events, metrics } = candidate;
   try {
     while (!signal.aborted)
       try {
         const lease = { namespace: 'kube-system', name, identity };
-        await runLeaderElection({ client, clock, random, log, events, ...lease }, once, signal);
+        await runLeaderElection({ client, clock, random, log, events, metrics, ...lease }, once, signal);
       } catch (error) {
         if (!(error instanceof LeadershipLost)) throw error;
         log.warn('Lost the lead, waiting for it again', { lease: name });

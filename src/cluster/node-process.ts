@@ -251,14 +251,15 @@ const proxyOptions = (config: NodeConfig, proxy: Component, spawner: Spawner): P
 });
 
 /** With the proxy's identity where it has one, else with the node's. */
-function proxyTransportOf(files: NodeFiles, options: Pick<NodeProcessOptions, 'clock'>) {
+function proxyTransportOf(files: NodeFiles, options: Pick<NodeProcessOptions, 'clock' | 'metrics'>) {
   const own = readFileIfPresent(files.proxyKubeconfig) !== undefined;
   return transportFrom(own ? files.proxyKubeconfig : files.kubeletKubeconfig, options);
 }
 
-function transportFrom(path: string, { clock }: Pick<NodeProcessOptions, 'clock'>) {
+function transportFrom(path: string, { clock, metrics }: Pick<NodeProcessOptions, 'clock' | 'metrics'>) {
   return createHttpsTransport({
     ...transportOptionsOf(parseKubeconfig(required(path), path), { clock }),
+    metrics,
     userAgent: `bireme/${version.kubernetes}`,
   });
 }

@@ -187,8 +187,13 @@ export interface ControllerManagerOptions {
   /** Absent: this manager runs alone. */
   readonly leaderElection?: Pick<LeaderElectionOptions, 'identity'> &
     Partial<
-      Pick<LeaderElectionOptions, 'namespace' | 'name' | 'leaseDurationMs' | 'renewDeadlineMs' | 'retryPeriodMs'>
+      Pick<
+        LeaderElectionOptions,
+        'namespace' | 'name' | 'leaseDurationMs' | 'renewDeadlineMs' | 'retryPeriodMs' | 'health'
+      >
     >;
+  /** Hears of each controller's start and end. */
+  readonly onRunning?: (controller: string, running: boolean) => void;
 }
 
 /**
@@ -196,27 +201,43 @@ export interface ControllerManagerOptions {
  * @throws the first controller's failure, after all others have ended; LeadershipLost.
  */
 export async function runControllerManager(
-  { context, controllers, clientFor, leaderElection }: ControllerManagerOptions,
+  { context, controllers, clientFor, leaderElection, onRunning }: ControllerManagerOptions,
   signal: AbortSignal,
 ): Promise<void> {
+  const running = context.metrics.gauge<'name' | 'manager'>({
+    name: 'running_managed_controllers',
+    help: 'Indicates where instances of a controller are currently running',
+    labels: ['name', 'manager'],
+  });
   const lead = async (leading: AbortSignal): Promise<void> => {
     const tasks = createTaskGroup(leading);
     const ended = untilAborted(tasks.signal);
+    const tell = (name: string, count: 0 | 1): void => {
+      running.set({ name, manager: 'kube-controller-manager' }, count);
+      onRunning?.(name, count === 1);
+    };
     for (const controller of controllers) {
       const log = context.log.with({ component: controller.name });
       const own = clientFor ? { client: clientFor(serviceAccounts[controller.name] ?? controller.name) } : {};
       const events = context.events.withComponent(eventComponents[controller.name] ?? controller.name);
-      tasks.run(controller.name, (stop) => controller.run({ ...context, ...own, events, log }, stop));
+      tell(controller.name, 1);
+      tasks.run(controller.name, async (stop) => {
+        try {
+          await controller.run({ ...context, ...own, events, log }, stop);
+        } finally {
+          tell(controller.name, 0);
+        }
+      });
     }
     await ended;
     await tasks.stop();
     await tasks.done;
   };
   if (!leaderElection) return lead(signal);
-  const { client, clock, random, log, events } = context;
+  const { client, clock, random, log, events, metrics } = context;
   const election = { namespace: 'kube-system', name: 'kube-controller-manager', ...leaderElection };
   return runLeaderElection(
-    { client, clock, random, log, events: events.withComponent('kube-controller-manager'), ...election },
+    { client, clock, random, log, metrics, events: events.withComponent('kube-controller-manager'), ...election },
     lead,
     signal,
   );

@@ -29,7 +29,7 @@ import { createNodePodSource } from './pod-source.ts';
 import { podUid } from './pods/pod-info.ts';
 import { createProbeManager } from './probes/prober.ts';
 import { createKubeletHandler } from './server/kubelet-handler.ts';
-import { probeSeries, registerNodeMetrics, withRuntimeMetrics } from './server/kubelet-metrics.ts';
+import { probeSeries, registerNodeMetrics, volumeSeries, withRuntimeMetrics } from './server/kubelet-metrics.ts';
 import { createPodCompleter } from './static/complete-pod.ts';
 import { withStaticPods } from './static/mirror-pods.ts';
 import { createStaticPodFeed } from './static/static-pods.ts';
@@ -160,7 +160,13 @@ export async function createHostKubelet(
     runtimeStatus: (uid) => kubelet.parts?.workers.runtimeStatus(uid),
     node: usage,
   });
+  const tellVolumes = volumeSeries(options.metrics);
   const handler = createKubeletHandler({
+    syncLoop: () => kubelet.parts?.relist.problem(),
+    beforeMetrics: () =>
+      stats
+        .summary()
+        .then(tellVolumes, (error: unknown) => log.warn('Cannot look at the volumes for a scrape', { error })),
     nodeName,
     client,
     pods,
@@ -188,7 +194,9 @@ export async function createHostKubelet(
   });
   registerNodeMetrics(options.metrics, {
     name: nodeName,
-    activePods: () => kubelet.parts?.workers.active().length ?? 0,
+    cgroupVersion: cgroups?.version,
+    pods: () => kubelet.parts?.workers.active() ?? [],
+    desired: () => pods.list(),
     containers: () => {
       const counts: Record<string, number> = { created: 0, running: 0, exited: 0, unknown: 0 };
       for (const pod of kubelet.parts?.workers.active() ?? [])

@@ -25,6 +25,7 @@ import { createOrphanKeeper } from './pods/orphans.ts';
 import { podRef, podUid } from './pods/pod-info.ts';
 import { createPodWorkers, type PodWorkers } from './pods/pod-workers.ts';
 import { createRelist } from './pods/relist.ts';
+import { createRelistMeter, type RelistMeter } from './pods/relist-meter.ts';
 import { createRuntimeEvents } from './pods/runtime-events.ts';
 import { createStatusManager, type StatusManager } from './pods/status-manager.ts';
 import type { Admission, Judgement } from './pods/verdict.ts';
@@ -46,6 +47,7 @@ export interface KubeletParts {
   readonly workers: PodWorkers;
   readonly statuses: StatusManager;
   readonly agent: NodeAgent;
+  readonly relist: RelistMeter;
   /** The machine is about to go down: ends the pods in order. Resolves when that is done. */
   shutdown(): Promise<void>;
 }
@@ -71,6 +73,7 @@ async function runKubelet(
   const tasks = createTaskGroup(outer);
   const { signal } = tasks;
   const timeoutMs = config.runtimeRequestTimeoutMs;
+  const relistMeter = createRelistMeter(options.metrics, clock);
 
   const runtimeName = await askRuntimeName(options, signal);
   if (signal.aborted) return;
@@ -273,7 +276,7 @@ async function runKubelet(
     },
     signal,
   });
-  started({ workers, statuses, agent, shutdown: () => shutdown.begin(signal) });
+  started({ relist: relistMeter, workers, statuses, agent, shutdown: () => shutdown.begin(signal) });
 
   let unsubscribe: (() => void) | undefined;
   let stopListening: (() => void) | undefined;
@@ -340,12 +343,15 @@ async function runKubelet(
     if (!options.runtimeChanges) tasks.run('runtime events', (events) => told.run(events));
     while (!s.aborted) {
       try {
+        const startMs = clock.monotonic();
         const { changed, present } = await relist.next(s);
+        relistMeter.listed(clock.monotonic() - startMs, told.listEveryMs());
         for (const uid of changed) workers.wake(uid, { runtimeChanged: true });
         // Until the pods are known, nobody can say who is an orphan.
         if (synced) await orphans.look(present, s);
         // Told of every change from now on; only what an earlier kubelet left behind had to be looked for.
-        if (synced && options.runtimeChanges && [...present].every((uid) => workers.has(uid))) return;
+        if (synced && options.runtimeChanges && [...present].every((uid) => workers.has(uid)))
+          return relistMeter.done();
       } catch (error) {
         if (!s.aborted) log.warn('Cannot list the containers of the runtime', { error });
       }

@@ -26,6 +26,7 @@ export async function health(
   const [, endpoint, name, ...rest] = path.split('/') as [string, HealthEndpoint, string | undefined, ...string[]];
   if (!endpoints.includes(endpoint)) return undefined;
   const mine = checks.filter(({ on }) => on === undefined || on.includes(endpoint));
+  if (mine.length === 0) return notFoundPage();
   const rule = [name, ...rest].filter((part) => part !== undefined).join('/');
   if (name !== undefined) {
     const one = mine.find((check) => check.name === rule);

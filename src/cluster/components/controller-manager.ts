@@ -2,7 +2,9 @@
 import type { Flags } from '../../base/flags.ts';
 import { createHttpsTransport } from '../../client/https-transport.ts';
 import { parseKubeconfig, transportOptionsOf } from '../../client/kubeconfig.ts';
+import { LeaderHealth } from '../../client/leader-election.ts';
 import { allControllers, type ControllersOptions, runControllerManager } from '../../controllers/index.ts';
+import type { HealthCheck } from '../../serve/health.ts';
 import { ClusterError } from '../cluster-error.ts';
 import { createComponent } from '../component.ts';
 import { loadCertificateAuthority } from '../pki.ts';
@@ -116,12 +118,28 @@ export async function runControllerManagerCommand(
     ...reach
   } = transportOptionsOf(parseKubeconfig(readFlagFile('kubeconfig', kubeconfig), kubeconfig), io);
   const master = flags.optional('master');
-  const anonymous = createHttpsTransport({ ...reach, ...(master === undefined ? {} : { server: master }) });
+  const anonymous = createHttpsTransport({
+    ...reach,
+    ...(master === undefined ? {} : { server: master }),
+    metrics: io.metrics,
+  });
+  const leader = new LeaderHealth(io.clock);
+  const ended = new Set<string>();
   const port = await startComponentPort(
     flags,
     {
       component: name,
-      checks: [{ name: 'ping', check: () => undefined }],
+      // As upstream: one endpoint, the lease and each controller. One that has not begun yet is well.
+      checks: [
+        { name: 'leaderElection', on: ['healthz'], check: () => leader.check() },
+        ...controllers.map(
+          (each): HealthCheck => ({
+            name: each.name,
+            on: ['healthz'],
+            check: () => (ended.has(each.name) ? 'it has ended' : undefined),
+          }),
+        ),
+      ],
       configz: () => ({ 'kubecontrollermanager.config.k8s.io': { controllers: controllers.map((each) => each.name) } }),
     },
     surroundings,
@@ -135,7 +153,11 @@ export async function runControllerManagerCommand(
         ...(flags.bool('use-service-account-credentials')
           ? { clientFor: createServiceAccountClients(component.client, anonymous, io.clock) }
           : {}),
-        ...(election ? { leaderElection: election } : {}),
+        onRunning: (controller, on) => {
+          if (on) ended.delete(controller);
+          else if (!signal.aborted) ended.add(controller);
+        },
+        ...(election ? { leaderElection: { ...election, health: leader } } : {}),
       },
       signal,
     );

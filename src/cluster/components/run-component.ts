@@ -3,7 +3,9 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { ApiHandler, ApiRequest, ApiResponse } from '../../api/exchange.ts';
 import type { JsonObject } from '../../api/json.ts';
+import { registerComponentMetrics } from '../../base/component-metrics.ts';
 import type { Flags } from '../../base/flags.ts';
+import { createHealthSlis } from '../../base/health-slis.ts';
 import type { LogLevel } from '../../base/log.ts';
 import type { Client } from '../../client/client.ts';
 import { createClient } from '../../client/create-client.ts';
@@ -15,6 +17,7 @@ import type { Transport } from '../../client/transport.ts';
 import type { Spawner } from '../../host/spawner.ts';
 import { type HealthCheck, health } from '../../serve/health.ts';
 import { type HttpsServer, startHttpsServer } from '../../serve/index.ts';
+import { buildInfo } from '../build-info.ts';
 import { ClusterError } from '../cluster-error.ts';
 import type { Surroundings } from '../component.ts';
 import { createCertificateAuthority, type KeyPair } from '../pki.ts';
@@ -58,13 +61,18 @@ export function readFlagFile(flag: string, path: string): string {
 export function transportFromKubeconfig(
   flag: string,
   path: string,
-  { clock }: Pick<Surroundings, 'clock'>,
+  { clock, metrics }: Pick<Surroundings, 'clock'> & Partial<Pick<Surroundings, 'metrics'>>,
   userAgent: string,
   master?: string,
 ): Transport {
   try {
     const options = transportOptionsOf(parseKubeconfig(readFlagFile(flag, path), path), { clock });
-    return createHttpsTransport({ ...options, ...(master === undefined ? {} : { server: master }), userAgent });
+    return createHttpsTransport({
+      ...options,
+      ...(master === undefined ? {} : { server: master }),
+      userAgent,
+      metrics,
+    });
   } catch (error) {
     if (error instanceof KubeconfigError)
       throw new ClusterError(`"${path}" (--${flag}): ${error.message}`, 'mend the kubeconfig', { cause: error });
@@ -110,6 +118,8 @@ export interface ComponentPort {
   readonly checks: readonly HealthCheck[];
   /** What `/configz` shows. */
   readonly configz: () => JsonObject;
+  /** Further pages of metrics, by path. */
+  readonly pages?: ReadonlyMap<string, { text(): Promise<string> }>;
 }
 
 /** The component's HTTPS port; undefined with `--secure-port=0`. @throws ClusterError, ListenError. */
@@ -120,6 +130,7 @@ export async function startComponentPort(
 ): Promise<HttpsServer | undefined> {
   if (flags.number('secure-port') === 0) return undefined;
   const { clock, log, metrics } = surroundings;
+  registerComponentMetrics(metrics, buildInfo);
   const reviewer = flags.optional('authentication-kubeconfig');
   const client: Client | undefined =
     reviewer === undefined
@@ -162,11 +173,14 @@ async function servingCertificate(flags: Flags, component: string, io: Surroundi
 
 function componentHandler(
   flags: Flags,
-  { checks, configz, component }: ComponentPort,
+  { checks, configz, component, pages }: ComponentPort,
   { clock, log, metrics }: Surroundings,
   client: Client | undefined,
 ): ApiHandler {
-  const auth = client ? createDelegatedAuth({ client, clock, anonymous: true, tokenTtlMs: 10_000 }) : undefined;
+  const auth = client
+    ? createDelegatedAuth({ client, clock, anonymous: true, tokenTtlMs: 10_000, metrics })
+    : undefined;
+  const slis = createHealthSlis();
   const open = new Set(flags.list('authorization-always-allow-paths'));
   const answer = async (request: ApiRequest): Promise<ApiResponse> => {
     const { path } = request;
@@ -178,13 +192,13 @@ function componentHandler(
       if (!allowed)
         return text(403, `forbidden: User ${JSON.stringify(user.name)} cannot ${verb} path ${JSON.stringify(path)}\n`);
     }
-    const well = await health(path, new URLSearchParams(request.query), checks, (name, reason) =>
-      log.warn('Health check fails', { check: name, reason }),
-    );
+    const failed = (name: string, reason: string): void => log.warn('Health check fails', { check: name, reason });
+    const well = await health(path, new URLSearchParams(request.query), checks, failed, slis.observe);
     if (well) return well;
-    if (path === '/metrics')
+    const page = path === '/metrics' ? metrics : path === '/metrics/slis' ? slis : pages?.get(path);
+    if (page)
       return {
-        ...text(200, await metrics.text()),
+        ...text(200, await page.text()),
         headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' },
       };
     if (path === '/configz')

@@ -1,5 +1,5 @@
 /** `bireme scheduler`: the scheduler alone, for any v1.36 API server. Upstream: cmd/kube-scheduler. */
-import { runLeaderElection } from '../../client/leader-election.ts';
+import { LeaderHealth, runLeaderElection } from '../../client/leader-election.ts';
 import { createScheduler, type SchedulerConfig } from '../../scheduler/index.ts';
 import { ClusterError } from '../cluster-error.ts';
 import { createComponent } from '../component.ts';
@@ -57,16 +57,35 @@ export async function runSchedulerCommand(
   const transport = transportFromKubeconfig('kubeconfig', kubeconfig, io, userAgentOf(name), flags.optional('master'));
   const component = createComponent(transport, name, surroundings, { eventSource: 'default-scheduler' });
   const config: SchedulerConfig = configuration.scheduler;
+  const leader = new LeaderHealth(io.clock);
+  let scheduling = false;
   const port = await startComponentPort(
     flags,
     {
       component: name,
-      checks: [{ name: 'ping', check: () => undefined }],
+      checks: [
+        { name: 'ping', on: ['livez'], check: () => undefined },
+        { name: 'leaderElection', on: ['healthz', 'readyz'], check: () => leader.check() },
+        { name: 'shutdown', on: ['readyz'], check: () => (signal.aborted ? 'process is shutting down' : undefined) },
+        {
+          name: 'sched-handler-sync',
+          on: ['readyz'],
+          // Who does not lead has nothing to sync.
+          check: () => (scheduling && !component.informers.synced ? 'handlers are not fully synchronized' : undefined),
+        },
+      ],
       configz: () => ({ componentconfig: { ...config } as never }),
     },
     surroundings,
   );
-  const lead = (leading: AbortSignal): Promise<void> => createScheduler({ ...component, config }).run(leading);
+  const lead = async (leading: AbortSignal): Promise<void> => {
+    scheduling = true;
+    try {
+      await createScheduler({ ...component, config }).run(leading);
+    } finally {
+      scheduling = false;
+    }
+  };
   const { leaderElect, resourceName, resourceNamespace, ...durations } = configuration.leaderElection;
   const election = leaderElect === false ? undefined : electionOf(flags, io);
   try {
@@ -76,6 +95,7 @@ export async function runSchedulerCommand(
         {
           ...component,
           ...election,
+          health: leader,
           ...durations,
           ...(resourceName === undefined ? {} : { name: resourceName }),
           ...(resourceNamespace === undefined ? {} : { namespace: resourceNamespace }),

@@ -6,11 +6,13 @@ import type { ApiHandler, ApiRequest, ApiResponse } from '../../api/exchange.ts'
 import type { JsonObject } from '../../api/json.ts';
 import type { Pod } from '../../api/types/core-v1.ts';
 import type { Clock } from '../../base/clock.ts';
+import { createHealthSlis, type HealthSlis } from '../../base/health-slis.ts';
 import type { Logger } from '../../base/log.ts';
 import type { MetricsRegistry } from '../../base/metrics.ts';
 import type { Client } from '../../client/client.ts';
 import type { MachineInfo } from '../../host/machine-info.ts';
 import { CriError, type CriRuntime } from '../../runtime/cri.ts';
+import { type HealthCheck, health } from '../../serve/health.ts';
 import { findContainer, labels, type PodRuntimeStatus, type RuntimeContainer } from '../containers/runtime-status.ts';
 import type { PodSource } from '../pod-source.ts';
 import { podUid } from '../pods/pod-info.ts';
@@ -20,6 +22,7 @@ import { resourceMetrics } from '../stats/metrics-text.ts';
 import { type StatsProvider, summaryJson } from '../stats/stats-provider.ts';
 import type { LogContext, LogOptions } from './container-log.ts';
 import { containerLogs } from './container-logs-endpoint.ts';
+import { createHttpMeter } from './http-metrics.ts';
 import { createKubeletAuth, type KubeletAuthOptions, subresourcesOf, verbOf } from './kubelet-auth.ts';
 import { movedTo, notFound, pageOf } from './mux.ts';
 import { nodeLogs } from './node-logs.ts';
@@ -43,6 +46,10 @@ export interface KubeletHandlerOptions {
   readonly machine?: MachineInfo;
   /** The version told there. */
   readonly version?: string;
+  /** Why pods are not looked after; undefined when they are. */
+  readonly syncLoop?: () => string | undefined;
+  /** Gathers what a scrape cannot read at once. */
+  readonly beforeMetrics?: () => Promise<void>;
   /** Control groups, where the node has them. */
   readonly groups?: GroupDetail | undefined;
   /** The KubeletConfiguration in force, as upstream writes it. */
@@ -69,8 +76,19 @@ export function createKubeletHandler(options: KubeletHandlerOptions): ApiHandler
     client: options.client,
     nodeName: options.nodeName,
     clock: options.clock,
+    metrics: options.metrics,
   });
+  const slis = createHealthSlis();
+  const meter = createHttpMeter(options.metrics, options.clock);
   return async (request) => {
+    const done = meter(request);
+    try {
+      return await answer(request);
+    } finally {
+      done();
+    }
+  };
+  async function answer(request: ApiRequest): Promise<ApiResponse> {
     try {
       let user: Awaited<ReturnType<typeof auth.authenticate>>;
       try {
@@ -96,16 +114,16 @@ export function createKubeletHandler(options: KubeletHandlerOptions): ApiHandler
           403,
           `Forbidden (user=${user.name}, verb=${verbOf(request.method)}, resource=nodes, subresource(s)=[${subresourcesOf(request.path).join(' ')}])\n`,
         );
-      return await route(request, options);
+      return await route(request, options, slis);
     } catch (error) {
       if (error instanceof Refused) return text(error.status, error.message);
       options.log.error('Kubelet server failed', { path: request.path, error });
       return text(500, `Internal error: ${error instanceof Error ? error.message : String(error)}`);
     }
-  };
+  }
 }
 
-async function route(request: ApiRequest, options: KubeletHandlerOptions): Promise<ApiResponse> {
+async function route(request: ApiRequest, options: KubeletHandlerOptions, slis: HealthSlis): Promise<ApiResponse> {
   const moved = movedTo(request.path);
   if (moved !== undefined) return redirect(request.query === '' ? moved : `${moved}?${request.query}`);
   const { name, rest } = pageOf(request.method, request.path, { debugging: options.debugging !== false });
@@ -115,8 +133,12 @@ async function route(request: ApiRequest, options: KubeletHandlerOptions): Promi
       return runCommand(rest, request, options);
     case 'checkpoint':
       return checkpoint(rest, request, options);
-    case 'healthz':
-      return text(200, 'ok');
+    case 'healthz': {
+      const failed = (check: string, reason: string): void => options.log.warn('Health check fails', { check, reason });
+      const query = new URLSearchParams(request.query);
+      const well = await health(request.path, query, checksOf(options), failed, slis.observe);
+      return well ?? text(404, '404 page not found\n');
+    }
     case 'pods':
       return json(`${JSON.stringify({ kind: 'PodList', apiVersion: 'v1', metadata: {}, items: podItems(options) })}\n`);
     case 'runningpods':
@@ -125,7 +147,7 @@ async function route(request: ApiRequest, options: KubeletHandlerOptions): Promi
       if (!options.configuration) throw notFound();
       return json({ kubeletconfig: options.configuration() });
     case 'metrics':
-      return metricsPage(rest[0] ?? '', options);
+      return metricsPage(rest[0] ?? '', options, slis);
     case 'stats': {
       if (!options.stats) throw notFound();
       const only = new URLSearchParams(request.query).get('only_cpu_and_memory');
@@ -158,7 +180,14 @@ const redirect = (location: string): ApiResponse => ({
   },
 });
 
-async function metricsPage(name: string, options: KubeletHandlerOptions): Promise<ApiResponse> {
+/** Source: pkg/kubelet/server, `syncLoopHealthCheck`. */
+const checksOf = ({ log, syncLoop }: KubeletHandlerOptions): readonly HealthCheck[] => [
+  { name: 'ping', check: () => undefined },
+  { name: 'log', check: () => log.failure?.() },
+  { name: 'syncloop', check: () => syncLoop?.() },
+];
+
+async function metricsPage(name: string, options: KubeletHandlerOptions, slis: HealthSlis): Promise<ApiResponse> {
   const page = (body: string): ApiResponse => ({
     status: 200,
     headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' },
@@ -166,7 +195,10 @@ async function metricsPage(name: string, options: KubeletHandlerOptions): Promis
   });
   switch (name) {
     case '':
+      await options.beforeMetrics?.();
       return page(await options.metrics.text());
+    case 'slis':
+      return page(await slis.text());
     case 'probes':
       return page((await options.probeMetrics?.text()) ?? '');
     case 'resource':

@@ -4,9 +4,12 @@ import type { Pod } from '../../api/types/core-v1.ts';
 import type { MetricsRegistry } from '../../base/metrics.ts';
 import type { CriRuntime } from '../../runtime/cri.ts';
 import type { ProbeContext } from '../probes/probe-manager.ts';
+import { isStaticPod } from '../static/static-pods.ts';
+import type { Summary, VolumeStats } from '../stats/summary-types.ts';
 
 const runtimeBuckets = [
-  0.005, 0.0125, 0.03125, 0.078125, 0.1953125, 0.48828125, 1.220703125, 3.0517578125, 7.62939453125,
+  0.005, 0.0125, 0.03125, 0.078125, 0.1953125, 0.48828125, 1.220703125, 3.0517578125, 7.62939453125, 19.073486328125,
+  47.6837158203125, 119.20928955078125, 298.0232238769531, 745.0580596923828,
 ];
 
 /** Counts and times every call to the runtime. The returned runtime has the same methods. */
@@ -91,8 +94,46 @@ function countStarts(run: CriRuntime['runPodSandbox'], metrics: MetricsRegistry)
 /** Gauges that are read at each scrape. */
 export function registerNodeMetrics(
   metrics: MetricsRegistry,
-  node: { readonly name: string; activePods(): number; containers(): Readonly<Record<string, number>> },
+  node: {
+    readonly name: string;
+    /** 1 or 2; undefined: the node has none. */
+    readonly cgroupVersion: number | undefined;
+    pods(): readonly Pod[];
+    /** The API's and those of files. */
+    desired(): readonly Pod[];
+    containers(): Readonly<Record<string, number>>;
+  },
 ): void {
+  const byOrigin = (name: string, help: string, list: () => readonly Pod[]): void => {
+    metrics.gauge({
+      name,
+      help,
+      labels: ['static'],
+      collect: (gauge) => {
+        const pods = list();
+        const fixed = pods.filter(isStaticPod).length;
+        gauge.set({ static: 'true' }, fixed);
+        gauge.set({ static: '' }, pods.length - fixed);
+      },
+    });
+  };
+  byOrigin(
+    'kubelet_active_pods',
+    'The number of pods the kubelet considers active and which are being considered when admitting new pods. static is true if the pod is not from the apiserver.',
+    node.pods,
+  );
+  byOrigin(
+    'kubelet_desired_pods',
+    'The number of pods the kubelet is being instructed to run. static is true if the pod is not from the apiserver.',
+    node.desired,
+  );
+  metrics.gauge({
+    name: 'kubelet_mirror_pods',
+    help: 'The number of mirror pods the kubelet will try to create (one per admitted static pod)',
+    collect: (gauge) => gauge.set({}, node.desired().filter(isStaticPod).length),
+  });
+  if (node.cgroupVersion !== undefined)
+    metrics.gauge({ name: 'kubelet_cgroup_version', help: 'cgroup version on the hosts.' }).set({}, node.cgroupVersion);
   metrics.gauge({
     name: 'kubelet_node_name',
     help: "The node's name. The count is always 1.",
@@ -102,7 +143,7 @@ export function registerNodeMetrics(
   metrics.gauge({
     name: 'kubelet_running_pods',
     help: 'Number of pods that have a running pod sandbox',
-    collect: (gauge) => gauge.set({}, node.activePods()),
+    collect: (gauge) => gauge.set({}, node.pods().length),
   });
   metrics.gauge({
     name: 'kubelet_running_containers',
@@ -147,5 +188,35 @@ export function probeSeries(metrics: MetricsRegistry): Required<Pick<ProbeContex
         total.remove({ ...of, result, pod_uid: pod.metadata.uid ?? '' });
       seconds.remove(of);
     },
+  };
+}
+
+/** Of volumes that claims stand behind, as the last summary has them. Source: pkg/kubelet/metrics/collectors/volume_stats.go. */
+export function volumeSeries(metrics: MetricsRegistry): (summary: Summary) => void {
+  const gauge = (name: string, help: string) =>
+    metrics.gauge<'namespace' | 'persistentvolumeclaim'>({
+      name: `kubelet_volume_stats_${name}`,
+      help,
+      labels: ['namespace', 'persistentvolumeclaim'],
+    });
+  const series = [
+    [gauge('capacity_bytes', 'Capacity in bytes of the volume'), (v: VolumeStats) => v.capacityBytes],
+    [gauge('available_bytes', 'Number of available bytes in the volume'), (v: VolumeStats) => v.availableBytes],
+    [gauge('used_bytes', 'Number of used bytes in the volume'), (v: VolumeStats) => v.usedBytes],
+    [gauge('inodes', 'Maximum number of inodes in the volume'), (v: VolumeStats) => v.inodes],
+    [gauge('inodes_free', 'Number of free inodes in the volume'), (v: VolumeStats) => v.inodesFree],
+    [gauge('inodes_used', 'Number of used inodes in the volume'), (v: VolumeStats) => v.inodesUsed],
+  ] as const;
+  return ({ pods }) => {
+    for (const [each] of series) each.reset();
+    for (const { volume = [] } of pods)
+      for (const stats of volume) {
+        if (!stats.pvcRef) continue;
+        const of = { namespace: stats.pvcRef.namespace, persistentvolumeclaim: stats.pvcRef.name };
+        for (const [each, value] of series) {
+          const known = value(stats);
+          if (known !== undefined) each.set(of, known);
+        }
+      }
   };
 }

@@ -26,6 +26,7 @@ const exact: ReadonlySet<string> = new Set([
   '/metrics/cadvisor',
   '/metrics/probes',
   '/metrics/resource',
+  '/metrics/slis',
 ]);
 
 interface Service {
