@@ -31,6 +31,13 @@ export const givenEmpty = (object: object | null | undefined, name: string): Jso
 export const shownField = (object: object | null | undefined, name: string): JsonValue =>
   (object as JsonObject | null | undefined)?.[name] ?? givenEmpty(object, name) ?? null;
 
+/** The same where only the items of lists count: upstream compares lists as a whole, structs field by field without those that are empty. */
+export function sameEmptinessInLists(a: JsonValue | undefined, b: JsonValue | undefined): boolean {
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return true;
+  if (Array.isArray(a)) return sameEmptiness(a as JsonValue, b);
+  return Object.keys(a).every((name) => sameEmptinessInLists((a as JsonObject)[name], (b as JsonObject)[name]));
+}
+
 /** Whether the two differ only, or not even, in what is empty: upstream's reflect.DeepEqual where sameJson stands for its semantic one. */
 export function sameEmptiness(a: JsonValue | undefined, b: JsonValue | undefined): boolean {
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return true;

@@ -2,7 +2,7 @@
  * YAML in both directions. A module of its own because its parser is loaded only when somebody sends or asks for YAML.
  * Values mean what sigs.k8s.io/yaml makes of them: YAML is turned into JSON first.
  */
-import { LineCounter, parseDocument, stringify, type Tags } from 'yaml';
+import { LineCounter, parseDocument, Scalar, stringify, type Tags } from 'yaml';
 import type { JsonValue } from '../json.ts';
 import { decodeUtf8 } from './json-text.ts';
 import { setOwn, sortedKeys } from './own.ts';
@@ -102,17 +102,28 @@ function collectDuplicates(node: unknown, lines: LineCounter, out: string[]): vo
   }
 }
 
+/** Nothing that is written merges. */
+const writeTags = (tags: Tags): Tags =>
+  plainTags(tags).filter((tag) => (typeof tag === 'string' ? tag !== 'merge' : tag.tag !== 'tag:yaml.org,2002:merge'));
+
 /** Keys sorted, as upstream writes YAML. Ends with a line feed. */
 export function encodeYaml(value: JsonValue | object): Uint8Array {
   const text = stringify(sorted(value as JsonValue), {
     version: '1.1',
     lineWidth: 0,
     indentSeq: false,
-    customTags: plainTags,
+    customTags: writeTags,
     aliasDuplicateObjects: false,
   });
   // A lone dot is no number to upstream's writer, which leaves it bare.
   return new TextEncoder().encode(text.replace(/^(\s*(?:- )*)"\.":/gm, '$1.:'));
+}
+
+/** Bare, it would merge what it stands before into the map, and be lost. */
+function quoted(key: string): Scalar {
+  const scalar = new Scalar(key);
+  scalar.type = Scalar.QUOTE_DOUBLE;
+  return scalar;
 }
 
 /** A Map keeps the order of keys that an object would move (numeric ones). */
@@ -120,7 +131,8 @@ function sorted(value: JsonValue): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== 'object' || value === null) return value;
   const object = value as Readonly<Record<string, JsonValue | undefined>>;
-  const out = new Map<string, unknown>();
-  for (const key of sortedKeys(object)) if (object[key] !== undefined) out.set(key, sorted(object[key]));
+  const out = new Map<unknown, unknown>();
+  for (const key of sortedKeys(object))
+    if (object[key] !== undefined) out.set(key === '<<' ? quoted(key) : key, sorted(object[key]));
   return out;
 }

@@ -27,11 +27,25 @@ const ownAnnotations: ReadonlySet<string> = new Set([
   'autoscaling.alpha.kubernetes.io/scale-up-tolerance',
 ]);
 
-/** In v2 the annotations say nothing and are not kept. */
-export const withoutV1Annotations = (object: JsonObject): JsonObject =>
-  Object.keys(part(part(object, 'metadata'), 'annotations')).some((name) => ownAnnotations.has(name))
-    ? Object.freeze({ ...object, metadata: withAnnotations(object, withoutOwn(object)) as JsonValue })
-    : object;
+/** The annotations that stay when a v2 object is written: there they say nothing. The same ones when all do. */
+export const annotationsOfV2 = (object: JsonObject): JsonObject | undefined =>
+  annotationsWithout(object, ownAnnotations);
+
+/** The same of a v1 object: of what cannot be read, or says nothing, no trace is kept. */
+export function annotationsOfV1(object: JsonObject): JsonObject | undefined {
+  const idle = new Set<string>(ownAnnotations);
+  for (const name of [annotationOf.metrics, annotationOf.currentMetrics, annotationOf.conditions])
+    if (annotatedList(object, name)) idle.delete(name);
+  if (behaviorFromText(annotation(object, annotationOf.behavior)) !== undefined) idle.delete(annotationOf.behavior);
+  return annotationsWithout(object, idle);
+}
+
+function annotationsWithout(object: JsonObject, names: ReadonlySet<string>): JsonObject | undefined {
+  const given = part(object, 'metadata')['annotations'] as JsonObject | undefined;
+  if (given === undefined || !Object.keys(given).some((name) => names.has(name))) return given;
+  const kept = Object.entries(given).filter(([name]) => !names.has(name));
+  return kept.length > 0 ? Object.freeze(Object.fromEntries(kept)) : undefined;
+}
 
 /** Metrics of a v1 object besides the CPU utilization that has a field. */
 export const hasAnnotatedMetrics = (object: JsonObject): boolean =>

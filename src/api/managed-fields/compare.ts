@@ -3,7 +3,7 @@
  * identity check where they are shared and a comparison where not. Source: structured-merge-diff/typed/compare.go.
  */
 import { sameJson } from '../edit.ts';
-import { sameEmptiness } from '../explicit-empty.ts';
+import { sameEmptinessInLists } from '../explicit-empty.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { compareElements, type DraftFieldSet, type FieldSet, leaf, scalarText, valueElement } from './field-set.ts';
 import { deduced, memberPlan, type Plan, type StructPlan } from './type-plan.ts';
@@ -32,8 +32,8 @@ class Walk {
     if (old === undefined) return added(next!, plan);
     switch (plan.kind) {
       case 'leaf':
-        // What is kept whole is also changed by an empty list where none was.
-        return sameEmptiness(old, next) ? this.#leaf(old, next) : leaf;
+        // A list that is kept whole is also changed by something empty where nothing was.
+        return sameEmptinessInLists(old, next) ? this.#leaf(old, next) : leaf;
       case 'struct':
         return plan.rest === undefined ? this.#struct(old, next, plan) : this.#map(old, next, plan);
       case 'map':

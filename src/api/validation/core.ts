@@ -1,6 +1,12 @@
 /** Namespaces, endpoints and events. */
 import { sameJson } from '../edit.ts';
-import { checkDns1123Label, checkDns1123Subdomain, checkPortNumber, checkQualifiedName } from '../names.ts';
+import {
+  checkDns1123Label,
+  checkDns1123Subdomain,
+  checkPortNumber,
+  checkQualifiedName,
+  maskTrailingDash,
+} from '../names.ts';
 import type { EndpointAddress, EndpointPort, Endpoints, Event, Namespace } from '../types/core-v1.ts';
 import { checkIp, validateEndpointIp } from './addresses.ts';
 import { at, ErrorList, immutable } from './error-list.ts';
@@ -75,7 +81,10 @@ const limits = { reportingInstance: 128, action: 128, reason: 128, message: 1024
 export function validateEvent(errors: ErrorList, event: Event, request: RuleRequest): void {
   validateOldEvent(errors, event, request);
   if (request.apiVersion === 'v1') return;
-  errors.invalidEach('metadata.name', event.metadata?.name, checkDns1123Subdomain(event.metadata?.name ?? ''));
+  const { name = '', generateName = '' } = event.metadata ?? {};
+  if (generateName)
+    errors.invalidEach('metadata.generateName', generateName, checkDns1123Subdomain(maskTrailingDash(generateName)));
+  errors.invalidEach('metadata.name', name, checkDns1123Subdomain(name));
   validateSeries(errors, event);
   if (!event.eventTime) errors.required('eventTime');
   if (event.type !== 'Normal' && event.type !== 'Warning')

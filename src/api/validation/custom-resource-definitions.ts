@@ -32,8 +32,12 @@ type Versioned = Pick<CustomResourceDefinitionVersion, (typeof versioned)[number
 
 export function validateDefinition(errors: ErrorList, definition: CustomResourceDefinition): void {
   const { metadata, spec } = definition;
-  if (metadata.name !== `${spec.names?.plural ?? ''}.${spec.group ?? ''}`)
-    errors.invalid('metadata.name', metadata.name ?? '', 'must be spec.names.plural+"."+spec.group');
+  const wanted = `${spec.names?.plural ?? ''}.${spec.group ?? ''}`;
+  const why = 'must be spec.names.plural+"."+spec.group';
+  // What a name is made from never is the name.
+  if (metadata.generateName && metadata.generateName !== wanted)
+    errors.invalid('metadata.generateName', metadata.generateName, why);
+  if (metadata.name !== wanted) errors.invalid('metadata.name', metadata.name ?? '', why);
   validateSpec(errors, spec);
   validateAfter(errors, definition);
 }

@@ -193,7 +193,7 @@ export const flowSchema: Printer<FlowSchema> = (f, now) => {
 export const priorityLevel: Printer<PriorityLevelConfiguration> = (p, now) => {
   const { limited, type } = p.spec ?? {};
   const queuing = limited?.limitResponse?.queuing;
-  const number = (value: number | undefined): string => (value === undefined ? none : String(value));
+  const number = (value: number | undefined): string | number => value ?? none;
   return [
     nameOf(p),
     type ?? '',

@@ -1,5 +1,4 @@
 /** The strategies of the built-in kinds: a table of data for what is common, and a small file for what is not. */
-import { withoutV1Annotations } from '../../api/conversion/horizontal-pod-autoscaler.ts';
 import type { JsonObject } from '../../api/json.ts';
 import type { ResourceSchema, Schema } from '../../api/schema/model.ts';
 import {
@@ -205,11 +204,6 @@ function ownStrategy(id: string, { type }: ResourceSchema): Strategy | undefined
       return { defaultGarbageCollection: 'none' };
     case '/replicationcontrollers':
       return { defaultGarbageCollection: 'orphan' };
-    case 'autoscaling/horizontalpodautoscalers':
-      return {
-        prepareForCreate: withoutV1Annotations,
-        prepareForUpdate: withoutV1Annotations,
-      };
     case 'apps/daemonsets':
       return daemonSetStrategy(type);
     case 'batch/jobs':

@@ -6,6 +6,8 @@ import type { JobSpec } from '../../api/types/batch-v1.ts';
 import { contentOf, metadataOf, rebuildKind } from './common.ts';
 import type { Strategy, UpdateStrategy } from './strategy.ts';
 
+const ownName = 'kubernetes.io/metadata.name';
+
 export function namespaceStrategy(type: StructType): Strategy {
   const finalizer = 'kubernetes';
   return {
@@ -14,7 +16,9 @@ export function namespaceStrategy(type: StructType): Strategy {
       const metadata = metadataOf(object);
       return rebuildKind(object, type, {
         // Also where the server made the name.
-        metadata: { ...metadata, labels: sorted({ ...metadata.labels, 'kubernetes.io/metadata.name': metadata.name }) },
+        metadata: metadata.name
+          ? { ...metadata, labels: sorted({ ...metadata.labels, [ownName]: metadata.name }) }
+          : metadata,
         spec: { finalizers: given.includes(finalizer) ? given : [...given, finalizer] },
         status: { phase: 'Active' },
       });

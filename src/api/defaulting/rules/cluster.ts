@@ -5,7 +5,11 @@ import type {
   RuleWithOperations,
   ValidatingWebhook,
 } from '../../types/admissionregistration-v1.ts';
-import type { CustomResourceDefinition, CustomResourceDefinitionSpec } from '../../types/apiextensions-v1.ts';
+import type {
+  CustomResourceConversion,
+  CustomResourceDefinition,
+  CustomResourceDefinitionSpec,
+} from '../../types/apiextensions-v1.ts';
 import type { EndpointPort } from '../../types/discovery-v1.ts';
 import type {
   ExemptPriorityLevelConfiguration,
@@ -84,6 +88,9 @@ export const clusterRules: DefaultingRules = {
     const { conditions = null, acceptedNames = { plural: '', kind: '' } } = status ?? {};
     return { status: { ...status, conditions, acceptedNames, storedVersions: [stored] } };
   },
+  // A webhook of which nothing is said is none.
+  'apiextensions.v1.CustomResourceConversion': ({ webhook }: CustomResourceConversion) =>
+    webhook && !webhook.clientConfig && !webhook.conversionReviewVersions?.length ? { webhook: undefined } : undefined,
   'apiextensions.v1.ServiceReference': servicePort,
   'apiregistration.v1.ServiceReference': servicePort,
   'flowcontrol.v1.FlowSchemaSpec': (spec: FlowSchemaSpec) =>

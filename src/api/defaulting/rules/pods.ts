@@ -23,6 +23,8 @@ import type { DefaultingRules } from '../defaulting.ts';
 const defaultMode = 0o644;
 
 export const podRules: DefaultingRules = {
+  'core.v1.FileKeySelector': ({ optional }: { readonly optional?: boolean }) =>
+    optional === undefined ? { optional: false } : undefined,
   'core.v1.Pod': (pod: Pod) => {
     const spec = pod.spec;
     if (!spec) return undefined;

@@ -1,6 +1,6 @@
 /** Defaults of apps, batch, autoscaling and policy. */
 import { sortedKeys } from '../../codec/own.ts';
-import { hasAnnotatedMetrics } from '../../conversion/horizontal-pod-autoscaler.ts';
+import { annotationsOfV1, annotationsOfV2, hasAnnotatedMetrics } from '../../conversion/horizontal-pod-autoscaler.ts';
 import { givenEmpty } from '../../explicit-empty.ts';
 import type { JsonObject } from '../../json.ts';
 import type {
@@ -114,10 +114,15 @@ export const workloadRules: DefaultingRules = {
     ...(spec.failedJobsHistoryLimit === undefined ? { failedJobsHistoryLimit: 1 } : {}),
   }),
   // No CPU target where other metrics stand in the annotation: that is a v2 object seen through v1.
-  'autoscaling.v1.HorizontalPodAutoscaler': (scaler: HpaV1) =>
-    scaler.spec.targetCPUUtilizationPercentage === undefined && !hasAnnotatedMetrics(scaler as unknown as JsonObject)
-      ? { spec: { ...scaler.spec, targetCPUUtilizationPercentage: 80 } }
-      : {},
+  'autoscaling.v1.HorizontalPodAutoscaler': (scaler: HpaV1) => {
+    const object = scaler as unknown as JsonObject;
+    const untold = scaler.spec.targetCPUUtilizationPercentage === undefined && !hasAnnotatedMetrics(object);
+    return {
+      ...annotated(object, annotationsOfV1(object)),
+      ...(untold ? { spec: { ...scaler.spec, targetCPUUtilizationPercentage: 80 } } : {}),
+    };
+  },
+  'autoscaling.v2.HorizontalPodAutoscaler': (object: JsonObject) => annotated(object, annotationsOfV2(object)),
   'autoscaling.v1.HorizontalPodAutoscalerSpec': (spec: HpaV1Spec) =>
     spec.minReplicas === undefined ? { minReplicas: 1 } : {},
   'autoscaling.v2.HorizontalPodAutoscalerSpec': (spec: HorizontalPodAutoscalerSpec) => ({
@@ -135,6 +140,12 @@ export const workloadRules: DefaultingRules = {
     scaleDown: withScaling(scaleDown, behavior.scaleDown),
   }),
 };
+
+/** Metadata with other annotations, when they are others. */
+function annotated({ metadata }: JsonObject, annotations: JsonObject | undefined): object {
+  const given = metadata as JsonObject | undefined;
+  return given === undefined || given.annotations === annotations ? {} : { metadata: { ...given, annotations } };
+}
 
 const scaleUp: HPAScalingRules = {
   stabilizationWindowSeconds: 0,

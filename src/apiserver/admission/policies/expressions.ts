@@ -107,6 +107,7 @@ const requestStructs: Structs = {
 export class Compiler {
   readonly #scope: ExpressionScope;
   readonly #variables = new Map<string, CompiledExpression>();
+  readonly #inOrder: CompiledExpression[] = [];
   readonly #variableTypes = new Map<string, Type>();
   #environment: Environment | undefined;
 
@@ -115,9 +116,15 @@ export class Compiler {
     for (const { name, expression } of scope.variables ?? []) {
       const compiled = this.compile(expression);
       this.#variables.set(name, compiled);
+      this.#inOrder.push(compiled);
       this.#variableTypes.set(name, 'compiled' in compiled ? compiled.compiled.type : dyn);
       this.#environment = undefined;
     }
+  }
+
+  /** Also those whose name a later one has too. */
+  get variablesInOrder(): readonly CompiledExpression[] {
+    return this.#inOrder;
   }
 
   get variables(): ReadonlyMap<string, CompiledExpression> {
@@ -158,7 +165,7 @@ export class Compiler {
               'authorizer.requestResource': opaque('kubernetes.authorization.ResourceCheck'),
             }
           : {}),
-        ...(this.#scope.variables ? { variables: struct('kubernetes.variables') } : {}),
+        ...(this.#scope.variables?.length ? { variables: struct('kubernetes.variables') } : {}),
       },
       structs: { ...requestStructs, ...types?.structs, 'kubernetes.variables': new Map(this.#variableTypes) },
       ...(constructible ? { constructible } : {}),

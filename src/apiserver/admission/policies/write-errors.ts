@@ -68,9 +68,8 @@ function mutatingErrors(errors: ErrorList, policy: MutatingAdmissionPolicy): voi
 }
 
 function variableErrors(errors: ErrorList, compiler: Compiler): void {
-  let i = 0;
-  for (const expression of compiler.variables.values())
-    report(errors, expression, `${at('spec.variables', i++)}.expression`);
+  for (const [i, expression] of compiler.variablesInOrder.entries())
+    report(errors, expression, `${at('spec.variables', i)}.expression`);
 }
 
 function webhookErrors(errors: ErrorList, { webhooks = [] }: MutatingWebhookConfiguration): void {
