@@ -1,5 +1,6 @@
 /** The small parts of servers, each by itself. The whole is `test/e2e/servers.test.ts`. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createTlsServer } from 'node:https';
@@ -8,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { connect } from 'node:tls';
+import { requires } from '../../../test/requirements.ts';
 import type { CertificateSigningRequest } from '../../api/types/certificates-v1.ts';
 import type { Node } from '../../api/types/core-v1.ts';
 import { silentLogger } from '../../base/console-log.ts';
@@ -184,8 +186,22 @@ test('node certificates: due at 70 to 90% of their life; one that the cluster di
 });
 
 test('systemd: the unit starts the process, with words that need it quoted', () => {
-  const unit = renderUnit(['/usr/bin/node', '/opt/b/bin/bireme.js', 'server', '--data-dir', '/var/lib/my %dir']);
-  assert.match(unit, /^ExecStart=\/usr\/bin\/node \/opt\/b\/bin\/bireme.js server --data-dir "\/var\/lib\/my %%dir"$/m);
+  const unit = renderUnit(['/usr/bin/node', '/opt/b/bin/bireme.js', 'server', '--data-dir', '/var/lib/my %dir$']);
+  assert.match(
+    unit,
+    /^ExecStart=\/usr\/bin\/node \/opt\/b\/bin\/bireme.js server --data-dir "\/var\/lib\/my %%dir\$\$"$/m,
+  );
+});
+
+test('systemd: the unit passes systemd-analyze verify', (t) => {
+  // CI's machine has no systemd.
+  if (!requires(t, { optional: ['systemd-analyze'] })) return;
+  const folder = mkdtempSync(join(tmpdir(), 'bireme-unit-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, 'bireme.service');
+  writeFileSync(path, renderUnit([process.execPath, 'server', '--data-dir', '/var/lib/my %dir$']));
+  const { status, stderr } = spawnSync('systemd-analyze', ['verify', path], { encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
 });
 
 test('load balancer: connections go to a server that answers, and leave one that falls silent', {

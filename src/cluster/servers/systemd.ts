@@ -11,7 +11,6 @@ const unitPath = `/etc/systemd/system/${unitName}`;
 export function renderUnit(command: readonly string[]): string {
   return `[Unit]
 Description=Bireme: a server of a Kubernetes cluster
-Documentation=man:bireme(8)
 Wants=network-online.target
 After=network-online.target
 
@@ -19,8 +18,8 @@ After=network-online.target
 ExecStart=${command.map(quoted).join(' ')}
 Restart=always
 RestartSec=2
-# The process ends its own children in order; containers outlive it and are adopted by the next start.
-KillMode=mixed
+# The process ends its own children in order; containers outlive it, with what watches over them, and are adopted by the next start.
+KillMode=process
 TimeoutStopSec=60
 LimitNOFILE=1048576
 LimitNPROC=infinity
@@ -34,11 +33,11 @@ WantedBy=multi-user.target
 `;
 }
 
-/** systemd's own quoting: percent signs are its specifiers. */
+/** systemd's own quoting: percent signs are its specifiers, dollars its variables. */
 const quoted = (word: string): string =>
   /^[\w@/.:=+-]+$/.test(word)
     ? word
-    : `"${word.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('%', '%%')}"`;
+    : `"${word.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('%', '%%').replaceAll('$', '$$$$')}"`;
 
 /** Writes the unit, enables it and starts it. @throws ClusterError on a machine without systemd. */
 export function installUnit(command: readonly string[]): void {
