@@ -227,6 +227,8 @@ function golden({ one, lines, requests, theirs: answers }: Outcome): object | un
     lines.length > 0 ||
     at === undefined ||
     compared.length !== 1 ||
+    // What the server gave these stands all over them, not only where placeholders can.
+    (/^(?:Job|Service)$/.test(one.kind) && one.steps[at]!.live !== undefined) ||
     /Review$|^CertificateSigning|^APIService|^FlowSchema|^CustomResource/.test(one.kind)
   )
     return undefined;
