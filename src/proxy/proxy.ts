@@ -13,6 +13,7 @@ import { createConntrack, type FlowFilter } from '../host/conntrack.ts';
 import type { Spawner } from '../host/spawner.ts';
 import type { ProxyConfig } from './config.ts';
 import { createHealthCheckServers } from './health-check-server.ts';
+import { createMeters } from './metrics.ts';
 import { families, type TableOptions } from './nftables/base-table.ts';
 import { fragmentOf } from './nftables/fragment.ts';
 import { LiveTable } from './nftables/live-table.ts';
@@ -71,7 +72,7 @@ export async function runProxy(options: ProxyOptions, signal: AbortSignal): Prom
     const key = serviceOf(slice);
     return key === undefined ? [] : [key];
   });
-  const meters = createMeters(options.metrics);
+  const meters = createMeters(options.metrics, clock);
   const health: ProxyHealth = { pendingSinceMs: undefined, lastUpdatedMs: clock.now(), nodeEligible: true };
   const checks = createHealthCheckServers(log, () => isHealthy(health, clock));
   const stopServers = startStatusServers({
@@ -90,6 +91,7 @@ export async function runProxy(options: ProxyOptions, signal: AbortSignal): Prom
     if (key === undefined) return;
     dirty.add(key);
     health.pendingSinceMs ??= clock.monotonic();
+    meters.queued();
     flag.raise();
   };
   const touchAll = (): void => {
@@ -104,8 +106,14 @@ export async function runProxy(options: ProxyOptions, signal: AbortSignal): Prom
     topology = { nodeName, zone };
     touchAll();
   };
-  const touchService = (service: Service): void => touch(keyOf(service));
-  const touchSlice = (slice: EndpointSlice): void => touch(serviceOf(slice));
+  const touchService = (service: Service): void => {
+    meters.serviceChanged();
+    touch(keyOf(service));
+  };
+  const touchSlice = (slice: EndpointSlice): void => {
+    meters.sliceChanged(slice);
+    touch(serviceOf(slice));
+  };
   const removers = [
     services.addHandler({
       onAdd: touchService,
@@ -165,10 +173,12 @@ export async function runProxy(options: ProxyOptions, signal: AbortSignal): Prom
   try {
     await Promise.all([services.waitForSync(signal), slices.waitForSync(signal), nodes.waitForSync(signal)]);
     flag.raise();
+    let first = true;
     while (!signal.aborted) {
       await flag.wait();
       if (signal.aborted) break;
       const startMs = clock.monotonic();
+      meters.taken();
       const keys = new Set(dirty);
       dirty.clear();
       let sliceStart = startMs;
@@ -188,7 +198,7 @@ export async function runProxy(options: ProxyOptions, signal: AbortSignal): Prom
         if (signal.aborted) break;
         if (failure === undefined) continue;
         failed = true;
-        meters.failures.increment({});
+        meters.failed();
         log.error('Cannot load service rules, trying again with the whole table', { reason: failure });
       }
       if (signal.aborted) break;
@@ -201,8 +211,8 @@ export async function runProxy(options: ProxyOptions, signal: AbortSignal): Prom
       updateChecks(keys);
       if (dirty.size === 0) health.pendingSinceMs = undefined;
       health.lastUpdatedMs = clock.now();
-      meters.latency.observe({}, (clock.monotonic() - startMs) / 1000);
-      meters.lastSync.set({}, clock.now() / 1000);
+      meters.synced(clock.monotonic() - startMs, [...engines.keys()], first);
+      first = false;
       const waitMs = config.minSyncPeriodMs ?? pace(clock.monotonic());
       await clock.sleep(waitMs, signal);
     }
@@ -323,24 +333,6 @@ async function load(spawner: Spawner, text: string, signal: AbortSignal): Promis
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
-}
-
-function createMeters(metrics: MetricsRegistry) {
-  return {
-    latency: metrics.histogram({
-      name: 'kubeproxy_sync_proxy_rules_duration_seconds',
-      help: 'Time to load a change of the rules',
-      buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
-    }),
-    failures: metrics.counter({
-      name: 'kubeproxy_sync_proxy_rules_nftables_sync_failures_total',
-      help: 'Transactions that nft refused',
-    }),
-    lastSync: metrics.gauge({
-      name: 'kubeproxy_sync_proxy_rules_last_timestamp_seconds',
-      help: 'When the rules were last as they should be',
-    }),
-  };
 }
 
 function serviceOf({ metadata }: EndpointSlice): string | undefined {
