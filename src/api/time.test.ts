@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { scaledValue } from './int-or-string.ts';
-import { formatDuration, formatMicroTime, formatTime, humanDuration, parseDuration, parseTime } from './time.ts';
+import {
+  durationProblem,
+  formatDuration,
+  formatMicroTime,
+  formatTime,
+  humanDuration,
+  parseDuration,
+  parseTime,
+} from './time.ts';
 
 test('time: seconds and microseconds, in UTC', () => {
   assert.equal(formatTime(1_767_323_045_999), '2026-01-02T03:04:05Z');
@@ -58,3 +66,13 @@ test('int or string: percentages round as asked', () => {
     message: 'invalid value for IntOrString: invalid value "x%": strconv.Atoi: parsing "x": invalid syntax',
   });
 });
+
+for (const [text, want] of [
+  ['5', 'missing unit in duration "5"'],
+  ['1.5x', 'unknown unit "x" in duration "1.5x"'],
+  ['x', 'invalid duration "x"'],
+  ['', 'invalid duration ""'],
+  ['1s2', 'missing unit in duration "1s2"'],
+] as const)
+  test(`time: ${JSON.stringify(text)} is no duration, in Go's words`, () =>
+    assert.equal(durationProblem(text), `time: ${want}`));

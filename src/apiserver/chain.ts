@@ -17,7 +17,7 @@ import type { Aggregation } from './aggregation/index.ts';
 import type { Auditor, AuditTrail } from './audit/index.ts';
 import type { UserInfo } from './authentication/authenticator.ts';
 import type { Authenticate } from './authentication/chain.ts';
-import { impersonated } from './authentication/impersonation.ts';
+import { createImpersonation, type Impersonate } from './authentication/impersonation.ts';
 import type { AuthorizationAttributes, Authorizer } from './authorization/authorizer.ts';
 import { forbidden, RefusedRequest } from './authorization/forbidden.ts';
 import type { RemoteDiscoveryGroup } from './discovery/discovery.ts';
@@ -78,6 +78,7 @@ export interface Chain {
 
 export function createChain(options: ChainOptions): Chain {
   const { clock, deadlines } = options;
+  const impersonate = createImpersonation(options.authorizer);
   const run = async (request: ApiRequest, known: UserInfo | undefined): Promise<ApiResponse> => {
     if (isMalformed(request.path)) return malformed();
     const started = clock.monotonic();
@@ -93,7 +94,7 @@ export function createChain(options: ChainOptions): Chain {
       trail: undefined,
       recorded: false,
     };
-    const work = settled(options, request, info, query, known, state);
+    const work = settled(options, impersonate, request, info, query, known, state);
     const long = isLongRunning(info);
     if (!long) options.metrics.enter(info);
     let response = long
@@ -188,6 +189,7 @@ function credentialsOf({ headers, peer }: ApiRequest): string {
 /** Never rejects; gives its seat back. */
 async function settled(
   options: ChainOptions,
+  impersonate: Impersonate,
   request: ApiRequest,
   info: RequestInfo,
   query: URLSearchParams,
@@ -206,9 +208,7 @@ async function settled(
     }
     // Before anything that looks at who asks: such an answer names no flow schema.
     checkTimeout(info, query);
-    const user = impersonates(request)
-      ? await impersonated(request, attributesOf(info, caller, info.verb), options.authorizer)
-      : caller;
+    const user = impersonates(request) ? await impersonate(request, attributesOf(info, caller, info.verb)) : caller;
     if (user !== caller) state.trail?.impersonates(user);
     const flight = options.flow.classify(user, info);
     if (flight) {

@@ -20,6 +20,7 @@ const readings: readonly (readonly [name: string, text: string, want: unknown])[
   ['octal and hexadecimal', 'a: 0644\nb: 0x1f\n', { a: 420, b: 31 }],
   ['big integers', 'a: 9007199254740993\n', { a: 9007199254740993n }],
   ['keys that are no strings', '1: a\ntrue: b\n', { 1: 'a', true: 'b' }],
+  ['a point without a digit is text', 'a: .\n.: -.\n', { a: '.', '.': '-.' }],
   ['anchors and merges', 'x: &x {a: 1}\nz:\n  <<: *x\n  b: 2\n', { x: { a: 1 }, z: { a: 1, b: 2 } }],
   ['block text', 'a: |\n  x\n  y\n', { a: 'x\ny\n' }],
   ['JSON', '{"a": [1, "b"]}', { a: [1, 'b'] }],
@@ -110,4 +111,8 @@ test('yaml: a wrong body is refused as upstream does', async () => {
     await message('data:\n  a: x\n  a: z\n'),
     'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: yaml: unmarshal errors:\n  line 3: key "a" already set in map',
   );
+});
+
+test('yaml: an alias inside of its own anchor is refused', () => {
+  assert.throws(() => parseYaml(Buffer.from('&a [*a]')), /anchor 'a' value contains itself/);
 });

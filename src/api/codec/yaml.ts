@@ -38,27 +38,40 @@ export function parseYaml(bytes: Uint8Array): ParsedYaml {
     throw new YamlError(`error converting YAML to JSON: yaml: line ${line}: ${error.message}`);
   }
   const duplicates: string[] = [];
-  let plain: unknown;
+  let value: JsonValue;
   try {
-    plain = document.toJS({ mapAsMap: true, maxAliasCount });
+    const plain: unknown = document.toJS({ mapAsMap: true, maxAliasCount });
+    collectDuplicates(document.contents, lineCounter, duplicates);
+    value = toJson(plain);
   } catch (failure) {
+    if (failure instanceof YamlError) throw failure;
+    // An alias inside of what it stands for has no end.
+    const own = failure instanceof RangeError ? /&([^\s,[\]{}]+)/.exec(decodeUtf8(bytes)) : null;
+    if (own) throw new YamlError(`yaml: anchor '${own[1]}' value contains itself`);
     throw new YamlError(`error converting YAML to JSON: yaml: ${failure instanceof Error ? failure.message : failure}`);
   }
-  collectDuplicates(document.contents, lineCounter, duplicates);
-  return { value: toJson(plain), duplicates };
+  return { value, duplicates };
 }
 
 /** Types of YAML 1.1 that mean nothing to JSON; a Map would be written as an ordered map, too. */
 const dropped = new Set(['binary', 'set', 'omap', 'pairs'].map((name) => `tag:yaml.org,2002:${name}`));
 const plainTags = (tags: Tags): Tags => tags.filter((tag) => typeof tag === 'string' || !dropped.has(tag.tag));
 
+/** A point without a digit is no number: the library would make NaN of it. */
+const withoutBarePoint = (tag: Tags[number]): Tags[number] =>
+  typeof tag === 'object' && 'test' in tag && tag.tag === 'tag:yaml.org,2002:float' && tag.test?.test('.')
+    ? { ...tag, test: new RegExp(`^(?![-+]?[._]*$)${tag.test.source}`) }
+    : tag;
+
 /** Upstream's parser leaves timestamps and numbers to the base of 60 (`12:30`) as text; when writing, both kinds of text are quoted. */
 const readTags = (tags: Tags): Tags =>
-  plainTags(tags).filter(
-    (tag) =>
-      typeof tag === 'string' ||
-      !(tag.tag === 'tag:yaml.org,2002:timestamp' || ('format' in tag && tag.format === 'TIME')),
-  );
+  plainTags(tags)
+    .map(withoutBarePoint)
+    .filter(
+      (tag) =>
+        typeof tag === 'string' ||
+        !(tag.tag === 'tag:yaml.org,2002:timestamp' || ('format' in tag && tag.format === 'TIME')),
+    );
 
 function toJson(value: unknown): JsonValue {
   if (value instanceof Map) {

@@ -12,11 +12,11 @@ import {
   createAuthenticate,
   createBearerTokenAuthenticator,
   createClientCertificateAuthenticator,
+  createImpersonation,
   createServiceAccountTokens,
   createStaticTokens,
   createTokenIssuer,
   createTokenUnion,
-  impersonated,
   loopbackUser,
   oidcDiscovery,
   reviewSelf,
@@ -335,7 +335,7 @@ test('impersonation: each part is authorized, and the result is in system:authen
   const { asked, authorizer } = questions((question) => question.startsWith('impersonate '));
   const caller: UserInfo = { name: 'admin', groups: [] };
   const headers = { 'impersonate-user': 'bob', 'impersonate-group': 'g1', 'impersonate-extra-scopes': 'a' };
-  assert.deepEqual(await impersonated(request({ headers }), listing(caller), authorizer), {
+  assert.deepEqual(await createImpersonation(authorizer)(request({ headers }), listing(caller)), {
     name: 'bob',
     groups: ['g1', 'system:authenticated'],
     extra: { scopes: ['a'] },
@@ -346,16 +346,16 @@ test('impersonation: each part is authorized, and the result is in system:authen
     'impersonate groups g1',
     'impersonate userextras/scopes a',
   ]);
-  assert.equal(await impersonated(request(), listing(caller), authorizer), caller);
+  assert.equal(await createImpersonation(authorizer)(request(), listing(caller)), caller);
   await assert.rejects(
-    impersonated(request({ headers: { 'impersonate-group': 'g1' } }), listing(caller), authorizer),
+    createImpersonation(authorizer)(request({ headers: { 'impersonate-group': 'g1' } }), listing(caller)),
     status(
       400,
       /^requested &user\.DefaultInfo\{Name:"", UID:"", Groups:\[\]string\{"g1"\}, Extra:map\[string\]\[\]string\(nil\)\} without impersonating a user name$/,
     ),
   );
   await assert.rejects(
-    impersonated(request({ headers }), listing(caller), questions(() => false).authorizer),
+    createImpersonation(questions(() => false).authorizer)(request({ headers }), listing(caller)),
     status(
       403,
       /^pods is forbidden: User "admin" cannot impersonate-on:user-info:list resource "pods" in API group "" in the namespace "x"$/,
@@ -371,7 +371,7 @@ test('impersonation: the constrained modes ask for the request and for the user,
   };
   const as = (name: string, more = {}) => request({ headers: { 'impersonate-user': name, ...more } });
   const constrained = questions((question) => !question.startsWith('impersonate '));
-  assert.deepEqual(await impersonated(as('system:node:n1'), listing(agent), constrained.authorizer), {
+  assert.deepEqual(await createImpersonation(constrained.authorizer)(as('system:node:n1'), listing(agent)), {
     name: 'system:node:n1',
     groups: ['system:nodes', 'system:authenticated'],
   });
@@ -380,17 +380,17 @@ test('impersonation: the constrained modes ask for the request and for the user,
     'impersonate:associated-node nodes *',
   ]);
   const other = questions((question) => !question.startsWith('impersonate '));
-  await impersonated(as('system:node:n2'), listing(agent), other.authorizer);
+  await createImpersonation(other.authorizer)(as('system:node:n2'), listing(agent));
   assert.deepEqual(other.asked, ['impersonate-on:arbitrary-node:list pods', 'impersonate:arbitrary-node nodes n2']);
-  const account = await impersonated(as('system:serviceaccount:x:y'), listing(agent), constrained.authorizer);
+  const account = await createImpersonation(constrained.authorizer)(as('system:serviceaccount:x:y'), listing(agent));
   assert.deepEqual(account.groups, ['system:serviceaccounts', 'system:serviceaccounts:x', 'system:authenticated']);
   // What only the old way allows is never given by a constrained one.
   await assert.rejects(
-    impersonated(as('bob', { 'impersonate-group': 'system:masters' }), listing(agent), constrained.authorizer),
+    createImpersonation(constrained.authorizer)(as('bob', { 'impersonate-group': 'system:masters' }), listing(agent)),
     status(403, /impersonating the system:masters group is not allowed$/),
   );
   await assert.rejects(
-    impersonated(as('system:node:n1', { 'impersonate-uid': 'u' }), listing(agent), constrained.authorizer),
+    createImpersonation(constrained.authorizer)(as('system:node:n1', { 'impersonate-uid': 'u' }), listing(agent)),
     status(403, /cannot impersonate resource "users"/),
   );
 });

@@ -4,7 +4,7 @@ export { createBearerTokenAuthenticator, createTokenUnion, type TokenAuthenticat
 export { createBootstrapTokens } from './bootstrap-tokens.ts';
 export { type Authenticate, createAuthenticate } from './chain.ts';
 export { createClientCertificateAuthenticator } from './client-certificate.ts';
-export { impersonated } from './impersonation.ts';
+export { createImpersonation } from './impersonation.ts';
 export { oidcDiscovery } from './oidc-discovery.ts';
 export { createRequestHeaderAuthenticator, type RequestHeaderOptions } from './request-header.ts';
 export { reviewSelf, reviewToken, userInfo } from './reviews.ts';

@@ -134,7 +134,8 @@ class Documents {
   async answer(request: ApiRequest): Promise<ApiResponse | undefined> {
     if (request.path.startsWith('/openapi/')) return (await this.#openApiDocuments()).answer(request);
     const router = routerOf(request.path, (group) => this.#builtIn.has(group));
-    const path = router === undefined ? request.path.replace(/(?<=.)\/$/, '') : request.path.replace(/\/+$/, '');
+    const path =
+      router === undefined ? request.path.replace(/(?<=^\/apis.*)\/$/, '') : request.path.replace(/\/+$/, '');
     const plain = this.#plain.get(path === '/index.html' ? '/' : path);
     if (!plain) {
       if (router === undefined) return undefined;

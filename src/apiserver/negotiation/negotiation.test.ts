@@ -99,12 +99,6 @@ const refused: readonly (readonly [name: string, accept: string, endpoint: Endpo
     `406 only the following media types are accepted: ${all}`,
   ],
   [
-    'a stream of one object',
-    'application/json;stream=watch',
-    get,
-    `406 only the following media types are accepted: ${all}`,
-  ],
-  [
     'a watch in YAML',
     'application/yaml',
     watch,
@@ -141,6 +135,18 @@ test('negotiation: a list is not one object and one object is not a list', () =>
   assert.equal(
     message(() => requireShape({ ...as, kind: 'Table' }, true, '*core.ConfigMapList')),
     'accepted',
+  );
+});
+
+test('negotiation: every route of a resource takes the parameter of streams, custom kinds protobuf only for their metadata', () => {
+  const ask = (accept: string, endpoint: Parameters<typeof negotiateAccept>[1]) =>
+    negotiateAccept({ headers: { accept }, query: '' }, endpoint).contentType;
+  const one = { protobuf: true, collection: false, watch: false };
+  assert.equal(ask('application/json;stream=watch', one), 'application/json');
+  assert.equal(ask(`${pb};as=PartialObjectMetadata;g=meta.k8s.io;v=v1`, { ...one, custom: true }), pb);
+  assert.equal(
+    message(() => ask(pb, { ...one, custom: true })),
+    `406 only the following media types are accepted: ${all}`,
   );
 });
 

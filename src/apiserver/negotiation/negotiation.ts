@@ -134,7 +134,7 @@ function readParameters(
   let pretty = false;
   for (const [name, value] of clause.parameters) {
     if (name === 'pretty') pretty = value === '1';
-    else if (name === 'stream' && !(endpoint.collection && value === 'watch')) return undefined;
+    else if (name === 'stream' && !(endpoint.transforms !== false && value === 'watch')) return undefined;
     else if (name === 'as') kind = value;
     else if (name === 'g') group = value;
     else if (name === 'v') version = value;

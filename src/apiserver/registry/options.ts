@@ -99,8 +99,9 @@ function watchErrors({ resourceVersionMatch, sendInitialEvents, continue: token 
       errors.push(forbidden(match, 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided'));
     if (resourceVersionMatch !== 'NotOlderThan')
       errors.push(unsupported(match, resourceVersionMatch, ['NotOlderThan']));
-    if (token !== '') errors.push(forbidden(match, 'resourceVersionMatch is forbidden when continue is provided'));
   }
+  // Said with or without a resourceVersionMatch.
+  if (token !== '') errors.push(forbidden(match, 'resourceVersionMatch is forbidden when continue is provided'));
   return errors;
 }
 
@@ -144,10 +145,27 @@ function fieldManagerErrors(fieldManager: string): FieldError[] {
       field: 'fieldManager',
       message: 'Too long: may not be more than 128 bytes',
     });
-  const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}]/u.exec(fieldManager);
-  if (unprintable) errors.push(invalid('fieldManager', fieldManager, `should only contain printable characters`));
+  let position = 0;
+  for (const character of fieldManager) {
+    if (/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u.test(character)) {
+      const code = character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0');
+      errors.push({
+        type: 'FieldValueInvalid',
+        field: 'fieldManager',
+        message: `Invalid value: ${goQuote(fieldManager)}: invalid character U+${code} (at position ${position})`,
+      });
+      break;
+    }
+    position += Buffer.byteLength(character);
+  }
   return errors;
 }
+
+/** As Go's `%q`: what cannot be printed is written as an escape. */
+const goQuote = (text: string): string =>
+  JSON.stringify(text).replace(/\\u00([01][0-9a-f])|\x7f/g, (_, code: string | undefined) =>
+    code === '07' ? '\\a' : code === '0b' ? '\\v' : `\\x${code ?? '7f'}`,
+  );
 
 function dryRunErrors(values: readonly string[], errors: FieldError[]): boolean {
   const given = values;

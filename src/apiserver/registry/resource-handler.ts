@@ -123,7 +123,12 @@ export class ResourceHandler {
     }
     if (served.schema.custom?.warning !== undefined) context.warnings.push(served.schema.custom.warning);
     // The path of a namespaced collection without its namespace is only read.
-    if (!namespaced && info.namespace !== '' && resource !== 'namespaces') throw unknownResource();
+    if (
+      !namespaced &&
+      info.namespace !== '' &&
+      (resource !== 'namespaces' || /\/namespaces\/[^/]*\/namespaces\b/.test(info.path))
+    )
+      throw unknownResource();
     if (namespaced && info.namespace === '') {
       if (name !== '') throw unknownResource();
       if (method !== 'GET' && method !== 'HEAD' && served.stored) throw methodNotAllowed();
@@ -187,12 +192,12 @@ export class ResourceHandler {
   async #get(context: RequestContext, { served, stored, namespace, name }: Target): Promise<ApiResponse> {
     const { registry } = this.#options;
     const negotiated = negotiateAccept(context.request, endpointOf(served));
+    const form = this.#options.forms.form(served, stored, negotiated, context.query);
+    const object = await readObject(registry, context, served, stored, namespace, name);
     // Upstream takes every custom object for a list before it looks.
     if (served.schema.custom && negotiated.as?.kind === 'PartialObjectMetadataList')
       throw new ApiError({ code: 500, message: 'content is not a list' });
     requireShape(negotiated.as, false, goType(served));
-    const form = this.#options.forms.form(served, stored, negotiated, context.query);
-    const object = await readObject(registry, context, served, stored, namespace, name);
     if (stored.custom?.converts) await this.#options.forms.prepare([object], served, stored);
     return objectResponse(
       200,

@@ -121,8 +121,8 @@ function keepAlive(
   now: number,
 ): void {
   const timeoutMs =
-    options.timeoutSeconds !== undefined && options.timeoutSeconds > 0
-      ? options.timeoutSeconds * 1000
+    options.timeoutSeconds !== undefined && options.timeoutSeconds !== 0
+      ? Math.max(0, options.timeoutSeconds * 1000)
       : limits.minTimeoutMs * (1 + random.float());
   const timer = clock.timer(timeoutMs, () => watcher.end());
   const gone = (): void => watcher.close();
