@@ -8,6 +8,7 @@ import { decodeObject, encode } from '../api/codec/index.ts';
 import { createBuiltinDefaulter } from '../api/defaulting/index.ts';
 import { ApiError } from '../api/errors.ts';
 import type { ApiHandler, ApiResponse } from '../api/exchange.ts';
+import { followedVersion } from '../api/followed-version.ts';
 import { deepFreeze } from '../api/freeze.ts';
 import type { JsonObject } from '../api/json.ts';
 import { createFieldManager } from '../api/managed-fields/managed-fields.ts';
@@ -88,6 +89,7 @@ import { createWebhookClient, type WebhookClient } from './webhook/client.ts';
 import { createServiceResolver } from './webhook/services.ts';
 import { createZPages, zPaths } from './z-pages.ts';
 
+export { followedVersion } from '../api/followed-version.ts';
 export type { ApiExtension } from './chain.ts';
 export type { RequestInfo } from './request-info.ts';
 
@@ -190,23 +192,6 @@ export interface ApiServer {
   stop(): Promise<void>;
   readonly checks: readonly HealthCheck[];
 }
-
-/** The version of Kubernetes whose API this is. */
-export const followedVersion: Info = Object.freeze({
-  major: '1',
-  minor: '36',
-  emulationMajor: '1',
-  emulationMinor: '36',
-  minCompatibilityMajor: '1',
-  minCompatibilityMinor: '35',
-  gitVersion: 'v1.36.3',
-  gitCommit: 'bireme',
-  gitTreeState: 'clean',
-  buildDate: '2026-01-01T00:00:00Z',
-  goVersion: 'none',
-  compiler: 'node',
-  platform: 'linux/amd64',
-});
 
 const valueBudgetDefault = 32 * 1024 * 1024;
 const compactionDefaultMs = 300_000;

@@ -1,5 +1,7 @@
 /** The process in Prometheus' usual names. For the programs of `cli/`: in a test several clusters share a process. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { followedVersion } from '../api/followed-version.ts';
+import { registerComponentMetrics } from '../base/component-metrics.ts';
 import { createMetricsRegistry, type MetricsRegistry } from '../base/metrics.ts';
 
 type None = Record<never, string>;
@@ -9,6 +11,7 @@ const none: None = {};
 export function createProcessRegistry(): MetricsRegistry {
   const metrics = createMetricsRegistry();
   registerProcessMetrics(metrics);
+  registerComponentMetrics(metrics, followedVersion);
   return metrics;
 }
 

@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { ApiHandler, ApiRequest, ApiResponse } from '../../api/exchange.ts';
 import type { JsonObject } from '../../api/json.ts';
-import { registerComponentMetrics } from '../../base/component-metrics.ts';
 import type { Flags } from '../../base/flags.ts';
 import { createHealthSlis } from '../../base/health-slis.ts';
 import type { LogLevel } from '../../base/log.ts';
@@ -17,7 +16,6 @@ import type { Transport } from '../../client/transport.ts';
 import type { Spawner } from '../../host/spawner.ts';
 import { type HealthCheck, health } from '../../serve/health.ts';
 import { type HttpsServer, startHttpsServer } from '../../serve/index.ts';
-import { buildInfo } from '../build-info.ts';
 import { ClusterError } from '../cluster-error.ts';
 import type { Surroundings } from '../component.ts';
 import { createCertificateAuthority, type KeyPair } from '../pki.ts';
@@ -130,7 +128,6 @@ export async function startComponentPort(
 ): Promise<HttpsServer | undefined> {
   if (flags.number('secure-port') === 0) return undefined;
   const { clock, log, metrics } = surroundings;
-  registerComponentMetrics(metrics, buildInfo);
   const reviewer = flags.optional('authentication-kubeconfig');
   const client: Client | undefined =
     reviewer === undefined
