@@ -8,6 +8,7 @@ import { createLogger } from '../src/base/console-log.ts';
 import { createMetricsRegistry } from '../src/base/metrics.ts';
 import { createRealClock } from '../src/base/real-clock.ts';
 import { createRealRandom } from '../src/base/real-random.ts';
+import { collectAtRest } from '../src/cli/memory-at-rest.ts';
 import { loadOrCreateCertificates } from '../src/cluster/certificates.ts';
 import { startControlPlane } from '../src/cluster/control-plane.ts';
 import { openDataDir } from '../src/cluster/data-dir.ts';
@@ -61,6 +62,8 @@ process.on('message', (message) => {
 });
 // The benchmark was killed: nobody else would end this.
 process.once('disconnect', () => process.exit());
+// As `bireme up` does.
+const stopCollecting = collectAtRest(clock);
 process.send?.({
   ready: { ca: certificates.ca.cert, cert: certificates.admin.cert, key: certificates.admin.key },
 });
@@ -92,6 +95,7 @@ function calibrate(): number {
 }
 
 async function stop(): Promise<void> {
+  stopCollecting();
   await https.stop({ graceMs: 1000 });
   await controlPlane.stop();
   await store.close();

@@ -12,6 +12,7 @@ import { resetHost } from '../cluster/servers/reset.ts';
 import { runHost, writeFailure } from '../cluster/servers/run-host.ts';
 import { startHostProcess, writeReady } from '../cluster/servers/start-host.ts';
 import { clock, defaultDataDir, selfCommand } from './defaults.ts';
+import { collectAtRest } from './memory-at-rest.ts';
 import { progressOf } from './servers.ts';
 
 export async function server(options: { readonly dataDir: string }): Promise<void> {
@@ -25,6 +26,7 @@ export async function server(options: { readonly dataDir: string }): Promise<voi
     if (!isBatchRejection(reason)) throw reason;
     log.error('A commit of the store failed', { error: reason });
   });
+  collectAtRest(clock); // until the process exits, below
   const spawner = await createForkedSpawner({ command: selfCommand('spawner') });
   try {
     await runHost(

@@ -21,6 +21,7 @@ import { createProcessRegistry } from '../cluster/process-metrics.ts';
 import { assertNotRunning } from '../cluster/run-record.ts';
 
 import { clock, defaultDataDir, durationMs, nodeAddress, nodeName, selfCommand, userKubeconfig } from './defaults.ts';
+import { collectAtRest } from './memory-at-rest.ts';
 import { type NodeFlags, nodeSettings } from './node-flags.ts';
 import { type Progress, plainProgress, terminalProgress } from './progress.ts';
 
@@ -117,6 +118,7 @@ export async function up(options: UpOptions): Promise<void> {
     }
     throw error;
   }
+  collectAtRest(clock); // until the process exits, below
   progress.done(nextSteps(cluster, options));
   if (process.send) {
     process.send({ ready: true });

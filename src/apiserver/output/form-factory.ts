@@ -97,22 +97,25 @@ export class FormFactory {
     const { protobuf } = this.#options;
     const encoder = await encoderFor(mediaType, pretty, () => protobuf.encoder());
     const framer = mediaType === 'application/vnd.kubernetes.protobuf' ? await protobuf.framer() : jsonFrame;
-    const full = this.#fullShape(served, stored);
     if (as === undefined && mediaType === 'application/vnd.kubernetes.protobuf' && !served.schema.custom) {
       const { ProtobufForm } = await import('./protobuf-form.ts');
-      return new ProtobufForm(full, encoder, framer, served.gvk, this.#options.registry.schema);
+      // Its messages are kept: nobody needs the value again for them.
+      const once = this.#fullShape(served, stored, false);
+      return new ProtobufForm(once, encoder, framer, served.gvk, this.#options.registry.schema);
     }
+    const full = this.#fullShape(served, stored, true);
     if (as === undefined) return new ValueForm(full, encoder, framer);
     if (as.kind === 'Table') return new ValueForm(this.#tableShape(full, served, as.version, include), encoder, framer);
     return new ValueForm(metadataShape(full, as.version), encoder, framer);
   }
 
   /** The object in the served version; one that a webhook converts was prepared before. */
-  #served(object: CachedObject, served: ServedResource, stored: StoredResource): JsonObject {
+  #served(object: CachedObject, served: ServedResource, stored: StoredResource, keep: boolean): JsonObject {
     const { registry } = this.#options;
     const prepared = stored.custom?.converts ? this.#converted.get(object)?.get(served.apiVersion) : undefined;
     if (prepared !== undefined) return prepared;
-    const value = toServed(registry, registry.cache.valueOf(object), served, stored);
+    const { cache } = registry;
+    const value = toServed(registry, keep ? cache.valueOf(object) : cache.valueOnce(object), served, stored);
     if (value instanceof Promise)
       throw new Error(`${served.apiVersion} ${served.gvk.kind} ${object.key} was not converted`);
     return value;
@@ -147,10 +150,11 @@ export class FormFactory {
     };
   }
 
-  #fullShape(served: ServedResource, stored: StoredResource): ValueShape {
+  /** @param keep whether the parsed values should be at hand for the next who asks */
+  #fullShape(served: ServedResource, stored: StoredResource, keep: boolean): ValueShape {
     const { registry } = this.#options;
     const one = (object: CachedObject, revision: number): JsonObject => {
-      const value = this.#served(object, served, stored);
+      const value = this.#served(object, served, stored, keep);
       return object.revision === revision ? value : withMeta(value, { resourceVersion: String(revision) });
     };
     return {

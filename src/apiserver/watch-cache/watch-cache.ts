@@ -104,10 +104,19 @@ export class WatchCache {
       object.valueUsed = true;
       return object.value;
     }
-    const value = this.#withRevision(this.#options.freeze(this.#options.parse(object.bytes)), object.revision);
+    const value = this.#parsed(object);
     object.value = value;
     this.#budget.hold(object);
     return value;
+  }
+
+  /** The same for who encodes it and keeps that: a value that nobody has asked for is not kept for this. */
+  valueOnce(object: CachedObject): JsonObject {
+    return object.value ?? this.#parsed(object);
+  }
+
+  #parsed(object: CachedObject): JsonObject {
+    return this.#withRevision(this.#options.freeze(this.#options.parse(object.bytes)), object.revision);
   }
 
   /** A cached object for bytes that have not come through the watch (a read of the store, a write just made). */
