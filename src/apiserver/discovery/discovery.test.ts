@@ -140,6 +140,12 @@ test('discovery: documents without a router do not look at the method, routed on
     assert.equal((await routes(request(path, {}, method)))?.status, 200, path);
 });
 
+test('discovery: what no router stands before understands application/*', async () => {
+  const accept = 'application/*';
+  assert.equal((await routes(request('/apis', { accept })))?.status, 200);
+  await assert.rejects(async () => routes(request('/apis/apps/v1', { accept })), /406: Not Acceptable/);
+});
+
 test('discovery: YAML when asked for', async () => {
   const { headers, text } = await get('/apis/apps', { accept: 'application/yaml' });
   assert.equal(headers['content-type'], 'application/yaml');

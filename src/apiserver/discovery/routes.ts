@@ -146,7 +146,7 @@ class Documents {
       const mediaType = aggregatedType(request.headers.accept);
       if (mediaType) return this.#answerAggregated(path, mediaType, request);
     }
-    return this.#answerPlain(path, plain, request);
+    return this.#answerPlain(path, plain, request, router !== undefined);
   }
 
   /** Loaded on first use: most processes never serve OpenAPI. */
@@ -168,14 +168,14 @@ class Documents {
   }
 
   /** API objects come in whatever form the client takes; `/` and `/version` are always indented JSON. */
-  async #answerPlain(path: string, make: () => JsonObject, request: ApiRequest): Promise<ApiResponse> {
+  async #answerPlain(path: string, make: () => JsonObject, request: ApiRequest, routed: boolean): Promise<ApiResponse> {
     if (path === '/version') requireMediaType(request, 'application/json');
     if (path === '/' || path === '/index.html' || path === '/version')
       return answerBytes(
         'application/json',
         this.#cached(path, () => encodePretty(make())),
       );
-    const { mediaType, pretty } = negotiateAccept(request, documentEndpoint);
+    const { mediaType, pretty } = negotiateAccept(request, { ...documentEndpoint, routed });
     switch (mediaType) {
       case 'application/json':
         return answerBytes(

@@ -29,6 +29,8 @@ export interface Negotiated {
 export interface Endpoint {
   /** Objects of built-in kinds have a protobuf form, custom ones do not. */
   readonly protobuf: boolean;
+  /** Whether a router looks at the media types first. Default true. */
+  readonly routed?: boolean;
   /** Custom kinds stand behind no router, and have protobuf only for their metadata. */
   readonly custom?: boolean;
   /** Whether the route (not the request) also serves watches: every GET of a collection. */
@@ -55,7 +57,7 @@ export function negotiateAccept(request: Pick<ApiRequest, 'headers' | 'query'>, 
   const supported = mediaTypes(endpoint.protobuf);
   const pretty = wantsPretty(request);
   if (header.trim() === '' || header === json || header === '*/*') return answer(json, undefined, pretty, endpoint);
-  if (!endpoint.custom) requireProduced(header, supported, endpoint);
+  if (!endpoint.custom && endpoint.routed !== false) requireProduced(header, supported, endpoint);
   for (const clause of parseAccept(header)) {
     for (const mediaType of supported) {
       if (!matches(clause, mediaType)) continue;

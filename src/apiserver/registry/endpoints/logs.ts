@@ -47,12 +47,12 @@ export function logHandler(kubelet: KubeletClient | undefined): SubresourceHandl
     const pod = handler.registry.cache.valueOf(object) as unknown as Pod;
     const container = chosenContainer(pod, name, context.query.get('container') ?? '');
     const node = pod.spec?.nodeName ?? '';
-    // A pod without a node has written nothing: an empty log, as upstream answers.
+    // A pod without a node has written nothing: no content, as upstream answers.
     const webSocket = requestedProtocol(context.request) === 'websocket';
     if (node === '')
       return webSocket
         ? streamOverWebSocket(context.request, Readable.from([]))
-        : { status: 200, headers: plainText, body: { kind: 'bytes', bytes: new Uint8Array() } };
+        : { status: 204, headers: {}, body: { kind: 'empty' } };
     if (!kubelet) throw missing('pods/log', 'a connection to kubelets');
     const stream = await kubelet.containerLogs({
       node,
