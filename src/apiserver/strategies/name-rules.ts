@@ -1,5 +1,11 @@
 /** Kinds whose names are not the usual DNS subdomain: `group/resource` -> what is wrong with a name. */
-import { checkConfigMapKey, checkDns1123Label, checkDns1123Subdomain, checkPathSegmentName } from '../../api/names.ts';
+import {
+  checkConfigMapKey,
+  checkDns1123Label,
+  checkDns1123Subdomain,
+  checkPathSegmentName,
+  maskTrailingDash,
+} from '../../api/names.ts';
 import { checkCanonicalIp } from '../../api/validation/addresses.ts';
 
 export type NameRule = (name: string, options: { readonly prefix: boolean }) => readonly string[];
@@ -18,6 +24,11 @@ export const nameRules: Readonly<Record<string, NameRule>> = {
   '/replicationcontrollers': anyPrefix,
   '/services': label,
   'apps/statefulsets': label,
+  'resource.k8s.io/deviceclasses': (name, { prefix }) =>
+    checkDns1123Subdomain(prefix ? maskTrailingDash(name) : name).map((why) =>
+      // Its name is judged by the newer, declared rules.
+      prefix ? why : why.replace(/^(must be no more than \d+) characters$/, '$1 bytes'),
+    ),
   'apiregistration.k8s.io/apiservices': pathSegment,
   'rbac.authorization.k8s.io/clusterrolebindings': pathSegment,
   'rbac.authorization.k8s.io/clusterroles': pathSegment,

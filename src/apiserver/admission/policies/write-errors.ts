@@ -59,12 +59,13 @@ function mutatingErrors(errors: ErrorList, policy: MutatingAdmissionPolicy): voi
   for (const [i, { expression }] of conditions.entries())
     report(errors, expression, `${at('spec.matchConditions', i)}.expression`);
   variableErrors(errors, compiler);
-  for (const [i, { kind, expression }] of mutations.entries())
-    report(
-      errors,
-      expression,
-      `${at('spec.mutations', i)}.${kind === 'JSONPatch' ? 'jsonPatch' : 'applyConfiguration'}.expression`,
-    );
+  for (const [i, { kind, expression }] of mutations.entries()) {
+    const field = `${at('spec.mutations', i)}.${kind === 'JSONPatch' ? 'jsonPatch' : 'applyConfiguration'}.expression`;
+    // Operations are only had from a list of them: something that may come to one is not enough.
+    if (kind === 'JSONPatch' && 'compiled' in expression && expression.compiled.type.kind === 'dyn')
+      errors.invalid(field, expression.expression, 'must evaluate to list(JSONPatch) but got dyn');
+    else report(errors, expression, field);
+  }
 }
 
 function variableErrors(errors: ErrorList, compiler: Compiler): void {
