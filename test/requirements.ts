@@ -56,10 +56,19 @@ export function findCommand(command: string): string | undefined {
   return undefined;
 }
 
-/** @returns the path of `kubectl` in that version (its siblings are named `kubectl.1.33`), or that name, which is then missing. */
+/**
+ * @returns the path of `kubectl` in that version, or `kubectl.1.33`, which is then missing. Looked for in the folder `KUBECTL_VERSIONS` and beside
+ * what `kubectl` on the PATH links to.
+ */
 export function kubectlVersion(version: string): string {
+  const name = `kubectl.${version}`;
+  const { KUBECTL_VERSIONS: given } = process.env;
   const any = findCommand('kubectl');
-  return (any && findCommand(join(dirname(realpathSync(any)), `kubectl.${version}`))) ?? `kubectl.${version}`;
+  for (const folder of [given, any && dirname(realpathSync(any))]) {
+    const path = folder && findCommand(join(folder, name));
+    if (path) return path;
+  }
+  return name;
 }
 
 const skipped: string[] = [];

@@ -25,10 +25,12 @@ import {
   runControllerManager,
 } from '../controllers/index.ts';
 import { createScheduler } from '../scheduler/index.ts';
+import { createHttpClient } from '../serve/forward/http-client.ts';
 import type { Store } from '../store/store.ts';
 import { runClusterDnsAddon } from './cluster-dns-addon.ts';
 import { clusterDnsAddress } from './cluster-dns-objects.ts';
 import type { Component, Surroundings } from './component.ts';
+import { checkOfPort } from './component-checks.ts';
 import { runLeading } from './lead.ts';
 import { applyLocalPathAddon } from './local-path-addon.ts';
 import type { KeyPair } from './pki.ts';
@@ -177,6 +179,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const tasks = createTaskGroup();
   const { kubeletPage } = options;
   let firstTurn = false;
+  const http = createHttpClient({ clock });
   const server = createApiServer({
     store,
     clock,
@@ -203,10 +206,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     },
     serverAddress: `${advertiseAddress}:${port}`,
     ...(options.kubelet ? { kubelet: options.kubelet } : {}),
-    components: (['controllers', 'scheduler'] as const)
-      .filter((part) => !options.without?.includes(part))
-      // They run in this process: it would have ended with them.
-      .map((part) => ({ name: part === 'controllers' ? 'controller-manager' : part, check: () => undefined })),
+    components: (['controllers', 'scheduler'] as const).map((part) => ({
+      name: part === 'controllers' ? 'controller-manager' : part,
+      // Those in this process are well: it would have ended with them.
+      check: options.without?.includes(part) ? checkOfPort(http, defaultPorts[part]) : () => undefined,
+    })),
     ...(options.frontProxyClient ? { proxyClient: options.frontProxyClient } : {}),
     ...(kubeletPage
       ? { extensions: (reader) => [resourceMetrics(reader, kubeletPage, surroundings, tasks.signal)] }
@@ -309,9 +313,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     async stop() {
       await tasks.stop();
       await server.stop();
+      http.close();
     },
   };
 }
+
+/** Of the controller manager and the scheduler where each is a process of its own. */
+const defaultPorts = { controllers: 10257, scheduler: 10259 } as const;
 
 const component = (commonName: string): PeerCertificate => ({ commonName, organizations: [] });
 

@@ -1,24 +1,25 @@
-/** Streams to and from containers, with the kubectl of several versions: exec, attach, port-forward, cp, logs, debug, top. */
+/** What needs a node, with the kubectl of several versions: exec, attach, port-forward, cp, logs, debug, top, cordon, taint, drain. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { busyboxArchive } from '../images.ts';
-import { kubectlVersion, requires } from '../requirements.ts';
+import { findCommand, kubectlVersion, requires } from '../requirements.ts';
 import { containerdNeeds, type Machine, startMachine } from './machine.ts';
 
-// Of each protocol one: SPDY (1.27), WebSocket for exec (1.30), WebSocket for all (1.33). Debian's 1.20 where it is installed.
+// Of each protocol one: SPDY (1.20 and 1.27), WebSocket for exec (1.30), WebSocket for all (1.33).
 const versions = ['1.20', '1.27', '1.30', '1.33'];
-/** What differs from protocol to protocol; the rest is asked with the newest kubectl only. */
-const isProtocol = /^(exec tells|100 MB of standard input|a terminal|attach|cp|port-forward)/;
-const newest = '1.33';
+/** What differs from version to version; the rest is asked with the newest kubectl only. */
+const isVersioned =
+  /^(exec tells|100 MB of standard input|a terminal|attach|cp|port-forward|logs: the last|debug|top|cordon|taint|drain)/;
 const image = 'localhost/test/busybox:1';
 const bytes = 100_000_000;
 
 test('streams: exec, attach, port-forward, cp, logs, debug and top with several kubectls', async (t) => {
-  const usable = versions.filter((version) => !version.endsWith('.20')).map(kubectlVersion);
-  if (!requires(t, { ...containerdNeeds, commands: [...(containerdNeeds.commands ?? []), 'curl'], optional: usable }))
-    return;
+  const all = versions.map(kubectlVersion);
+  const usable = all.filter((program) => findCommand(program));
+  const commands = [...(containerdNeeds.commands ?? []), 'curl'];
+  if (!requires(t, { ...containerdNeeds, commands, optional: usable.length > 0 ? usable : all })) return;
   const machine = await startMachine(t);
   const archive = join(machine.folder, 'busybox.tar');
   writeFileSync(archive, busyboxArchive(image));
@@ -44,7 +45,7 @@ test('streams: exec, attach, port-forward, cp, logs, debug and top with several 
       const shell = shellOf(machine, program);
       for (const name of ['s', 'talker', 'quitter']) await shell(`$K apply -f $F/${name}.json`);
       await shell('$K wait --for=condition=Ready pod/s pod/talker --timeout=60s');
-      for (const [name, script, want] of cases.filter(([name]) => program.endsWith(newest) || isProtocol.test(name)))
+      for (const [name, script, want] of casesFor(program, program === usable.at(-1)))
         await t.test(name, async () => {
           const { code, stdout, stderr } = await machine.run('sh', '-c', prepared(machine, program, script));
           const got = `${stdout.trim()}|${code}`;
@@ -57,7 +58,8 @@ test('streams: exec, attach, port-forward, cp, logs, debug and top with several 
 });
 
 /** name, script, standard output and exit code. */
-const cases: readonly (readonly [string, string, string | RegExp])[] = [
+type Case = readonly [string, string, string | RegExp];
+const cases: readonly Case[] = [
   ['exec tells the exit code', '$K exec s -c c -- sh -c "echo out; echo err >&2; exit 7" 2>/dev/null', 'out|7'],
   [
     'exec keeps standard output and error apart',
@@ -75,7 +77,8 @@ const cases: readonly (readonly [string, string, string | RegExp])[] = [
   ],
   [
     'attach speaks with the container',
-    '(sleep 1; echo hello; sleep 1) | timeout 10 $K attach -i s -c cat 2>/dev/null',
+    // The input stays open until the answer is there: containerd ends the outputs with it.
+    'rm -f $F/said; mkfifo $F/said; exec 3<>$F/said; timeout 60 $K attach -i s -c cat <&3 >$F/heard 2>/dev/null & p=$!; echo hello >$F/said; for i in $(seq 300); do grep -q hello $F/heard && break; sleep 0.1; done; kill $p; head -1 $F/heard',
     'hello|0',
   ],
   [
@@ -103,13 +106,44 @@ const cases: readonly (readonly [string, string, string | RegExp])[] = [
     '1|0',
   ],
   [
+    'debug: a copy of a pod with another container',
+    '$K debug quitter --copy-to=copy --image=localhost/test/busybox:1 --attach=false -c dbg -- sleep 1000 >/dev/null 2>&1; $K get pod copy -o jsonpath="{.spec.containers[*].name}"; $K delete pod copy --grace-period=1 >/dev/null',
+    'main dbg|0',
+  ],
+  [
     'debug: an ephemeral container sees the processes of its target',
     '$K debug s --image=localhost/test/busybox:1 --image-pull-policy=IfNotPresent --target=c --attach=false -c dbg -- sleep 1000 >/dev/null 2>&1; for i in $(seq 20); do sleep 0.5; $K exec s -c dbg -- ps 2>/dev/null | grep -q httpd && break; done; $K exec s -c dbg -- ps | grep -c "httpd -p"',
     /^[1-9]\d*\|0/,
   ],
-  ['top: what pods use', '$K top pod talker --no-headers | grep -cE "talker +[0-9]+m +[0-9]+Mi"', '1|0'],
+  [
+    'top: what pods use',
+    'for i in $(seq 80); do $K top pod talker >/dev/null 2>&1 && break; sleep 0.5; done; $K top pod talker --no-headers | grep -cE "talker +[0-9]+m +[0-9]+Mi"',
+    '1|0',
+  ],
   ['top: what nodes use', '$K top node --no-headers | grep -cE "[0-9]+m +[0-9]+% +[0-9]+Mi"', '1|0'],
+  [
+    'cordon and uncordon',
+    '$K cordon machine >/dev/null; $K get node machine --no-headers | grep -c SchedulingDisabled; $K uncordon machine',
+    '1\nnode/machine uncordoned|0',
+  ],
+  [
+    'taint, and away with it',
+    '$K taint node machine a=b:NoSchedule >/dev/null; $K get node machine -o jsonpath="{.spec.taints[*].key}"; $K taint node machine a- >/dev/null; $K get node machine -o jsonpath="{.spec.taints}"',
+    'a|0',
+  ],
+  [
+    'drain evicts what it is told to',
+    '$K run drained --image=localhost/test/busybox:1 --labels=drain=me -- sleep 1000 >/dev/null; $K wait --for=condition=Ready pod/drained --timeout=60s; $K drain machine --pod-selector=drain=me --force --grace-period=1 --timeout=60s 2>/dev/null | grep -E "evict|drained"; $K get pod drained --ignore-not-found; $K uncordon machine',
+    /evicting pod default\/drained\npod\/drained evicted\nnode\/machine (drained|evicted)\nnode\/machine uncordoned\|0$/,
+  ],
 ];
+
+/** The ephemeral containers that kubectl 1.20 writes are of a kind that came and went before v1.23. */
+const casesFor = (program: string, isNewest: boolean): readonly Case[] =>
+  cases.filter(
+    ([name]) =>
+      (isNewest || isVersioned.test(name)) && !(program.endsWith('1.20') && name.startsWith('debug: an ephemeral')),
+  );
 
 const container = (name: string, script: string, more: object = {}) => ({
   name,

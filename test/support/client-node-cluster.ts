@@ -1,24 +1,14 @@
-/**
- * A control plane with one hollow node behind a real HTTPS port, and a configuration of `@kubernetes/client-node` for it. Neither scheduler nor
- * controllers: nothing happens but what a test does.
- */
+/** A control plane with one hollow node, and a configuration of `@kubernetes/client-node` for it. */
 import { KubeConfig } from '@kubernetes/client-node';
 import type { Node } from '../../src/api/types/core-v1.ts';
 import type { KubeletUpgrade } from '../../src/apiserver/registry/endpoints/logs.ts';
-import { silentLogger } from '../../src/base/console-log.ts';
-import { createMetricsRegistry } from '../../src/base/metrics.ts';
-import { createRealClock } from '../../src/base/real-clock.ts';
-import { createRealRandom } from '../../src/base/real-random.ts';
-import { adminPeer, type ControlPlane, startControlPlane } from '../../src/cluster/control-plane.ts';
+import { adminPeer, type ControlPlane } from '../../src/cluster/control-plane.ts';
 import { createHollowNodes, type HollowNodes } from '../../src/cluster/hollow-nodes.ts';
-import { createKubeletClient } from '../../src/cluster/kubelet-client.ts';
-import { createCertificateAuthority, createServiceAccountKeys } from '../../src/cluster/pki.ts';
-import { renderKubeconfig } from '../../src/cluster/user-kubeconfig.ts';
-import { startHttpsServer } from '../../src/serve/index.ts';
+import { type ClusterKubeletClient, createKubeletClient } from '../../src/cluster/kubelet-client.ts';
 import type { BackendOptions, StreamingBackend } from '../../src/serve/testdata/streaming-backend.ts';
 import { startStreamingBackend } from '../../src/serve/testdata/streaming-backend.ts';
 import { requestUpgrade } from '../../src/serve/upgrade/request-upgrade.ts';
-import { createMemoryStore } from '../../src/store/memory/memory-store.ts';
+import { startHttpsControlPlane } from './https-control-plane.ts';
 
 export interface ClientNodeCluster {
   readonly config: KubeConfig;
@@ -35,86 +25,43 @@ export const hollowNode = 'node-1';
 
 /** @param command what answers exec and attach in every pod: hollow containers have no processes. */
 export async function startClientNodeCluster(command: BackendOptions['command']): Promise<ClientNodeCluster> {
-  const clock = createRealClock({ keepAlive: true });
-  const random = createRealRandom();
-  const metrics = createMetricsRegistry();
-  const log = silentLogger;
-  const store = createMemoryStore({ clock });
-  const ca = await createCertificateAuthority('test-ca', { clock, random });
   const streams = await startStreamingBackend(command ? { command } : {});
-  const kubelets = createKubeletClient({
-    clock,
-    node: (name) => controlPlane?.server.reader.get('', 'nodes', '', name) as unknown as Node | undefined,
-    hollow: (name) => hollow.nodes.get(name)?.handler,
+  let kubelets: ClusterKubeletClient | undefined;
+  const plane = await startHttpsControlPlane(({ clock }) => {
+    kubelets = createKubeletClient({
+      clock,
+      node: (name) => plane.controlPlane.server.reader.get('', 'nodes', '', name) as unknown as Node | undefined,
+      hollow: (name) => hollow.nodes.get(name)?.handler,
+    });
+    return {
+      kubelet: {
+        ...kubelets,
+        connect: ({ method, path, query, headers, signal }: KubeletUpgrade) =>
+          requestUpgrade(
+            { host: '127.0.0.1', port: streams.port },
+            { method, path: `${path}?${query}`, headers, signal, clock, timeoutMs: 30_000 },
+          ),
+      },
+      kubeletPage: kubelets.page,
+    };
   });
-  const controlPlane: ControlPlane = await startControlPlane({
-    clock,
-    random,
-    log,
-    metrics,
-    store,
-    serviceAccountPrivateKey: createServiceAccountKeys().privateKey,
-    clientCa: ca.cert,
-    advertiseAddress: '127.0.0.1',
-    port: 6443,
-    kubelet: {
-      ...kubelets,
-      connect: ({ method, path, query, headers, signal }: KubeletUpgrade) =>
-        requestUpgrade(
-          { host: '127.0.0.1', port: streams.port },
-          { method, path: `${path}?${query}`, headers, signal, clock, timeoutMs: 30_000 },
-        ),
-    },
-    kubeletPage: kubelets.page,
-    without: ['scheduler', 'controllers'],
-    tuning: { compactionIntervalMs: 0 },
-  });
+  const { controlPlane } = plane;
   const transport = controlPlane.transportAs(adminPeer);
-  const hollow = createHollowNodes(
-    transport,
-    { clock, random, log, metrics },
-    { transportAs: controlPlane.transportAs },
-  );
+  const hollow: HollowNodes = createHollowNodes(transport, plane, { transportAs: controlPlane.transportAs });
   hollow.add(hollowNode);
-  const server = await startHttpsServer({
-    handler: controlPlane.handler,
-    ...(await ca.issue({ commonName: 'kube-apiserver', usages: ['server'], ipAddresses: ['127.0.0.1'] })),
-    clientCa: ca.cert,
-    host: '127.0.0.1',
-    port: 0,
-    clock,
-    log,
-    metrics,
-    streamsBody: (method, path) => controlPlane.server.streamsBody(method, path),
-  });
-  const admin = await ca.issue({ ...adminPeer, usages: ['client'] });
   const config = new KubeConfig();
-  config.loadFromString(
-    renderKubeconfig({
-      name: 'test',
-      server: `https://127.0.0.1:${server.port}`,
-      certificateAuthority: ca.cert,
-      clientCertificate: admin.cert,
-      clientKey: admin.key,
-    }),
-  );
+  config.loadFromString(plane.kubeconfig);
   return {
     config,
     controlPlane,
     hollow,
     streams,
-    async compact() {
-      const revision = await store.currentRevision();
-      await store.compact(revision);
-      controlPlane.server.registry.cache.compact(revision);
-    },
+    compact: plane.compact,
     async stop() {
-      await server.stop({ graceMs: 0 });
       await hollow.stop();
-      await controlPlane.stop();
-      await kubelets.close();
+      await plane.stop();
+      await kubelets?.close();
       await transport.close();
-      await store.close();
       await streams.stop();
     },
   };

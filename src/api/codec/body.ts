@@ -16,6 +16,8 @@ export interface BodyOptions {
   readonly schema: Schema;
   /** The kind the endpoint takes; stands in for a missing kind or apiVersion. */
   readonly expected: GroupVersionKind;
+  /** Further versions of the kind's group that are taken, of the same fields. */
+  readonly alsoVersions?: readonly string[];
   /** Its struct. */
   readonly type: StructType;
   readonly fieldValidation: FieldValidation;
@@ -92,6 +94,8 @@ function decodeKnown(
     throw unrecognized(messageOf(error), original, options);
   }
   const { expected, schema } = options;
+  if (actual.group === expected.group && options.alsoVersions?.includes(actual.version))
+    actual = { ...actual, version: expected.version };
   const kind = actual.kind === '' ? expected.kind : actual.kind;
   if (options.type.custom) return decodeCustomKnown(parsed, node, original, actual, options);
   const versionless = actual.version === '' && (actual.group === '' || actual.group === expected.group);

@@ -187,6 +187,10 @@ test('custom resources: status and scale are written through their endpoints', (
     assert.deepEqual(put.body.status, { replicas: 2 });
     assert.deepEqual(put.body.spec, made.spec);
     const scale = await server.send('GET', `${path('a')}/scale`);
+    const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io';
+    const table = (await server.send('GET', `${path('a')}/scale`, undefined, { accept })).body;
+    assert.equal(table.kind, 'Table');
+    assert.deepEqual((table.rows as { cells: unknown[] }[])[0]!.cells.slice(0, 3), ['a', 2, 2]);
     assert.deepEqual(scale.body.spec, { replicas: 2 });
     assert.deepEqual(scale.body.status, { replicas: 2 });
     const scaled = await server.send(

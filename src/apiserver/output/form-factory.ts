@@ -12,7 +12,14 @@ import type { CachedObject } from '../watch-cache/cached-object.ts';
 import { type Encoder, encoderFor } from './encoders.ts';
 import type { Form } from './forms.ts';
 import { JsonForm } from './json-form.ts';
-import { defaultPrinter, type IncludeObject, type PrinterFor, partialMetadata, tableOf } from './table.ts';
+import {
+  defaultPrinter,
+  type IncludeObject,
+  includeObject,
+  type PrinterFor,
+  partialMetadata,
+  tableOf,
+} from './table.ts';
 import { type Framer, ValueForm, type ValueShape } from './value-form.ts';
 import { jsonFrame } from './value-frame.ts';
 
@@ -221,15 +228,6 @@ const bookmarkMeta = (revision: number, initialEventsEnd: boolean) => ({
   resourceVersion: String(revision),
   ...(initialEventsEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
 });
-
-function includeObject(query: URLSearchParams): IncludeObject {
-  const given = query.get('includeObject') ?? '';
-  if (given === '') return 'Metadata';
-  if (given === 'None' || given === 'Metadata' || given === 'Object') return given;
-  throw ApiError.badRequest(
-    `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(given)}: must be 'Metadata', 'Object', 'None', or empty`,
-  );
-}
 
 /** What upstream's zero value of the kind looks like: fields that are always written are there. */
 export function emptyObject(served: ServedResource): JsonObject {

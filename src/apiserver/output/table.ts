@@ -1,7 +1,9 @@
 /** `kubectl get`: objects as rows with the kind's columns. The columns' cells come from a printer per kind. */
+import { ApiError } from '../../api/errors.ts';
 import type { JsonArray, JsonObject } from '../../api/json.ts';
 import type { ResourceSchema } from '../../api/schema/model.ts';
 import { humanDuration, parseTime } from '../../api/time.ts';
+import type { Transform } from '../negotiation/negotiation.ts';
 import { metadataOf } from '../registry/object-meta.ts';
 
 export interface ColumnDefinition {
@@ -23,6 +25,8 @@ export interface PrintedRow {
 export interface TablePrinter {
   readonly columns: readonly ColumnDefinition[];
   row(object: JsonObject, options: { readonly nowMs: number }): PrintedRow;
+  /** Of rows, where it is not that of the list. */
+  readonly compare?: (a: JsonObject, b: JsonObject) => number;
 }
 
 /** @returns undefined for kinds that have no printer of their own: they get name and age. */
@@ -60,7 +64,8 @@ export function tableOf(options: {
 }): JsonObject {
   const { version, printer, objects, metadata, include, nowMs } = options;
   const apiVersion = `meta.k8s.io/${version}`;
-  const rows = objects.map((object) => {
+  const ordered = printer.compare ? objects.toSorted(printer.compare) : objects;
+  const rows = ordered.map((object) => {
     const { cells, conditions } = printer.row(object, { nowMs });
     return {
       cells,
@@ -75,6 +80,34 @@ export function tableOf(options: {
     columnDefinitions: printer.columns as unknown as JsonArray,
     rows: rows as unknown as JsonArray,
   };
+}
+
+export interface Shape {
+  /** What was negotiated. */
+  readonly as: Transform | undefined;
+  readonly printer: TablePrinter;
+  /** For `includeObject`. */
+  readonly query: URLSearchParams;
+  readonly nowMs: number;
+}
+
+/** One object that no form covers. @throws ApiError 400 for a bad `includeObject`. */
+export function shaped(object: JsonObject, { as, query, ...how }: Shape): JsonObject {
+  if (as === undefined) return object;
+  const { version } = as;
+  if (as.kind !== 'Table') return partialMetadata(object, version);
+  const { resourceVersion } = metadataOf(object);
+  const metadata = resourceVersion === undefined ? {} : { resourceVersion };
+  return tableOf({ ...how, version, objects: [object], metadata, include: includeObject(query) });
+}
+
+export function includeObject(query: URLSearchParams): IncludeObject {
+  const given = query.get('includeObject') ?? '';
+  if (given === '') return 'Metadata';
+  if (given === 'None' || given === 'Metadata' || given === 'Object') return given;
+  throw ApiError.badRequest(
+    `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(given)}: must be 'Metadata', 'Object', 'None', or empty`,
+  );
 }
 
 export const partialMetadata = (object: JsonObject, version: 'v1' | 'v1beta1'): JsonObject => ({

@@ -190,6 +190,11 @@ export const flowSchema: Printer<FlowSchema> = (f, now) => {
     dangling?.status ?? '?',
   ];
 };
+/** The order in which they are asked. Source: apihelpers.FlowSchemaSequence. */
+export function byPrecedence(a: FlowSchema, b: FlowSchema): number {
+  const difference = (a.spec?.matchingPrecedence ?? 0) - (b.spec?.matchingPrecedence ?? 0);
+  return difference || (nameOf(a) < nameOf(b) ? -1 : 1);
+}
 export const priorityLevel: Printer<PriorityLevelConfiguration> = (p, now) => {
   const { limited, type } = p.spec ?? {};
   const queuing = limited?.limitResponse?.queuing;

@@ -17,6 +17,8 @@ export interface BuiltinPrinter {
     readonly priority: number;
   }[];
   row(object: JsonObject, options: { readonly nowMs: number }): Row;
+  /** Of rows, where it is not that of the list. */
+  readonly compare?: (a: JsonObject, b: JsonObject) => number;
 }
 
 type RowOf = (object: never, nowMs: number) => Row;
@@ -82,11 +84,16 @@ const rows: Readonly<Record<string, RowOf>> = {
   'storage.k8s.io/volumeattributesclasses': cells(cluster.volumeAttributesClass),
 };
 
+const orders: Readonly<Record<string, (a: never, b: never) => number>> = {
+  'flowcontrol.apiserver.k8s.io/flowschemas': cluster.byPrecedence,
+};
+
 /** The printer of a built-in resource; undefined for those that upstream prints as name and creation time. */
 export function builtinPrinter(resource: ResourceSchema): BuiltinPrinter | undefined {
   const { group, version } = resource;
   const row = rows[`${group}/${version}/${resource.resource}`] ?? rows[`${group}/${resource.resource}`];
   if (!row) return undefined;
+  const compare = orders[`${group}/${resource.resource}`];
   return {
     columns: resource.columns.map(({ name, type, format, priority }) => ({
       name,
@@ -96,5 +103,6 @@ export function builtinPrinter(resource: ResourceSchema): BuiltinPrinter | undef
       priority,
     })),
     row: (object: JsonObject, { nowMs }) => row(object as never, nowMs),
+    ...(compare ? { compare: (a: JsonObject, b: JsonObject) => compare(a as never, b as never) } : {}),
   };
 }

@@ -278,6 +278,20 @@ test('accept: kinds that are only asked have no table', async () => {
   assert.equal(asked.status, 406);
 });
 
+test('eviction: clients from before v1.22 ask in policy/v1beta1', async () => {
+  await t.create(pods, pod('evicted-by-old', 'n'));
+  const evict = (apiVersion: string) =>
+    t.send('POST', `${pods}/evicted-by-old/eviction`, {
+      apiVersion,
+      kind: 'Eviction',
+      metadata: { name: 'evicted-by-old' },
+    });
+  const refused = await evict('policy/v2');
+  assert.equal(refused.status, 400);
+  assert.match(String(refused.body.message), /no kind "Eviction" is registered for version "policy\/v2"/);
+  assert.equal((await evict('policy/v1beta1')).status, 201);
+});
+
 test('eviction: the pod says that it was disrupted before it goes; the caller may name the version it saw', async () => {
   await t.create(pods, pod('evicted', 'n'));
   const evict = (resourceVersion: string) =>

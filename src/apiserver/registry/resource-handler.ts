@@ -425,12 +425,14 @@ export class ResourceHandler {
     expected: { readonly group: string; readonly version: string; readonly kind: string },
     type: StructType,
     fieldValidation: 'Ignore' | 'Warn' | 'Strict',
+    alsoVersions: readonly string[] = [],
   ): Promise<JsonObject> {
     const { body, headers } = context.request;
     const mediaType = negotiateBody(headers['content-type']);
     const decoded = decodeBody(body ?? { bytes: new Uint8Array() }, {
       schema: this.#options.registry.schema,
       expected,
+      alsoVersions,
       type,
       fieldValidation,
       mediaType,

@@ -8,7 +8,15 @@ import { matchFields, parseFieldSelector } from '../../../api/selectors/field-se
 import { matchLabels, SelectorError } from '../../../api/selectors/label-selector.ts';
 import { parseLabelSelector } from '../../../api/selectors/parse-label-selector.ts';
 import { negotiateAccept, requireShape } from '../../negotiation/negotiation.ts';
-import { defaultPrinter, partialMetadata, type TablePrinter, tableOf } from '../../output/table.ts';
+import {
+  defaultPrinter,
+  includeObject,
+  partialMetadata,
+  type Shape,
+  shaped,
+  type TablePrinter,
+  tableOf,
+} from '../../output/table.ts';
 import { methodNotAllowed } from '../resource-handler.ts';
 import type { SubresourceHandler } from '../subresources.ts';
 
@@ -49,39 +57,28 @@ export function componentStatusHandler(components: readonly ComponentCheck[]): S
     const list = name === '';
     const negotiated = negotiateAccept(context.request, { protobuf: true, collection: list, watch: false });
     requireShape(negotiated.as, list, `*core.ComponentStatus${list ? 'List' : ''}`);
-    const { as } = negotiated;
-    let objects: readonly JsonObject[];
-    if (list) objects = await selected(components, context.query);
+    const shape = { as: negotiated.as, printer, query: context.query, nowMs: handler.registry.clock.now() };
+    let value: JsonObject;
+    if (list) value = shapedList(await selected(components, context.query), shape);
     else {
       const component = components.find((each) => each.name === name);
       if (!component) throw ApiError.notFound({ group: '', resource: 'componentstatus' }, name);
-      objects = [await statusOf(component)];
-    }
-    let value: JsonObject;
-    if (as?.kind === 'Table') {
-      const { version } = as;
-      const include = context.query.get('includeObject') ?? 'Metadata';
-      value = tableOf({
-        version,
-        printer,
-        objects,
-        metadata: {},
-        include: include === 'None' || include === 'Object' ? include : 'Metadata',
-        nowMs: handler.registry.clock.now(),
-      });
-    } else {
-      const shown = as ? objects.map((object) => partialMetadata(object, as.version)) : objects;
-      value = list
-        ? {
-            kind: as ? 'PartialObjectMetadataList' : 'ComponentStatusList',
-            apiVersion: as ? `meta.k8s.io/${as.version}` : 'v1',
-            metadata: {},
-            items: as ? shown : shown.map(({ kind: _kind, apiVersion: _apiVersion, ...item }) => item),
-          }
-        : shown[0]!;
+      value = shaped(await statusOf(component), shape);
     }
     return handler.value(200, context, value, negotiated);
   };
+}
+
+function shapedList(objects: readonly JsonObject[], { as, query, ...how }: Shape): JsonObject {
+  const metadata = {};
+  if (as === undefined) {
+    const items = objects.map(({ kind: _kind, apiVersion: _apiVersion, ...item }) => item);
+    return { kind: 'ComponentStatusList', apiVersion: 'v1', metadata, items };
+  }
+  const { version } = as;
+  if (as.kind === 'Table') return tableOf({ ...how, version, objects, metadata, include: includeObject(query) });
+  const items = objects.map((object) => partialMetadata(object, version));
+  return { kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${version}`, metadata, items };
 }
 
 /** Labels they have none, and fields only their name. @throws ApiError 400 */

@@ -17,6 +17,8 @@ import { objectKey, type StoredResource } from '../resources.ts';
 import type { SubresourceHandler } from '../subresources.ts';
 
 const gvk = { group: 'policy', version: 'v1', kind: 'Eviction' } as const;
+/** Clients from before v1.22 evict in it. */
+const earlierVersions = ['v1beta1'];
 /** Upstream: MaxDisruptedPodSize. */
 const disruptedPodsMax = 2000;
 const attempts = 5;
@@ -29,7 +31,7 @@ export const evictionHandler: SubresourceHandler = async ({ context, handler, se
   if (!type || !stored) throw new Error('The schema has no Eviction');
   const negotiated = negotiateAccept(context.request, endpoint);
   const write = parseWriteOptions(context.query, 'CreateOptions');
-  let eviction = await handler.decode(context, gvk, type, write.fieldValidation);
+  let eviction = await handler.decode(context, gvk, type, write.fieldValidation, earlierVersions);
   const given = metadataOf(eviction).name ?? '';
   if (given !== name) throw ApiError.badRequest('name in URL does not match name in Eviction object');
   const wanted = eviction.deleteOptions as JsonObject | undefined;

@@ -2,6 +2,7 @@
 
 import { getIn, setIn } from '../../../api/edit.ts';
 import { ApiError } from '../../../api/errors.ts';
+import type { ApiResponse } from '../../../api/exchange.ts';
 import type { JsonObject, JsonValue } from '../../../api/json.ts';
 import { entriesOf, withEntries } from '../../../api/managed-fields/managed-fields.ts';
 import { managerName } from '../../../api/managed-fields/manager-name.ts';
@@ -9,6 +10,7 @@ import { formatLabelMatcher, labelMatcherFrom, labelMatcherFromMap } from '../..
 import { formatTime } from '../../../api/time.ts';
 import type { LabelSelector } from '../../../api/types/meta-v1.ts';
 import { negotiateAccept } from '../../negotiation/negotiation.ts';
+import { ageOf, shaped, type TablePrinter } from '../../output/table.ts';
 import { appliedConfig, decoded, reportDuplicates } from '../apply.ts';
 import { toServed } from '../conversion.ts';
 import { metadataOf, requireUrlName, withMeta, withUrlName } from '../object-meta.ts';
@@ -24,32 +26,52 @@ import { toScaleEntries, toWorkloadEntries } from './scale-managers.ts';
 const gvk = { group: 'autoscaling', version: 'v1', kind: 'Scale' } as const;
 const scaleVersion = 'autoscaling/v1';
 
+const printer: TablePrinter = {
+  columns: ['Name', 'Desired', 'Available', 'Age'].map((name) => ({
+    name,
+    type: name === 'Desired' || name === 'Available' ? 'integer' : 'string',
+    format: '',
+    description: `${name} of the Scale.`,
+    priority: 0,
+  })),
+  row: (scale, { nowMs }) => ({
+    cells: [
+      metadataOf(scale).name ?? '',
+      getIn(scale, ['spec', 'replicas']) ?? 0,
+      getIn(scale, ['status', 'replicas']) ?? 0,
+      ageOf(scale, nowMs),
+    ],
+  }),
+};
+
 export const scaleHandler: SubresourceHandler = async (request) => {
   const { context, handler, served, namespace, name } = request;
   const { registry } = handler;
   const { stored } = served;
   if (!stored) throw new Error(`${served.schema.resource} has a scale but is not stored`);
   const negotiated = negotiateAccept(context.request, endpointOf(served));
+  const { as } = negotiated;
+  const answer = (scale: JsonObject): Promise<ApiResponse> =>
+    handler.value(
+      200,
+      context,
+      shaped(scale, { as, printer, query: context.query, nowMs: registry.clock.now() }),
+      negotiated,
+    );
   switch (context.request.method) {
     case 'GET': {
       const object = await readObject(registry, context, served, stored, namespace, name);
-      return handler.value(
-        200,
-        context,
-        scaleOf(await toServed(registry, registry.cache.valueOf(object), served, stored), served),
-        negotiated,
-      );
+      return answer(scaleOf(await toServed(registry, registry.cache.valueOf(object), served, stored), served));
     }
     case 'PUT': {
       const options = parseWriteOptions(context.query, 'UpdateOptions');
       const type = scaleType(request);
       const scale = requireUrlName(await handler.decode(context, gvk, type, options.fieldValidation), name);
-      const updated = await updateScale(request, options, 'UpdateOptions', () => scale);
-      return handler.value(200, context, updated, negotiated);
+      return answer(await updateScale(request, options, 'UpdateOptions', () => scale));
     }
     case 'PATCH': {
       const patchType = handler.patchType(context, served);
-      if (patchType === 'apply') return handler.value(200, context, await applyScale(request), negotiated);
+      if (patchType === 'apply') return answer(await applyScale(request));
       const options = parseWriteOptions(context.query, 'PatchOptions');
       const patch = patchOf(context, patchType, options.fieldValidation);
       const updated = await withPatchRetries(patch.patch, () =>
@@ -60,7 +82,7 @@ export const scaleHandler: SubresourceHandler = async (request) => {
           ),
         ),
       );
-      return handler.value(200, context, updated, negotiated);
+      return answer(updated);
     }
     default:
       throw methodNotAllowed();
