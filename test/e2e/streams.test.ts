@@ -112,7 +112,7 @@ const cases: readonly Case[] = [
   ],
   [
     'debug: an ephemeral container sees the processes of its target',
-    '$K debug s --image=localhost/test/busybox:1 --image-pull-policy=IfNotPresent --target=c --attach=false -c dbg -- sleep 1000 >/dev/null 2>&1; for i in $(seq 20); do sleep 0.5; $K exec s -c dbg -- ps 2>/dev/null | grep -q httpd && break; done; $K exec s -c dbg -- ps | grep -c "httpd -p"',
+    '$K debug s --image=localhost/test/busybox:1 --image-pull-policy=IfNotPresent --target=c --attach=false -c dbg -- sleep 1000 >/dev/null 2>&1; for i in $(seq 60); do sleep 0.5; $K exec s -c dbg -- ps 2>$F/why | grep "httpd -p" >$F/seen && break; done; [ -s $F/seen ] || cat $F/why >&2; grep -c . $F/seen',
     /^[1-9]\d*\|0/,
   ],
   [

@@ -3,7 +3,7 @@
 import { stripVTControlCharacters } from 'node:util';
 
 /** Of these a map's order, another each time, is the order of lines: in upstream's server or in kubectl. */
-const unordered = /--list|^get (cs|componentstatuses)|^describe configmap/;
+const unordered = /--list|^get (cs|componentstatuses)|^describe (configmap|secret)/;
 
 /** @param command descriptions of `explain` go, as ours are in words of our own. */
 export function normalise(output: string, command: string): string {
