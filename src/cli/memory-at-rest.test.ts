@@ -28,7 +28,7 @@ test('memory at rest: collected after a burst, when nothing has been done for a 
   state.heap = 200 * mebibyte;
   assert.equal(await seconds(10, 500), 0, 'somebody may be waiting');
   assert.equal(await seconds(3, 1), 0, 'not at the first breath');
-  assert.equal(await seconds(2, 1), 1);
+  assert.equal(await seconds(8, 1), 1);
   assert.equal(await seconds(60, 1), 2, 'twice');
   state.heap = 70 * mebibyte;
   assert.equal(await seconds(60, 1), 2, 'too little to stop for');

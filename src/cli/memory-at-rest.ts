@@ -1,15 +1,15 @@
 /**
  * Gives memory back once a process rests. V8 collects when enough was allocated, not when there is time: after a burst its heap stays as large as the burst made it, most of
- * it garbage. A full collection stops the process for some 50 ms (40 MiB of live objects), so it is made only where nobody waits: after four seconds with hardly any work,
+ * it garbage. A full collection stops the process for some 50 ms (40 MiB of live objects), so it is made only where nobody waits: after ten seconds with hardly any work,
  * twice for each burst (decision 11 counts in milliseconds because somebody waits).
  */
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Clock } from '../base/clock.ts';
 
-const lookEveryMs = 2_000;
+const lookEveryMs = 5_000;
 /** CPU within one look: 2% of a core. */
-const restCpuMs = 40;
+const restCpuMs = 100;
 /** The heap must have grown by this since it was last collected here. */
 const growthBytes = 32 * 1024 * 1024;
 

@@ -6,7 +6,7 @@ import type { Clock, Timer } from '../../base/clock.ts';
 import type { CachedObject } from './cached-object.ts';
 
 /** A value lives through one to two of these without being asked for: long enough for who reacts to a change (a controller, a kubelet), short beside a cluster's days. */
-const unusedMs = 3_000;
+const unusedMs = 30_000;
 
 export class ValueBudget {
   readonly #limitBytes: number;
