@@ -191,7 +191,7 @@ function exchange(
       if (status === undefined) {
         const what = httpStatus !== 0 && httpStatus !== 200 ? `HTTP status ${httpStatus}` : 'the stream ended early';
         reject(new CallError(unavailable, `Connection dropped: ${what}`));
-      } else if (status !== '0') reject(new CallError(Number(status), decodeURIComponent(words)));
+      } else if (status !== '0') reject(new CallError(Number(status), percentDecoded(words)));
       else {
         const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
         if (body.length < prefixBytes || body[0] !== 0 || body.readUInt32BE(1) !== body.length - prefixBytes)
@@ -205,6 +205,16 @@ function exchange(
     frame.set(message, prefixBytes);
     stream.end(frame);
   });
+}
+
+/** A broken escape must not hide what it stands in. Source: PROTOCOL-HTTP2.md, Percent-Encoded. */
+function percentDecoded(words: string): string {
+  try {
+    return decodeURIComponent(words);
+  } catch (error) {
+    if (error instanceof URIError) return words;
+    throw error;
+  }
 }
 
 /** A host that is gone is not waited for as long as the kernel does; a stopped server accepts, and does not greet. */
