@@ -1,5 +1,5 @@
 /** Two connections as one: what comes out of either goes into the other, each side held back by the other's pace. */
-import type { Duplex } from 'node:stream';
+import { type Duplex, Transform } from 'node:stream';
 import type { Clock } from '../../base/clock.ts';
 
 /** How long a side that was told of the end may take to close. */
@@ -19,17 +19,32 @@ export function splice(a: Duplex, b: Duplex, clock: Clock): Promise<void> {
 }
 
 function join(from: Duplex, to: Duplex, clock: Clock): void {
+  const late = afterReads(clock);
   // A broken connection is an ordinary end here; its 'close' follows.
   from.on('error', () => undefined);
-  from.on('close', () => finish(to, clock));
-  from.pipe(to);
+  from.on('close', () => {
+    if (!late.writableEnded) late.end();
+    finish(to, clock);
+  });
+  from.pipe(late).pipe(to);
 }
 
+/**
+ * Holds each piece until what is there to be read from other sockets has been read. A write to a server that has closed with something unread fails, and Node
+ * then drops that socket with all it has not read yet: the last word of the server, which had come before.
+ */
+const afterReads = (clock: Clock): Transform =>
+  new Transform({
+    transform(piece: Buffer, _encoding, done) {
+      void clock.yield().then(() => done(null, piece)); // never rejects
+    },
+  });
+
+/** The other side is closed: the rest comes through the pipe, with the end behind it. */
 function finish(socket: Duplex, clock: Clock): void {
   if (socket.destroyed) return;
   const linger = clock.timer(lingerMs, () => socket.destroy());
   socket.on('close', () => linger.cancel());
-  if (!socket.writableEnded) socket.end();
   if (socket.readableEnded) {
     if (socket.writableFinished) socket.destroy();
     else socket.on('finish', () => socket.destroy());
