@@ -126,7 +126,9 @@ test('hosts: three workers carry an application, lose one of them, and leave not
       namespace,
       fieldSelector: 'metadata.name=host-port',
     });
-    const outside = await machine.ok('busybox', 'wget', '-q', '-O', '-', `http://${status?.hostIP}:9080/`);
+    // The node's rules follow the pod's status, a moment after it is ready.
+    const asked = `busybox wget -q -O - http://${status?.hostIP}:9080/`;
+    const outside = await machine.ok('sh', '-c', `for i in $(seq 100); do ${asked} && exit; sleep 0.1; done; exit 1`);
     assert.equal(outside.trim(), 'host-port');
     const inside = await ran(cluster, 'asks-host-port', {
       nodeName: 'worker-3',
